@@ -1,0 +1,239 @@
+"""What can be measured, and what each quantity is called on every platform.
+
+This table is the only place where units, classes and platform names of quantities are written.
+A name of a platform stands here only where that platform documents it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
+from homeassistant.const import (
+    DEGREE,
+    UnitOfApparentPower,
+    UnitOfElectricCurrent,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfFrequency,
+    UnitOfPower,
+    UnitOfRatio,
+    UnitOfReactiveEnergy,
+    UnitOfReactivePower,
+)
+
+# Home Assistant has neither a unit nor a device class for apparent energy.
+UNIT_APPARENT_ENERGY = "kVAh"
+
+# Each phase, with the letter that Scout and SolarNode give it.
+_PHASES = {"l1": "a", "l2": "b", "l3": "c"}
+_LINES = {"l1_l2": "ab", "l2_l3": "bc", "l3_l1": "ca"}
+_TARIFFS = ("t1", "t2", "t3", "t4")
+_QUADRANTS = ("q1", "q2", "q3", "q4")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Quantity:
+    """One measurable quantity; `key` is also the translation key of its sensor."""
+
+    key: str
+    unit: str | None
+    device_class: SensorDeviceClass | None
+    state_class: SensorStateClass | None
+    precision: int
+    # Polled in the fast group (power-like) or in the slow one (energy-like).
+    fast: bool
+    enabled_default: bool = True
+    # Metric code of Circutor Scout.
+    scout: str | None = None
+    # Property of a SolarNode datum.
+    solarnode: str | None = None
+    # Signal kind of STTP (IEEE 2664).
+    sttp: str = "ALOG"
+
+    @property
+    def counter(self) -> bool:
+        """Return whether the value only grows, until the meter is reset."""
+        return self.state_class is SensorStateClass.TOTAL_INCREASING
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Measurement:
+    """What the measurements of one family share; calling it makes one of them."""
+
+    unit: str | None
+    device_class: SensorDeviceClass | None
+    precision: int
+    fast: bool = True
+    sttp: str = "ALOG"
+
+    def __call__(
+        self,
+        key: str,
+        *,
+        enabled: bool = True,
+        scout: str | None = None,
+        solarnode: str | None = None,
+        sttp: str | None = None,
+    ) -> Quantity:
+        return Quantity(
+            key=key,
+            unit=self.unit,
+            device_class=self.device_class,
+            state_class=SensorStateClass.MEASUREMENT,
+            precision=self.precision,
+            fast=self.fast,
+            enabled_default=enabled,
+            scout=scout,
+            solarnode=solarnode,
+            sttp=sttp or self.sttp,
+        )
+
+    def with_phases(
+        self, key: str, *, phases_enabled: bool, enabled: bool = True, solarnode: str | None = None
+    ) -> Iterator[Quantity]:
+        """Make the quantity of the whole circuit and that of each phase."""
+        yield self(key, enabled=enabled, solarnode=solarnode)
+        for phase in _PHASES:
+            yield self(f"{key}_{phase}", enabled=phases_enabled)
+
+
+_VOLTAGE = _Measurement(
+    unit=UnitOfElectricPotential.VOLT,
+    device_class=SensorDeviceClass.VOLTAGE,
+    precision=1,
+    sttp="VPHM",
+)
+_CURRENT = _Measurement(
+    unit=UnitOfElectricCurrent.AMPERE,
+    device_class=SensorDeviceClass.CURRENT,
+    precision=2,
+    sttp="IPHM",
+)
+_POWER = _Measurement(unit=UnitOfPower.WATT, device_class=SensorDeviceClass.POWER, precision=1)
+_REACTIVE_POWER = _Measurement(
+    unit=UnitOfReactivePower.VOLT_AMPERE_REACTIVE,
+    device_class=SensorDeviceClass.REACTIVE_POWER,
+    precision=1,
+)
+_APPARENT_POWER = _Measurement(
+    unit=UnitOfApparentPower.VOLT_AMPERE,
+    device_class=SensorDeviceClass.APPARENT_POWER,
+    precision=1,
+)
+_POWER_FACTOR = _Measurement(unit=None, device_class=SensorDeviceClass.POWER_FACTOR, precision=3)
+_FREQUENCY = _Measurement(
+    unit=UnitOfFrequency.HERTZ,
+    device_class=SensorDeviceClass.FREQUENCY,
+    precision=2,
+    sttp="FREQ",
+)
+_ANGLE = _Measurement(unit=DEGREE, device_class=None, precision=1)
+# Distortion changes with the loads of a day, not within seconds.
+_DISTORTION = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
+
+
+def _voltages() -> Iterator[Quantity]:
+    yield _VOLTAGE("voltage", scout="V_PP", solarnode="voltage")
+    for phase, letter in _PHASES.items():
+        yield _VOLTAGE(
+            f"voltage_{phase}", scout=f"V_{letter.upper()}N", solarnode=f"voltage_{letter}"
+        )
+    yield _VOLTAGE("voltage_ln_average", enabled=False, sttp="ALOG")
+    for line, letters in _LINES.items():
+        yield _VOLTAGE(
+            f"voltage_{line}",
+            enabled=False,
+            scout=f"V_{letters.upper()}",
+            solarnode=f"voltage_{letters}",
+        )
+    yield _VOLTAGE("voltage_ll_average", enabled=False, solarnode="lineVoltage", sttp="ALOG")
+
+
+def _currents() -> Iterator[Quantity]:
+    yield _CURRENT("current", solarnode="current")
+    for phase, letter in _PHASES.items():
+        yield _CURRENT(f"current_{phase}", solarnode=f"current_{letter}")
+    yield _CURRENT("current_n", enabled=False, solarnode="neutralCurrent")
+    yield _CURRENT("current_average", enabled=False, sttp="ALOG")
+    yield _CURRENT("current_sum", enabled=False, sttp="ALOG")
+
+
+def _powers() -> Iterator[Quantity]:
+    yield from _POWER.with_phases("power", phases_enabled=True, solarnode="watts")
+    # Some meters keep both directions apart, each as a positive number.
+    yield _POWER("power_import")
+    yield _POWER("power_export")
+    yield from _REACTIVE_POWER.with_phases(
+        "reactive_power", phases_enabled=False, solarnode="reactivePower"
+    )
+    yield from _APPARENT_POWER.with_phases(
+        "apparent_power", phases_enabled=False, solarnode="apparentPower"
+    )
+    yield from _POWER_FACTOR.with_phases(
+        "power_factor", phases_enabled=False, solarnode="powerFactor"
+    )
+
+
+def _quality() -> Iterator[Quantity]:
+    yield _FREQUENCY("frequency", solarnode="frequency")
+    yield _ANGLE("phase_angle", enabled=False)
+    for key in ("thd_voltage", "thd_current"):
+        yield from _DISTORTION.with_phases(key, enabled=False, phases_enabled=False)
+
+
+def _counter(
+    key: str,
+    unit: str,
+    device_class: SensorDeviceClass | None,
+    *,
+    enabled: bool = False,
+    scout: str | None = None,
+    solarnode: str | None = None,
+) -> Quantity:
+    return Quantity(
+        key=key,
+        unit=unit,
+        device_class=device_class,
+        state_class=SensorStateClass.TOTAL_INCREASING,
+        precision=2,
+        fast=False,
+        enabled_default=enabled,
+        scout=scout,
+        solarnode=solarnode,
+    )
+
+
+def _energies() -> Iterator[Quantity]:
+    active = (UnitOfEnergy.KILO_WATT_HOUR, SensorDeviceClass.ENERGY)
+    reactive = (
+        UnitOfReactiveEnergy.KILO_VOLT_AMPERE_REACTIVE_HOUR,
+        SensorDeviceClass.REACTIVE_ENERGY,
+    )
+    parts = (*_PHASES, *_TARIFFS)
+    for key, scout, solarnode in (
+        ("energy_import", "P_CON_TOT_ENERGY", "wattHours"),
+        ("energy_export", "P_GEN_TOT_ENERGY", "wattHoursReverse"),
+        ("energy_sum", None, None),
+    ):
+        yield _counter(key, *active, enabled=True, scout=scout, solarnode=solarnode)
+        for part in parts:
+            yield _counter(f"{key}_{part}", *active)
+    for key in ("reactive_energy_import", "reactive_energy_export", "reactive_energy_sum"):
+        yield _counter(key, *reactive, enabled=not key.endswith("sum"))
+        for part in parts:
+            yield _counter(f"{key}_{part}", *reactive)
+    for quadrant in _QUADRANTS:
+        yield _counter(
+            f"reactive_energy_{quadrant}",
+            *reactive,
+            enabled=True,
+            scout=f"Q_{quadrant.upper()}_TOT_ENERGY",
+        )
+    yield _counter("apparent_energy", UNIT_APPARENT_ENERGY, None, scout="S_TOT_ENERGY")
+
+
+QUANTITIES: dict[str, Quantity] = {
+    quantity.key: quantity
+    for family in (_voltages, _currents, _powers, _quality, _energies)
+    for quantity in family()
+}

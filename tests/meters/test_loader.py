@@ -1,0 +1,223 @@
+"""The loader of register maps, and what it says about mistakes."""
+
+from decimal import Decimal
+from pathlib import Path
+
+import pytest
+
+from custom_components.grid_telemetry.meters import (
+    DEFAULT_RATED_POWER_W,
+    Register,
+    RegisterMapError,
+    load_register_maps,
+    read_register_map,
+)
+
+GOOD = """\
+manufacturer: Acme
+models: [M1, M2]
+source: Acme manual
+register_space: input
+type: float32
+quantities:
+  voltage_l1: {address: 0x10}
+"""
+
+
+def write(folder: Path, text: str, name: str = "acme.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_map_gets_its_defaults(tmp_path: Path) -> None:
+    register_map = read_register_map(write(tmp_path, GOOD))
+
+    assert register_map.key == "acme"
+    assert register_map.label == "Acme M1, M2"
+    assert not register_map.verified
+    assert register_map.max_span == 125
+    assert register_map.max_gap == 16
+    assert register_map.rated_power_w == DEFAULT_RATED_POWER_W
+    assert register_map.serial_number is None
+    assert register_map.quantities == {
+        "voltage_l1": Register(
+            address=0x10, type="float32", count=2, space="input", word_order="big"
+        )
+    }
+
+
+def test_a_register_overrides_the_defaults_of_its_map(tmp_path: Path) -> None:
+    register_map = read_register_map(
+        write(
+            tmp_path,
+            GOOD
+            + """\
+  energy_import:
+    address: 0x100
+    type: uint64
+    scale: 0.001
+    register_space: holding
+    word_order: little
+    nan: [0xFFFFFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFFF]
+  frequency: {address: 0x20, type: uint16, scale: 0.1, nan: 0xFFFF}
+serial_number: {address: 0x200, type: string, length: 8}
+firmware: {address: 0x208, type: version, length: 2}
+max_span: 40
+rated_power_w: 9000
+""",
+        )
+    )
+
+    assert register_map.quantities["energy_import"] == Register(
+        address=0x100,
+        type="uint64",
+        count=4,
+        space="holding",
+        word_order="little",
+        scale=Decimal("0.001"),
+        nan=frozenset({0xFFFFFFFFFFFFFFFF, 0x7FFFFFFFFFFFFFFF}),
+    )
+    assert register_map.quantities["frequency"].nan == frozenset({0xFFFF})
+    assert register_map.serial_number is not None
+    assert register_map.serial_number.count == 8
+    assert register_map.firmware is not None
+    assert register_map.firmware.type == "version"
+    assert register_map.rated_power_w == 9000
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (
+            GOOD + "  voltge_l2: {address: 2}\n",
+            "acme.yaml, line 8: quantities.voltge_l2: there is no such quantity, "
+            "did you mean voltage_l2?",
+        ),
+        (
+            GOOD + "  1: {address: 2}\n",
+            "acme.yaml, line 8: quantities.1: there is no such quantity",
+        ),
+        (
+            GOOD + "  power:\n    address: 2\n    typ: int16\n",
+            "acme.yaml, line 10: quantities.power.typ: not a valid option, did you mean 'type'?",
+        ),
+        (
+            GOOD + "  power: {adress: 2}\n",
+            "acme.yaml, line 8: quantities.power.adress: not a valid option, "
+            "did you mean 'address'?\n"
+            "acme.yaml, line 8: quantities.power.address: required key not provided",
+        ),
+        (
+            GOOD + "  power: {address: yes}\n",
+            "acme.yaml, line 8: quantities.power.address: expected an integer, got True",
+        ),
+        (
+            GOOD + "  power: {address: 70000}\n",
+            "acme.yaml, line 8: quantities.power.address: value must be at most 65535",
+        ),
+        (
+            GOOD + "  power: {address: 65535}\n",
+            "acme.yaml, line 8: quantities.power.address: "
+            "the value reaches beyond the last address",
+        ),
+        (
+            GOOD + "  power: {address: 2, scale: 0}\n",
+            "acme.yaml, line 8: quantities.power.scale: expected a number other than 0, got 0",
+        ),
+        (
+            GOOD + "  power: {address: 2, type: string, length: 4}\n",
+            "acme.yaml, line 8: quantities.power.type: a quantity is a number, not a string",
+        ),
+        (
+            GOOD + "  power: {address: 2, length: 4}\n",
+            "acme.yaml, line 8: quantities.power.length: "
+            "goes with type string or version, and only with them",
+        ),
+        (
+            GOOD + "serial_number: {address: 2, type: string}\n",
+            "acme.yaml, line 8: serial_number.length: "
+            "goes with type string or version, and only with them",
+        ),
+        (
+            GOOD.replace("type: float32\n", ""),
+            "acme.yaml, line 6: quantities.voltage_l1.type: "
+            "the type is missing, here and at the top of the map",
+        ),
+        (
+            GOOD + "max_span: 1\n",
+            "acme.yaml, line 7: quantities.voltage_l1.type: the value is wider than max_span",
+        ),
+        (
+            GOOD.replace("input", "inputs").replace("[M1, M2]", "[]"),
+            "acme.yaml, line 2: models: length of value must be at least 1\n"
+            "acme.yaml, line 4: register_space: value must be one of ['holding', 'input'], "
+            "did you mean 'input'?",
+        ),
+        (
+            GOOD.replace("[M1, M2]", "[M1, '']"),
+            "acme.yaml, line 2: models.1: expected a text, got ''",
+        ),
+        (
+            GOOD.replace("source: Acme manual\n", ""),
+            "acme.yaml, line 1: source: required key not provided",
+        ),
+        (
+            GOOD.replace("  voltage_l1: {address: 0x10}\n", ""),
+            "acme.yaml, line 6: quantities: expected at least one quantity",
+        ),
+        (
+            GOOD + "  voltage_l1: {address: 2}\n",
+            "acme.yaml, line 8: voltage_l1: written twice",
+        ),
+        (GOOD + "  power: {address: 2\n", "acme.yaml, line 9: expected ',' or '}'"),
+        (GOOD + "? [a, b]\n: c\n", "acme.yaml, line 8: found unhashable key"),
+        ("&a [*a]\n", "acme.yaml, line 1: expected a mapping"),
+        ("", "acme.yaml, line 1: expected a mapping"),
+        ("a: \0\n", "acme.yaml: unacceptable character #x0000"),
+    ],
+)
+def test_a_mistake_is_told_with_file_line_and_key(
+    tmp_path: Path, text: str, message: str
+) -> None:
+    with pytest.raises(RegisterMapError) as error:
+        read_register_map(write(tmp_path, text))
+
+    assert str(error.value).startswith(message)
+
+
+def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "acme.yaml"
+    path.write_bytes(b"\xff\xfe\xff")
+
+    with pytest.raises(RegisterMapError, match="acme.yaml: .*utf-8"):
+        read_register_map(path)
+
+
+def test_a_broken_map_leaves_the_others_alone(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, "manufacturer: [", "broken.yaml")
+
+    loaded = load_register_maps(tmp_path)
+
+    assert "acme" in loaded.maps
+    assert "eastron_sdm630" in loaded.maps
+    assert list(loaded.errors) == ["broken.yaml"]
+
+
+def test_a_users_map_replaces_a_shipped_one_of_the_same_name(tmp_path: Path) -> None:
+    write(tmp_path, GOOD, "eastron_sdm630.yaml")
+
+    assert load_register_maps(tmp_path).maps["eastron_sdm630"].manufacturer == "Acme"
+
+
+def test_without_a_folder_there_are_the_shipped_maps(tmp_path: Path) -> None:
+    loaded = load_register_maps(tmp_path / "none")
+
+    assert sorted(loaded.maps) == [
+        "carlo_gavazzi_em24_e1",
+        "circutor_cem_c31",
+        "eastron_sdm120",
+        "eastron_sdm630",
+    ]
+    assert not loaded.errors
