@@ -1,0 +1,1 @@
+"""STOMP: frames without I/O, and a client over WebSocket. Nothing of Home Assistant in it."""

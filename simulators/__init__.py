@@ -1,0 +1,1 @@
+"""Stand-ins for meters and platforms, and what runs them beside a real Home Assistant."""
