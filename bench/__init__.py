@@ -1,0 +1,1 @@
+"""Measured comparisons; each module prints its lines, a ratio against a peer in the same run."""
