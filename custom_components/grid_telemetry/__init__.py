@@ -1,0 +1,53 @@
+"""Grid Telemetry: meters in, states out, commands in."""
+
+from homeassistant.const import EVENT_HOMEASSISTANT_STOP
+from homeassistant.core import Event, HomeAssistant
+from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.typing import ConfigType
+
+from .const import DOMAIN
+from .links import GridTelemetryConfigEntry
+from .links.registry import link_module
+from .services import async_setup_services
+
+CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
+
+
+async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
+    """Register the actions, so that automations validate before any link is up."""
+    async_setup_services(hass)
+    return True
+
+
+async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
+    """Set up one link."""
+    link = entry.runtime_data = await link_module(entry).async_setup_link(hass, entry)
+    await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
+    await link.async_start()
+
+    async def async_stop(_: Event) -> None:
+        """End the traffic in order; Home Assistant does not unload entries when it stops."""
+        await link.async_stop()
+
+    entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, async_stop))
+    entry.async_on_unload(entry.add_update_listener(_async_reload))
+    return True
+
+
+async def _async_reload(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Take over changed data or subentries."""
+    await hass.config_entries.async_reload(entry.entry_id)
+
+
+async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
+    """Unload one link."""
+    link = entry.runtime_data
+    if not await hass.config_entries.async_unload_platforms(entry, link.platforms):
+        return False
+    await link.async_stop()
+    return True
+
+
+async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Delete what the link kept beside the entry."""
+    await link_module(entry).async_remove_link(hass, entry)

@@ -1,0 +1,53 @@
+"""The menu of links; each link brings its own steps."""
+
+from collections.abc import Mapping
+from typing import Any, override
+
+from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, ConfigSubentryFlow
+from homeassistant.core import callback
+
+from .const import CONF_KIND, DOMAIN, LinkKind
+from .links.modbus import flow as modbus
+
+SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
+    LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
+}
+
+
+class GridTelemetryConfigFlow(modbus.ModbusSteps, domain=DOMAIN):
+    """Set up a link: choose its kind, then follow its steps."""
+
+    VERSION = 1
+
+    @classmethod
+    @callback
+    @override
+    def async_get_supported_subentry_types(
+        cls, config_entry: ConfigEntry
+    ) -> dict[str, type[ConfigSubentryFlow]]:
+        """Return what can be added below an entry of this kind."""
+        return SUBENTRY_FLOWS[LinkKind(config_entry.data[CONF_KIND])]
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask what to connect to."""
+        return self.async_show_menu(step_id="user", menu_options=[LinkKind.MODBUS])
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the connection of a link."""
+        return await self._async_link_step(self._get_reconfigure_entry(), "reconfigure", user_input)
+
+    async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
+        """Ask for new credentials of a link."""
+        return await self._async_link_step(self._get_reauth_entry(), "reauth", None)
+
+    async def _async_link_step(
+        self, entry: ConfigEntry, step: str, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Go on in the step that the link brings, named `<kind>_<step>`."""
+        result: ConfigFlowResult = await getattr(
+            self, f"async_step_{entry.data[CONF_KIND]}_{step}"
+        )(user_input)
+        return result

@@ -1,0 +1,46 @@
+"""Links: one config entry is one connection to one outside system.
+
+A new platform on the grid is one new folder here, one line in `registry.py`, and its strings.
+A link never imports another link; what two need goes down a floor.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+from homeassistant.config_entries import ConfigEntry
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity import Entity
+
+
+class Link(Protocol):
+    """What one config entry runs; the thin platforms ask it for their entities."""
+
+    platforms: Sequence[Platform]
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return the entities of one platform by subentry id; None is the entry itself."""
+
+    async def async_start(self) -> None:
+        """Begin the traffic; called once the platforms have their entities."""
+
+    async def async_stop(self) -> None:
+        """End the traffic; nothing that was accepted may be lost. May be called again."""
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return what helps to find a fault; secrets are redacted by the caller."""
+
+
+type GridTelemetryConfigEntry = ConfigEntry[Link]
+
+
+class LinkModule(Protocol):
+    """What the package of a link offers."""
+
+    async def async_setup_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Link:
+        """Return the link of an entry, or raise a `ConfigEntryError` or its kin."""
+
+    async def async_remove_link(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
+    ) -> None:
+        """Delete what the link stored outside the entry."""

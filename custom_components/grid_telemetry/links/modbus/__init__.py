@@ -1,0 +1,170 @@
+"""Modbus link: energy meters over TCP, UDP, TLS or a serial line, read into sensors."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from homeassistant.components.modbus import async_get_unit
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
+from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.entity import Entity
+
+from ...const import DOMAIN
+from ...meters import RegisterMap
+from .. import GridTelemetryConfigEntry
+from .client import Line, Meter
+from .const import (
+    CONF_FAST_INTERVAL_S,
+    CONF_REGISTER_MAP,
+    CONF_SLOW_INTERVAL_S,
+    CONF_UNIT_ID,
+    SUBENTRY_METER,
+)
+from .coordinator import MeterCoordinator
+from .maps import async_load_register_maps
+from .sensor import meter_sensors
+from .transport import modbus_params
+
+FAST = "fast"
+SLOW = "slow"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Polled:
+    """A meter with the two groups it is polled in."""
+
+    subentry: ConfigSubentry
+    meter: Meter
+    fast: MeterCoordinator
+    slow: MeterCoordinator
+
+
+class ModbusLink:
+    """The meters of one line."""
+
+    platforms: Sequence[Platform] = (Platform.SENSOR,)
+
+    def __init__(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, polled: Sequence[_Polled]
+    ) -> None:
+        self._hass = hass
+        self._entry = entry
+        self._polled = polled
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return the sensors of every meter."""
+        return {
+            polled.subentry.subentry_id: list(
+                meter_sensors(polled.subentry, polled.fast, polled.slow)
+            )
+            for polled in self._polled
+        }
+
+    async def async_start(self) -> None:
+        """Poll for the first time, without holding up the start for meters that are silent."""
+        for polled in self._polled:
+            for coordinator in (polled.fast, polled.slow):
+                self._entry.async_create_background_task(
+                    self._hass, coordinator.async_refresh(), f"first poll of {coordinator.name}"
+                )
+
+    async def async_stop(self) -> None:
+        """Leave the rest to the entry, which ends the polls and gives the units back."""
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return the state of every meter on the line."""
+        return {"meters": [_diagnostics(polled) for polled in self._polled]}
+
+
+def _diagnostics(polled: _Polled) -> dict[str, Any]:
+    meter = polled.meter
+    return {
+        "name": polled.subentry.title,
+        "register_map": meter.map.key,
+        "answering": meter.answering,
+        "next_attempt_s": round(meter.pause_s),
+        "last_error": meter.last_error,
+        "requests": meter.requests,
+        "answered": {
+            coordinator.group: sorted(coordinator.data)
+            for coordinator in (polled.fast, polled.slow)
+        },
+        "refused": meter.refused,
+    }
+
+
+async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ModbusLink:
+    """Return the link of an entry; its meters need not answer yet."""
+    maps = await async_load_register_maps(hass)
+    line = Line()
+    polled = []
+    for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
+        key = subentry.data[CONF_REGISTER_MAP]
+        issue_id = f"register_map_missing_{subentry.subentry_id}"
+        if (register_map := maps.get(key)) is None:
+            ir.async_create_issue(
+                hass,
+                DOMAIN,
+                issue_id,
+                is_fixable=False,
+                severity=ir.IssueSeverity.ERROR,
+                translation_key="register_map_missing",
+                translation_placeholders={"meter": subentry.title, "map": key},
+            )
+            continue
+        ir.async_delete_issue(hass, DOMAIN, issue_id)
+        polled.append(_polled(hass, entry, subentry, register_map, line))
+    return ModbusLink(hass, entry, polled)
+
+
+def _polled(
+    hass: HomeAssistant,
+    entry: GridTelemetryConfigEntry,
+    subentry: ConfigSubentry,
+    register_map: RegisterMap,
+    line: Line,
+) -> _Polled:
+    try:
+        unit = async_get_unit(hass, entry, modbus_params(entry.data), subentry.data[CONF_UNIT_ID])
+    except HomeAssistantError as err:
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="modbus_device_in_use",
+            translation_placeholders={"error": str(err)},
+        ) from err
+    # Another integration may go on with the connection, and with the timeout it asked for.
+    entry.async_on_unload(lambda: unit.require_timeout(None))
+    meter = Meter(
+        unit,
+        register_map,
+        name=subentry.title,
+        first_pause_s=subentry.data[CONF_FAST_INTERVAL_S],
+        line=line,
+    )
+
+    def coordinator(group: str, interval_s: float) -> MeterCoordinator:
+        return MeterCoordinator(
+            hass,
+            entry,
+            meter,
+            subentry_id=subentry.subentry_id,
+            group=group,
+            interval=timedelta(seconds=interval_s),
+        )
+
+    return _Polled(
+        subentry=subentry,
+        meter=meter,
+        fast=coordinator(FAST, subentry.data[CONF_FAST_INTERVAL_S]),
+        slow=coordinator(SLOW, subentry.data[CONF_SLOW_INTERVAL_S]),
+    )
+
+
+async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Delete the issues of the entry's meters; nothing else is kept outside the entry."""
+    for subentry_id in entry.subentries:
+        ir.async_delete_issue(hass, DOMAIN, f"register_map_missing_{subentry_id}")

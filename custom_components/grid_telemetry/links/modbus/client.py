@@ -1,0 +1,161 @@
+"""One meter on the line: whether it answers, and how it is left alone when it does not.
+
+Home Assistant's shared connection carries the requests, one at a time for the whole line.
+"""
+
+import asyncio
+from collections.abc import Collection
+import contextlib
+from dataclasses import dataclass
+import logging
+import time
+
+from modbus_connection import (
+    ModbusConnectionError,
+    ModbusError,
+    ModbusTimeoutError,
+    ModbusUnit,
+)
+
+from ...meters import RegisterMap
+from .registers import Identity, RegisterReader
+
+_LOGGER = logging.getLogger(__name__)
+
+# The longest pause between two attempts to reach a silent meter.
+MAX_PAUSE_S = 300.0
+# A socket that stays open but carries nothing is opened anew after so many timeouts in a row.
+_TIMEOUTS_UNTIL_DISCONNECT = 3
+
+
+class MeterSilentError(ModbusError):
+    """The meter did not answer lately and it is too early to ask again."""
+
+
+@dataclass(slots=True)
+class Line:
+    """What the meters of one link know of the line they share."""
+
+    last_answer: float = float("-inf")
+
+
+class Meter:
+    """One meter, and what is known of its state on the line."""
+
+    def __init__(
+        self,
+        unit: ModbusUnit,
+        register_map: RegisterMap,
+        *,
+        name: str,
+        first_pause_s: float,
+        line: Line | None = None,
+    ) -> None:
+        self.map = register_map
+        self.name = name
+        self.identity: Identity | None = None
+        self.last_error: str | None = None
+        # Requests that the last read took, by what was read.
+        self.requests: dict[str, int] = {}
+        self._unit = unit
+        self._reader = RegisterReader(unit, register_map)
+        self._line = line or Line()
+        self._first_pause_s = first_pause_s
+        self._lock = asyncio.Lock()
+        self._failures = 0
+        self._silent_since = 0.0
+        self._retry_at = 0.0
+
+    @property
+    def answering(self) -> bool:
+        """Return whether the last read was answered."""
+        return self._failures == 0
+
+    @property
+    def pause_s(self) -> float:
+        """Return the seconds until a silent meter is asked again."""
+        return max(0.0, self._retry_at - time.monotonic())
+
+    @property
+    def refused(self) -> list[str]:
+        """Return the quantities whose registers the meter refuses."""
+        return sorted(self._reader.refused)
+
+    async def read(self, keys: Collection[str], purpose: str = "values") -> dict[str, float]:
+        """Read quantities; what the meter refuses or has no value for is left out.
+
+        Raises `ModbusError` when the meter does not answer, and `MeterSilentError` without a
+        request while it is left alone after that.
+        """
+        async with self._lock:
+            if not self.answering and self.pause_s > 0:
+                raise MeterSilentError(self.last_error)
+            before = self._reader.requests
+            refused = self._reader.refused
+            try:
+                values = await self._read_twice(keys)
+            except ModbusError as err:
+                await self._failed(err)
+                raise
+            finally:
+                self.requests[purpose] = self._reader.requests - before
+            self._answered()
+            self._tell_refusals(refused)
+            return values
+
+    async def _read_twice(self, keys: Collection[str]) -> dict[str, float]:
+        """Read; a disturbed frame or a dropped socket is no reason to lose an answering meter."""
+        try:
+            return await self._reader.read(keys)
+        except ModbusError:
+            if not self.answering:
+                raise
+            return await self._reader.read(keys)
+
+    async def identify(self) -> Identity:
+        """Read serial number and firmware, as far as the meter tells them."""
+        async with self._lock:
+            if self.identity is None:
+                self.identity = await self._reader.identify()
+            return self.identity
+
+    # --- the state of the line
+
+    async def _failed(self, err: ModbusError) -> None:
+        self.last_error = str(err)
+        if self.answering:
+            self._silent_since = time.monotonic()
+            _LOGGER.warning("%s does not answer and is tried again: %s", self.name, err)
+        self._failures += 1
+        longest = max(MAX_PAUSE_S, self._first_pause_s)
+        # The exponent is bounded, since a meter can be away for years.
+        pause = min(longest, self._first_pause_s * 2 ** min(self._failures - 1, 16))
+        self._retry_at = time.monotonic() + pause
+        if (
+            isinstance(err, ModbusTimeoutError)
+            and self._failures % _TIMEOUTS_UNTIL_DISCONNECT == 0
+            and self._unit.connected
+            and self._line.last_answer < self._silent_since
+        ):
+            _LOGGER.debug("%s: nothing answers on this connection, it is opened anew", self.name)
+            with contextlib.suppress(ModbusConnectionError):
+                await self._unit.disconnect()
+
+    def _answered(self) -> None:
+        self._line.last_answer = time.monotonic()
+        if not self.answering:
+            _LOGGER.info("%s answers again", self.name)
+            self._failures = 0
+            # It may have been replaced meanwhile.
+            self.identity = None
+
+    def _tell_refusals(self, before: set[str]) -> None:
+        now = self._reader.refused
+        if new := sorted(now - before):
+            _LOGGER.warning(
+                "%s refuses the registers of %s; they are tried again now and then",
+                self.name,
+                ", ".join(new),
+            )
+        if gone := sorted(before - now):
+            _LOGGER.info("%s no longer refuses the registers of %s", self.name, ", ".join(gone))

@@ -1,0 +1,114 @@
+"""Polls one group of a meter's quantities, the fast one or the slow one."""
+
+from datetime import timedelta
+import logging
+import math
+from typing import override
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
+from homeassistant.util import dt as dt_util
+from modbus_connection import ModbusError
+
+from ...const import DOMAIN
+from ...quantities import QUANTITIES
+from .. import GridTelemetryConfigEntry
+from .client import Meter
+from .payload import CounterGuard
+
+_LOGGER = logging.getLogger(__name__)
+
+
+def _is_worth_a_line(record: logging.LogRecord) -> bool:
+    """Leave out the lines of the base class for a lost and a regained update.
+
+    It writes them for each group; the meter itself writes one when lost and one when back.
+    """
+    return record.levelno < logging.INFO or record.exc_info is not None
+
+
+_LOGGER.addFilter(_is_worth_a_line)
+
+
+class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
+    """Reads the quantities that entities listen for; `data` holds those that were answered."""
+
+    config_entry: GridTelemetryConfigEntry
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: GridTelemetryConfigEntry,
+        meter: Meter,
+        *,
+        subentry_id: str,
+        group: str,
+        interval: timedelta,
+    ) -> None:
+        super().__init__(
+            hass,
+            _LOGGER,
+            config_entry=entry,
+            name=f"{meter.name} ({group})",
+            update_interval=interval,
+        )
+        self.data = {}
+        self.meter = meter
+        self.subentry_id = subentry_id
+        self.group = group
+        self.guards = {
+            key: CounterGuard(rated_per_hour=meter.map.rated_power_w / 1000)
+            for key in meter.map.quantities
+            if QUANTITIES[key].counter
+        }
+
+    @override
+    async def _async_update_data(self) -> dict[str, float]:
+        keys = set(self.async_contexts())
+        if not keys:
+            return {}
+        try:
+            values = await self.meter.read(keys, self.group)
+        except ModbusError as err:
+            raise UpdateFailed(
+                translation_domain=DOMAIN,
+                translation_key="meter_silent",
+                translation_placeholders={"meter": self.meter.name, "error": str(err)},
+                # A second more: the base class plans by whole seconds and would ask too early.
+                retry_after=math.ceil(self.meter.pause_s) + 1,
+            ) from err
+        if not values:
+            raise UpdateFailed(
+                translation_domain=DOMAIN,
+                translation_key="meter_refuses",
+                translation_placeholders={"meter": self.meter.name},
+            )
+        if self.meter.identity is None:
+            await self._identify()
+        return self._publishable(values)
+
+    def _publishable(self, values: dict[str, float]) -> dict[str, float]:
+        """Replace what a counter cannot have counted by its last good value."""
+        now = dt_util.utcnow().timestamp()
+        published: dict[str, float] = {}
+        for key, value in values.items():
+            guard = self.guards.get(key)
+            accepted = value if guard is None else guard.accept(value, now)
+            if accepted != value:
+                _LOGGER.debug("%s: read %s for %s, held back", self.name, value, key)
+            if accepted is not None:
+                published[key] = accepted
+        return published
+
+    async def _identify(self) -> None:
+        """Show on the device what the meter says of itself."""
+        identity = await self.meter.identify()
+        devices = dr.async_get(self.hass)
+        device = devices.async_get_device_by_identifier(
+            (DOMAIN, self.subentry_id), self.config_entry.entry_id
+        )
+        if device is not None:
+            devices.async_update_device(
+                device.id, serial_number=identity.serial_number, sw_version=identity.firmware
+            )

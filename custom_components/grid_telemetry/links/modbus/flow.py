@@ -1,0 +1,311 @@
+"""Config steps of the Modbus link: the way to the meters, tested before it is saved."""
+
+from collections.abc import Mapping
+import socket
+import ssl
+from typing import Any, override
+
+from homeassistant.components.modbus import async_get_temporary_unit
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    FlowType,
+    SubentryFlowContext,
+)
+from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    SerialPortSelector,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+from homeassistant.helpers.typing import UNDEFINED
+from modbus_connection import ModbusConnectionError, ModbusError, ModbusTimeoutError
+import voluptuous as vol
+
+from ...const import CONF_KIND, DOMAIN, LinkKind
+from .const import (
+    CONF_BAUDRATE,
+    CONF_BYTESIZE,
+    CONF_CA_FILE,
+    CONF_CLIENT_CERT,
+    CONF_CLIENT_KEY,
+    CONF_CLIENT_KEY_PASSWORD,
+    CONF_PARITY,
+    CONF_STOPBITS,
+    CONF_TRANSPORT,
+    CONF_VERIFY,
+    SUBENTRY_METER,
+)
+from .meter_flow import MeterSubentryFlow
+from .registers import REQUEST_TIMEOUT_S
+from .transport import (
+    PARITIES,
+    ModbusParams,
+    Transport,
+    link_title,
+    link_unique_id,
+    modbus_params,
+)
+
+SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSubentryFlow}
+
+# Certificate files, seldom needed, behind a fold.
+SECTION_CERTIFICATES = "certificates"
+
+_PORT = vol.All(
+    NumberSelector(NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)),
+    vol.Coerce(int),
+)
+
+
+def _number_choice(*options: int) -> vol.All[Any]:
+    # The frontend sends texts, a script may send numbers.
+    return vol.All(
+        vol.Coerce(str),
+        SelectSelector(
+            SelectSelectorConfig(
+                options=[str(option) for option in options], mode=SelectSelectorMode.DROPDOWN
+            )
+        ),
+        vol.Coerce(int),
+    )
+
+
+def _host_schema(port: int | None) -> vol.Schema:
+    default = vol.UNDEFINED if port is None else port
+    return vol.Schema(
+        {
+            vol.Required(CONF_HOST): TextSelector(),
+            vol.Required(CONF_PORT, default=default): _PORT,
+        }
+    )
+
+
+_SCHEMAS: Mapping[Transport, vol.Schema] = {
+    Transport.TCP: _host_schema(502),
+    Transport.UDP: _host_schema(502),
+    Transport.TLS: _host_schema(802).extend(
+        {
+            vol.Required(CONF_VERIFY, default=True): bool,
+            vol.Required(SECTION_CERTIFICATES): section(
+                vol.Schema(
+                    {
+                        vol.Optional(CONF_CA_FILE): TextSelector(),
+                        vol.Optional(CONF_CLIENT_CERT): TextSelector(),
+                        vol.Optional(CONF_CLIENT_KEY): TextSelector(),
+                        vol.Optional(CONF_CLIENT_KEY_PASSWORD): TextSelector(
+                            TextSelectorConfig(type=TextSelectorType.PASSWORD)
+                        ),
+                    }
+                ),
+                {"collapsed": True},
+            ),
+        }
+    ),
+    # Gateways of this kind have no port that most of them share.
+    Transport.RTU_OVER_TCP: _host_schema(None),
+    Transport.SERIAL: vol.Schema(
+        {
+            vol.Required(CONF_DEVICE): SerialPortSelector(),
+            vol.Required(CONF_BAUDRATE, default="9600"): _number_choice(
+                1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200
+            ),
+            vol.Required(CONF_BYTESIZE, default="8"): _number_choice(7, 8),
+            vol.Required(CONF_PARITY, default="none"): SelectSelector(
+                SelectSelectorConfig(
+                    options=list(PARITIES),
+                    mode=SelectSelectorMode.DROPDOWN,
+                    translation_key="parity",
+                )
+            ),
+            vol.Required(CONF_STOPBITS, default="1"): _number_choice(1, 2),
+        }
+    ),
+}
+
+
+class ModbusSteps(ConfigFlow):
+    """The steps of a Modbus entry: one form for each transport, new or to change."""
+
+    async def async_step_modbus(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask how the meters are reached."""
+        return self.async_show_menu(
+            step_id="modbus", menu_options=[f"modbus_{transport}" for transport in Transport]
+        )
+
+    async def async_step_modbus_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the connection; its transport stays, since another one is another line."""
+        return await self._async_transport_step(
+            Transport(self._get_reconfigure_entry().data[CONF_TRANSPORT]), user_input
+        )
+
+    async def async_step_modbus_tcp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a meter or gateway that speaks Modbus TCP."""
+        return await self._async_transport_step(Transport.TCP, user_input)
+
+    async def async_step_modbus_udp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a meter or gateway that speaks Modbus UDP."""
+        return await self._async_transport_step(Transport.UDP, user_input)
+
+    async def async_step_modbus_tls(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a meter or gateway that speaks Modbus Security."""
+        return await self._async_transport_step(Transport.TLS, user_input)
+
+    async def async_step_modbus_rtu_over_tcp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a converter that passes a serial line on as it is."""
+        return await self._async_transport_step(Transport.RTU_OVER_TCP, user_input)
+
+    async def async_step_modbus_serial(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a serial port."""
+        return await self._async_transport_step(Transport.SERIAL, user_input)
+
+    async def _async_transport_step(
+        self, transport: Transport, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        error: str | None = None
+        detail = ""
+        if user_input is not None:
+            data = {CONF_TRANSPORT: transport, **user_input}
+            data |= data.pop(SECTION_CERTIFICATES, {})
+            taken = self.hass.config_entries.async_entry_for_domain_unique_id(
+                DOMAIN, link_unique_id(data)
+            )
+            if taken is not None and taken is not current:
+                return self.async_abort(reason="already_configured")
+            error, detail = await self._async_try(data, current)
+            if error is None:
+                return await self._async_finish(data, current)
+        suggested = user_input or ({} if current is None else _as_input(current.data))
+        return self.async_show_form(
+            step_id=f"modbus_{transport}",
+            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            errors={} if error is None else {"base": error},
+            description_placeholders={"error": detail},
+        )
+
+    async def _async_try(
+        self, data: Mapping[str, Any], current: ConfigEntry | None
+    ) -> tuple[str | None, str]:
+        """Open the connection; return the key of an error and what the system says of it."""
+        params = modbus_params(data)
+        # One port cannot be open with two settings at once: the entry has to let go of it.
+        let_go = (
+            current is not None
+            and current.state in (ConfigEntryState.LOADED, ConfigEntryState.SETUP_RETRY)
+            and (present := modbus_params(current.data)).endpoint == params.endpoint
+            and present != params
+        )
+        if current is not None and let_go:
+            await self.hass.config_entries.async_unload(current.entry_id)
+        error, detail = await _async_open(self.hass, params)
+        if current is not None and let_go and error is not None:
+            await self.hass.config_entries.async_setup(current.entry_id)
+        return error, detail
+
+    async def _async_finish(
+        self, data: dict[str, Any], current: ConfigEntry | None
+    ) -> ConfigFlowResult:
+        data = {CONF_KIND: LinkKind.MODBUS, **data}
+        await self.async_set_unique_id(link_unique_id(data), raise_on_progress=current is None)
+        if current is None:
+            return self.async_create_entry(title=link_title(data), data=data)
+        if current.state is ConfigEntryState.NOT_LOADED:
+            # It was unloaded for the test, and nothing listens for its changes.
+            self.hass.config_entries.async_schedule_reload(current.entry_id)
+        return self.async_update_and_abort(
+            current,
+            unique_id=self.unique_id,
+            # A name that the user gave stays.
+            title=link_title(data) if current.title == link_title(current.data) else UNDEFINED,
+            data=data,
+        )
+
+    @override
+    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
+        """Go on with adding the first meter, since a line without one shows nothing."""
+        result = await super().async_on_create_entry(result)
+        if result["data"][CONF_KIND] == LinkKind.MODBUS:
+            meter = await self.hass.config_entries.subentries.async_init(
+                (result["result"].entry_id, SUBENTRY_METER),
+                context=SubentryFlowContext(source=SOURCE_USER),
+            )
+            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, meter["flow_id"])
+        return result
+
+
+def _as_input(data: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the data of an entry in the shape of its form."""
+    suggested: dict[str, Any] = {
+        key: str(value) if key in (CONF_BAUDRATE, CONF_BYTESIZE, CONF_STOPBITS) else value
+        for key, value in data.items()
+    }
+    return {**suggested, SECTION_CERTIFICATES: suggested}
+
+
+async def _async_open(hass: HomeAssistant, params: ModbusParams) -> tuple[str | None, str]:
+    """Open a connection; return the key of an error and what the system says of it.
+
+    No meter need answer, since which units there are is not known yet. Over UDP nothing but an
+    answer would prove that somebody is there, so there the meters are the test.
+    """
+    try:
+        async with async_get_temporary_unit(hass, params, 1) as unit:
+            unit.require_timeout(REQUEST_TIMEOUT_S)
+            try:
+                await unit.read_holding_registers(0, 1)
+            except ModbusConnectionError as err:
+                return _reason(err)
+            except ModbusTimeoutError as err:
+                return (None, "") if unit.connected else ("timeout", str(err))
+            except ModbusError:
+                # Somebody answered, if only to refuse.
+                return None, ""
+    except OSError as err:
+        # A certificate or key that cannot be read.
+        return "certificate_file", str(err)
+    except HomeAssistantError as err:
+        return "device_in_use", str(err)
+    return None, ""
+
+
+def _reason(err: ModbusConnectionError) -> tuple[str, str]:
+    """Return why a connection could not be opened."""
+    cause: BaseException = err
+    while cause.__cause__ is not None:
+        cause = cause.__cause__
+    match cause:
+        case ssl.SSLError():
+            key = "tls_failed"
+        case socket.gaierror():
+            key = "invalid_host"
+        case _:
+            key = "cannot_connect"
+    return key, str(cause) or str(err)

@@ -1,0 +1,324 @@
+"""Reads the registers of one meter in few requests and finds those that it refuses.
+
+The Modbus library plans the requests; what is learned of the meter here bounds its plan.
+"""
+
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+import logging
+import time
+from typing import Any, cast
+
+from modbus_connection import (
+    ExceptionCode,
+    ModbusConnectionError,
+    ModbusError,
+    ModbusExceptionError,
+    ModbusUnit,
+    ReadBlock,
+)
+from modbus_connection.model import (
+    FloatField,
+    ManualComponent,
+    NumberField,
+    RawField,
+    RegisterField,
+    string,
+)
+
+from ...meters import Register, RegisterMap, RegisterSpace
+from .payload import scaled, shortest_float32
+
+_LOGGER = logging.getLogger(__name__)
+
+# A healthy meter answers within a fraction of this; a silent one holds up the line for so long.
+REQUEST_TIMEOUT_S = 2.0
+
+# Answers that mean "not these registers". Others mean that the meter is busy or out of reach.
+_REFUSALS = (
+    ExceptionCode.ILLEGAL_FUNCTION,
+    ExceptionCode.ILLEGAL_DATA_ADDRESS,
+    ExceptionCode.ILLEGAL_DATA_VALUE,
+    ExceptionCode.SERVER_DEVICE_FAILURE,
+)
+# Requests that one read may spend on finding out which registers of a block are refused.
+_SEARCH_REQUESTS = 16
+# A refused register is tried again after this pause, which doubles up to the longest.
+_FIRST_RETRY_S = 60.0
+_LAST_RETRY_S = 3600.0
+_RETRIES_PER_READ = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """What a meter says of itself; None for what its map does not have or the meter refuses."""
+
+    serial_number: str | None = None
+    firmware: str | None = None
+
+
+@dataclass(slots=True)
+class _Refusal:
+    """When a register that the meter refuses is tried again (monotonic seconds)."""
+
+    retry_at: float
+    pause_s: float = _FIRST_RETRY_S
+
+
+class _CountedReads:
+    """The two reads that the library plans, counted for the diagnostics."""
+
+    def __init__(self, unit: ModbusUnit) -> None:
+        self._unit = unit
+        self.count = 0
+
+    async def read_input_registers(self, address: int, count: int) -> list[int]:
+        self.count += 1
+        return await self._unit.read_input_registers(address, count)
+
+    async def read_holding_registers(self, address: int, count: int) -> list[int]:
+        self.count += 1
+        return await self._unit.read_holding_registers(address, count)
+
+
+class RegisterReader:
+    """Reads one meter, and knows what the meter refuses."""
+
+    def __init__(self, unit: ModbusUnit, register_map: RegisterMap) -> None:
+        self._map = register_map
+        unit.require_timeout(REQUEST_TIMEOUT_S)
+        self._reads = _CountedReads(unit)
+        self._refused: dict[str, _Refusal] = {}
+        # Groups that are refused as a whole, where it is not yet known which register is the cause.
+        self._suspects: list[list[str]] = []
+        # Addresses that no block may reach across, since the meter refuses what lies before them.
+        self._cuts: set[tuple[RegisterSpace, int]] = set()
+        # Planned reads by what they read, as long as nothing new is learned about the meter.
+        self._components: dict[frozenset[str], ManualComponent] = {}
+
+    @property
+    def requests(self) -> int:
+        """Return the number of requests so far."""
+        return self._reads.count
+
+    @property
+    def refused(self) -> set[str]:
+        """Return the quantities whose registers the meter refuses."""
+        return set(self._refused)
+
+    @property
+    def searching(self) -> bool:
+        """Return whether the next read goes on with finding refused registers."""
+        return bool(self._suspects)
+
+    async def identify(self) -> Identity:
+        """Read serial number and firmware, as far as the meter tells them."""
+        return Identity(
+            serial_number=await self._read_text(self._map.serial_number),
+            firmware=await self._read_text(self._map.firmware),
+        )
+
+    async def read(self, keys: Collection[str]) -> dict[str, float]:
+        """Read quantities; what the meter refuses or has no value for is left out.
+
+        Raises `ModbusError` when the meter does not answer.
+        """
+        values: dict[str, float] = {}
+        while readable := self._readable(keys):
+            try:
+                values = await self._read_blocks(readable)
+            except ModbusExceptionError as err:
+                suspects = self._suspected(err, readable)
+                if not suspects:
+                    raise
+                self._suspects.append(suspects)
+                self._components.clear()
+            else:
+                break
+        await self._search(values)
+        await self._retry_refused(keys, values)
+        return {key: value for key, value in values.items() if key in keys}
+
+    def _readable(self, keys: Iterable[str]) -> list[str]:
+        return [key for key in keys if key not in self._refused and key not in self._suspected_keys]
+
+    @property
+    def _suspected_keys(self) -> set[str]:
+        return {key for group in self._suspects for key in group}
+
+    def _suspected(self, err: ModbusExceptionError, keys: Iterable[str]) -> list[str]:
+        """Return the quantities in a refused block, in the order of their addresses."""
+        if err.block is None or err.exception_code not in _REFUSALS:
+            return []
+        registers = self._map.quantities
+        return sorted(
+            (key for key in keys if _within(registers[key], err.block)),
+            key=lambda key: registers[key].address,
+        )
+
+    async def _search(self, values: dict[str, float]) -> None:
+        """Halve the refused groups until the cause is found; what answers on the way is kept.
+
+        Where both halves answer, it is what lies between them that the meter refuses.
+        """
+        end = self._reads.count + _SEARCH_REQUESTS
+        while self._suspects and self._reads.count < end:
+            group = self._suspects[-1]
+            refused: list[list[str]] = []
+            if len(group) == 1:
+                self._refused[group[0]] = _Refusal(time.monotonic() + _FIRST_RETRY_S)
+            else:
+                middle = len(group) // 2
+                halves = (group[:middle], group[middle:])
+                refused = [half for half in halves if not await self._answers(half, values)]
+                if not refused:
+                    register = self._map.quantities[group[middle]]
+                    self._cuts.add((register.space, register.address))
+            # Not before the requests, so that a search cut short by a timeout is taken up again.
+            self._suspects[-1:] = refused
+            self._components.clear()
+
+    async def _retry_refused(self, keys: Collection[str], values: dict[str, float]) -> None:
+        """Try some of the refused registers again, each on its own."""
+        now = time.monotonic()
+        due = [key for key in keys if key in self._refused and self._refused[key].retry_at <= now]
+        for key in due[:_RETRIES_PER_READ]:
+            refusal = self._refused[key]
+            if await self._answers([key], values):
+                del self._refused[key]
+                self._components.clear()
+                # Whatever made the meter refuse may be over for the others too.
+                for other in self._refused.values():
+                    other.retry_at = now
+            else:
+                refusal.pause_s = min(2 * refusal.pause_s, _LAST_RETRY_S)
+                refusal.retry_at = now + refusal.pause_s
+
+    async def _answers(self, keys: Sequence[str], values: dict[str, float]) -> bool:
+        """Read a few quantities on their own; False if the meter refuses them."""
+        try:
+            values.update(await self._read_blocks(keys))
+        except ModbusExceptionError as err:
+            if err.exception_code not in _REFUSALS:
+                raise
+            return False
+        return True
+
+    async def _read_blocks(self, keys: Sequence[str]) -> dict[str, float]:
+        """Read quantities in as few requests as the map and what is known of the meter allow."""
+        plan = frozenset(keys)
+        if (component := self._components.get(plan)) is None:
+            component = self._components[plan] = self._component(keys)
+        raw = await _update(component)
+        registers = self._map.quantities
+        values = ((key, _value(registers[key], raw[key])) for key in keys)
+        return {key: value for key, value in values if value is not None}
+
+    def _component(self, keys: Sequence[str]) -> ManualComponent:
+        registers = self._map.quantities
+        # Neither what is refused nor what is suspected to be may be read along with others.
+        barred = (self._refused.keys() | self._suspected_keys) - set(keys)
+        barriers = self._cuts | {(registers[key].space, registers[key].address) for key in barred}
+        readable = [register for key, register in registers.items() if key not in barred]
+        ranges = {
+            space: _ranges(
+                [register for register in readable if register.space == space],
+                max_gap=self._map.max_gap,
+                barriers={address for where, address in barriers if where == space},
+            )
+            for space in ("input", "holding")
+        }
+        component = ManualComponent(
+            cast("ModbusUnit", self._reads),
+            max_span=self._map.max_span,
+            input_ranges=ranges["input"],
+            holding_ranges=ranges["holding"],
+        )
+        for key in keys:
+            component.add(key, _field(registers[key]), space=registers[key].space)
+        return component
+
+    async def _read_text(self, register: Register | None) -> str | None:
+        if register is None:
+            return None
+        component = ManualComponent(cast("ModbusUnit", self._reads), max_span=self._map.max_span)
+        component.add("text", _field(register), space=register.space)
+        try:
+            raw = (await _update(component))["text"]
+        except ModbusError as err:
+            _LOGGER.debug("The meter does not tell what it is: %s", err)
+            return None
+        if raw is None:
+            return None
+        if register.type == "version":
+            words = int(raw).to_bytes(2 * register.count)
+            return ".".join(
+                str(int.from_bytes(words[at : at + 2])) for at in range(0, len(words), 2)
+            )
+        return str(raw).strip("\x00 ") or None
+
+
+async def _update(component: ManualComponent) -> dict[str, Any]:
+    """Read a component.
+
+    Raises `ModbusError` only: a certificate file that is missing comes out of the library as it is.
+    """
+    try:
+        return await component.async_update()
+    except ModbusError:
+        raise
+    except OSError as err:
+        raise ModbusConnectionError(str(err)) from err
+
+
+def _within(register: Register, block: ReadBlock) -> bool:
+    return (
+        register.space == block.space
+        and block.address <= register.address
+        and register.end <= block.address + block.count
+    )
+
+
+def _ranges(
+    registers: Iterable[Register], *, max_gap: int, barriers: Collection[int]
+) -> tuple[tuple[int, int], ...]:
+    """Return the runs of addresses that a request may lie in, first and last address of each."""
+    runs: list[tuple[int, int]] = []
+    for register in sorted(registers, key=lambda register: register.address):
+        if runs:
+            first, last = runs[-1]
+            barred = any(last < barrier <= register.address for barrier in barriers)
+            if register.address - last <= max_gap + 1 and not barred:
+                runs[-1] = (first, max(last, register.end - 1))
+                continue
+        runs.append((register.address, register.end - 1))
+    return tuple(runs)
+
+
+def _field(register: Register) -> RegisterField[Any]:
+    """Return the library's field for a register, without its scale."""
+    match register.type:
+        case "float32" | "float64":
+            return FloatField(
+                register.address, count=register.count, word_order=register.word_order
+            )
+        case "string":
+            return string(register.address, register.count)
+        case "version":
+            return RawField(register.address, count=register.count)
+        case _:
+            return NumberField(
+                register.address,
+                count=register.count,
+                signed=register.type.startswith("int"),
+                nan=register.nan,
+                word_order=register.word_order,
+            )
+
+
+def _value(register: Register, raw: float | None) -> float | None:
+    if raw is None:
+        return None
+    if register.type == "float32":
+        raw = shortest_float32(raw)
+    return scaled(raw, register.scale)

@@ -1,0 +1,11 @@
+"""Actions, registered once for the whole integration."""
+
+from homeassistant.core import HomeAssistant, callback
+
+from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
+
+
+@callback
+def async_setup_services(hass: HomeAssistant) -> None:
+    """Register the actions of the forwarders and of every link."""
+    async_setup_outbox_actions(hass)

@@ -1,0 +1,1 @@
+from tests.fixtures.scout import *  # noqa: F403
