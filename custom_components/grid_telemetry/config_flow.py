@@ -8,13 +8,15 @@ from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, LinkKind
 from .links.modbus import flow as modbus
+from .links.scout import flow as scout
 
 SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
+    LinkKind.SCOUT: scout.SUBENTRY_FLOWS,
 }
 
 
-class GridTelemetryConfigFlow(modbus.ModbusSteps, domain=DOMAIN):
+class GridTelemetryConfigFlow(modbus.ModbusSteps, scout.ScoutSteps, domain=DOMAIN):
     """Set up a link: choose its kind, then follow its steps."""
 
     VERSION = 1
@@ -31,7 +33,7 @@ class GridTelemetryConfigFlow(modbus.ModbusSteps, domain=DOMAIN):
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask what to connect to."""
-        return self.async_show_menu(step_id="user", menu_options=[LinkKind.MODBUS])
+        return self.async_show_menu(step_id="user", menu_options=list(LinkKind))
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None

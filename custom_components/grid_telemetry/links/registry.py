@@ -1,10 +1,11 @@
 """The links there are: each line joins a kind to its package."""
 
 from ..const import CONF_KIND, LinkKind
-from . import GridTelemetryConfigEntry, LinkModule, modbus
+from . import GridTelemetryConfigEntry, LinkModule, modbus, scout
 
 LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.MODBUS: modbus,
+    LinkKind.SCOUT: scout,
 }
 
 

@@ -1,0 +1,206 @@
+"""Config steps of the Scout link: the login, the gateway's identity, devices and alarms."""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigFlow,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
+from homeassistant.helpers import instance_id
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from ...const import CONF_KIND, LinkKind
+from ...forwarding.delivery import DeliveryError
+from .client import login_test, parameters_of
+from .const import (
+    CONF_ALLOW_PLAIN,
+    CONF_CLAIM_ID,
+    CONF_FIRMWARE_VERSION,
+    CONF_GATEWAY_TYPE,
+    CONF_HARDWARE_VERSION,
+    CONF_INTERVAL_S,
+    CONF_MAX_AGE_DAYS,
+    CONF_MAX_SAMPLES,
+    CONF_SERIAL_NUMBER,
+    DEFAULT_GATEWAY_TYPE,
+    DEFAULT_HARDWARE_VERSION,
+    DEFAULT_HOST,
+    DEFAULT_INTERVAL_S,
+    DEFAULT_MAX_AGE_DAYS,
+    DEFAULT_MAX_SAMPLES,
+    DEFAULT_URL,
+)
+from .payload import CLAIM_ID_PATTERN
+from .subentries import SUBENTRY_FLOWS
+
+__all__ = ["SUBENTRY_FLOWS", "ScoutSteps"]
+
+_LOGIN_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_URL, default=DEFAULT_URL): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.URL)
+        ),
+        vol.Required(CONF_HOST, default=DEFAULT_HOST): TextSelector(),
+        vol.Required(CONF_CLAIM_ID): TextSelector(),
+        vol.Required(CONF_TOKEN): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+        ),
+        vol.Required(CONF_ALLOW_PLAIN, default=False): BooleanSelector(),
+    }
+)
+_TOKEN_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_TOKEN): TextSelector(
+            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+        )
+    }
+)
+
+
+def _whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
+    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+_GATEWAY_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_SERIAL_NUMBER): TextSelector(),
+        vol.Required(CONF_GATEWAY_TYPE, default=DEFAULT_GATEWAY_TYPE): TextSelector(),
+        vol.Optional(CONF_FIRMWARE_VERSION): TextSelector(),
+        vol.Required(CONF_HARDWARE_VERSION, default=DEFAULT_HARDWARE_VERSION): TextSelector(),
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): _whole_number(1, 3600, "s"),
+        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): _whole_number(1, 366, "d"),
+        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): _whole_number(
+            1_000, 50_000_000
+        ),
+    }
+)
+
+
+class ScoutSteps(ConfigFlow):
+    """The steps of a Scout entry."""
+
+    _scout_login: dict[str, Any]
+
+    async def async_step_scout(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask for the address and the login of the gateway, and try them."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = await self._async_try_login(user_input)
+            if not errors:
+                await self.async_set_unique_id(_unique_id(user_input))
+                if self.source == SOURCE_RECONFIGURE:
+                    if self.unique_id != self._get_reconfigure_entry().unique_id:
+                        self._abort_if_unique_id_configured()
+                else:
+                    self._abort_if_unique_id_configured()
+                self._scout_login = user_input
+                return await self.async_step_scout_gateway()
+        suggested: dict[str, Any] = user_input or {}
+        if not suggested and self.source == SOURCE_RECONFIGURE:
+            stored = self._get_reconfigure_entry().data
+            # The token is never shown again; it is asked for anew.
+            suggested = {key: stored[key] for key in stored if key != CONF_TOKEN}
+        return self.async_show_form(
+            step_id="scout",
+            data_schema=self.add_suggested_values_to_schema(_LOGIN_SCHEMA, suggested),
+            errors=errors,
+        )
+
+    async def async_step_scout_gateway(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how the gateway names itself, how often it sends and how much it keeps."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = {
+                key: "not_a_header_value"
+                for key, value in user_input.items()
+                if isinstance(value, str) and not value.isprintable()
+            }
+            if not errors:
+                data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
+                title = f"Circutor Scout {data[CONF_CLAIM_ID]}"
+                if self.source == SOURCE_RECONFIGURE:
+                    return self.async_update_and_abort(
+                        self._get_reconfigure_entry(),
+                        unique_id=self.unique_id,
+                        title=title,
+                        data=data,
+                    )
+                return self.async_create_entry(title=title, data=data)
+        if user_input is not None:
+            suggested = user_input
+        elif self.source == SOURCE_RECONFIGURE:
+            suggested = dict(self._get_reconfigure_entry().data)
+        else:
+            installation = await instance_id.async_get(self.hass)
+            suggested = {CONF_SERIAL_NUMBER: installation[:12].upper()}
+        return self.async_show_form(
+            step_id="scout_gateway",
+            data_schema=self.add_suggested_values_to_schema(_GATEWAY_SCHEMA, suggested),
+            errors=errors,
+        )
+
+    async def async_step_scout_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the login or the identity."""
+        return await self.async_step_scout(user_input)
+
+    async def async_step_scout_reauth(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that the token was refused."""
+        return await self.async_step_scout_reauth_confirm()
+
+    async def async_step_scout_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a new token and try it."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = await self._async_try_login({**entry.data, **user_input})
+            if not errors:
+                return self.async_update_and_abort(entry, data_updates=user_input)
+        return self.async_show_form(
+            step_id="scout_reauth_confirm",
+            data_schema=_TOKEN_SCHEMA,
+            errors=errors,
+            description_placeholders={"claim_id": entry.data[CONF_CLAIM_ID]},
+        )
+
+    async def _async_try_login(self, data: dict[str, Any]) -> dict[str, str]:
+        """Return the errors of a login, by field; none when the platform took it."""
+        if not CLAIM_ID_PATTERN.fullmatch(data[CONF_CLAIM_ID]):
+            return {CONF_CLAIM_ID: "invalid_claim_id"}
+        if urlsplit(data[CONF_URL]).scheme not in ("ws", "wss"):
+            return {CONF_URL: "invalid_url"}
+        if self.source != SOURCE_REAUTH and not data[CONF_TOKEN].isprintable():
+            return {CONF_TOKEN: "not_a_header_value"}
+        try:
+            await login_test(self.hass, parameters_of(data), allow_plain=data[CONF_ALLOW_PLAIN])
+        except DeliveryError as err:
+            return {"base": err.reason}
+        return {}
+
+
+def _unique_id(data: dict[str, Any]) -> str:
+    """Return what tells gateways apart: the server, its virtual host and the claim id."""
+    return f"{urlsplit(data[CONF_URL]).netloc.lower()}/{data[CONF_HOST]}/{data[CONF_CLAIM_ID]}"

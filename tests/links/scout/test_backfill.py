@@ -1,0 +1,205 @@
+"""The past, from the recorder, with its own times."""
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+import json
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.recorder.models import StatisticMeanType, StatisticMetaData
+from homeassistant.components.recorder.statistics import async_import_statistics
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.components.recorder.common import (
+    async_wait_recording_done,
+)
+
+from custom_components.grid_telemetry.forwarding.outbox import Lane, Record
+from custom_components.grid_telemetry.forwarding.point import Point
+from custom_components.grid_telemetry.links.scout.backfill import BackfillResult, async_backfill
+from simulators.scout import ScoutServer
+
+from .conftest import AddEntry, device
+from .test_actions import WITHIN_S, call
+
+POINTS = (
+    Point(entity="sensor.power", name="P", unit="W"),
+    Point(entity="sensor.energy", name="E", unit="Wh"),
+)
+
+
+class Collector:
+    """An outbox that only collects."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    async def put(self, records: Sequence[Record]) -> None:
+        self.records += records
+
+    @property
+    def values(self) -> dict[str, dict[str, float]]:
+        """What was queued: time → code → value."""
+        assert {record.lane for record in self.records} <= {Lane.HISTORY}
+        loaded = [json.loads(record.body) for record in self.records]
+        return {each["ts"]: each["data"] for each in loaded}
+
+
+async def backfill(
+    hass: HomeAssistant, start: datetime, end: datetime, interval_s: int = 60
+) -> tuple[dict[str, dict[str, float]], BackfillResult]:
+    collector = Collector()
+    result = await async_backfill(
+        hass,
+        collector,  # type: ignore[arg-type]
+        {"MAIN": POINTS},
+        start=start,
+        end=end,
+        interval_s=interval_s,
+    )
+    return collector.values, result
+
+
+def stamp(instant: datetime) -> str:
+    return instant.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+@pytest.fixture(autouse=True)
+def custom_integrations(recorder_db_url: str, enable_custom_integrations: None) -> None:
+    """Let the recorder have its database before there is a Home Assistant."""
+
+
+@pytest.fixture
+def noon(freezer: FrozenDateTimeFactory) -> datetime:
+    """Let the clock stand at a full hour before the recorder starts."""
+    freezer.move_to("2026-10-20T12:00:00+00:00")
+    return dt_util.utcnow()
+
+
+async def test_every_slot_gets_the_state_it_had(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    for seconds, entity, state, unit in (
+        (30, "sensor.power", "1.5", "kW"),
+        (90, "sensor.power", "unavailable", "kW"),
+        (130, "sensor.energy", "2", "kWh"),
+        (150, "sensor.power", "2.5", "kW"),
+    ):
+        freezer.move_to(noon + timedelta(seconds=seconds))
+        hass.states.async_set(entity, state, {"unit_of_measurement": unit})
+        await hass.async_block_till_done()
+    await async_wait_recording_done(hass)
+    freezer.move_to(noon + timedelta(minutes=5))
+    values, result = await backfill(hass, noon, noon + timedelta(minutes=5))
+    assert values == {
+        stamp(noon + timedelta(minutes=1)): {"P": 1500.0},
+        stamp(noon + timedelta(minutes=3)): {"P": 2500.0, "E": 2000.0},
+        stamp(noon + timedelta(minutes=4)): {"P": 2500.0, "E": 2000.0},
+    }
+    assert result == BackfillResult(from_history=5, from_statistics=0)
+
+
+async def test_hours_without_history_come_from_statistics(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant
+) -> None:
+    for entity, unit, unit_class, has_sum in (
+        ("sensor.power", "kW", "power", False),
+        ("sensor.energy", "kWh", "energy", True),
+    ):
+        hass.states.async_set(entity, "unknown", {"unit_of_measurement": unit})
+        async_import_statistics(
+            hass,
+            StatisticMetaData(
+                mean_type=StatisticMeanType.NONE if has_sum else StatisticMeanType.ARITHMETIC,
+                has_sum=has_sum,
+                name=None,
+                source="recorder",
+                statistic_id=entity,
+                unit_class=unit_class,
+                unit_of_measurement=unit,
+            ),
+            [
+                {"start": noon - timedelta(hours=hours), **_row(has_sum, hours)}  # type: ignore[typeddict-item]
+                for hours in (3, 2)
+            ],
+        )
+    await async_wait_recording_done(hass)
+    values, result = await backfill(hass, noon - timedelta(hours=3), noon)
+    assert values == {
+        stamp(noon - timedelta(hours=3)): {"P": 3000.0},
+        stamp(noon - timedelta(hours=2, seconds=1)): {"E": 97_000.0},
+        stamp(noon - timedelta(hours=2)): {"P": 2000.0},
+        stamp(noon - timedelta(hours=1, seconds=1)): {"E": 98_000.0},
+    }
+    assert result == BackfillResult(from_history=0, from_statistics=4)
+
+
+def _row(has_sum: bool, hours: int) -> dict[str, float]:
+    return {"state": 100 - hours, "sum": 1} if has_sum else {"mean": hours, "min": 0, "max": 9}
+
+
+async def test_a_device_whose_entities_are_gone_is_passed_over(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant
+) -> None:
+    collector = Collector()
+    gone = Point(entity="0" * 32, name="P")
+    result = await async_backfill(
+        hass,
+        collector,  # type: ignore[arg-type]
+        {"MAIN": [gone]},
+        start=noon - timedelta(hours=1),
+        end=noon,
+        interval_s=60,
+    )
+    assert collector.records == []
+    assert result == BackfillResult()
+
+
+async def test_the_action_sends_what_was_recorded(
+    recorder_mock: object, hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    hass.states.async_set("sensor.power", "5", {"unit_of_measurement": "W"})
+    entry = add_entry(device("MAIN", POINTS[0].as_dict()), device("2", POINTS[1].as_dict()))
+    start = dt_util.utcnow()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await server.wait_for(lambda: len(server.metrics) >= 2, WITHIN_S)
+    await async_wait_recording_done(hass)
+    sent = len(server.metrics)
+    response = await call(hass, "scout_backfill", gateway_device_id="MAIN", start=start.isoformat())
+    assert response["from_history"] >= 1
+    await server.wait_for(lambda: len(server.metrics) > sent, WITHIN_S)
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "key"),
+    [
+        (
+            {"start": "2026-10-20T12:00:00", "end": "2026-10-20T12:00:00"},
+            ServiceValidationError,
+            "empty_period",
+        ),
+        (
+            {"start": "2026-10-20", "gateway_device_id": "9"},
+            ServiceValidationError,
+            "unknown_device",
+        ),
+        ({"start": "2026-10-20"}, HomeAssistantError, "recorder_missing"),
+    ],
+)
+async def test_what_cannot_be_sent_says_why(
+    hass: HomeAssistant,
+    server: ScoutServer,
+    add_entry: AddEntry,
+    data: dict[str, Any],
+    error: type[HomeAssistantError],
+    key: str,
+) -> None:
+    entry = add_entry(device("MAIN", POINTS[0].as_dict()))
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    with pytest.raises(error) as raised:
+        await call(hass, "scout_backfill", **data)
+    assert raised.value.translation_key == key
+    await hass.config_entries.async_unload(entry.entry_id)

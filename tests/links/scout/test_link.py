@@ -1,0 +1,294 @@
+"""The running link: what arrives at the platform, and what happens when it does not."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from simulators.scout import ScoutServer
+
+from .conftest import AddEntry, alarm, device
+
+WITHIN_S = 10
+
+
+async def start(hass: HomeAssistant, entry: MockConfigEntry, server: ScoutServer) -> None:
+    """Set the entry up and wait until the platform has its greetings."""
+    before = len(server.attributes)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await server.wait_for(lambda: len(server.attributes) > before, WITHIN_S)
+
+
+async def until(predicate: Callable[[], object]) -> None:
+    """Wait for what the platform cannot see."""
+    async with asyncio.timeout(WITHIN_S):
+        while not predicate():
+            await asyncio.sleep(0.01)
+
+
+def set_power(hass: HomeAssistant, value: object, unit: str = "W") -> None:
+    hass.states.async_set(
+        "sensor.power", str(value), {"unit_of_measurement": unit, "device_class": "power"}
+    )
+
+
+POWER = {"entity": "sensor.power", "name": "P", "unit": "kW", "factor": 2}
+
+
+async def test_on_connect_it_says_so_and_who_it_is(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    await start(hass, entry, server)
+    (event,) = server.events
+    assert (event.device, event.type, event.status, event.index) == (
+        "MAIN",
+        "EXPORT_CONNECTED",
+        "INFO",
+        "NONE",
+    )
+    (attributes,) = server.attributes
+    assert attributes.gateway["SERIAL_NUMBER"] == "HA-1"
+    assert attributes.gateway["HW_MODEL"] == "HOME_ASSISTANT"
+    assert server.refusals == []
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_slot_is_sent_with_its_time_converted_and_scaled(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(
+        device("MAIN", POWER), device("2", POWER, POWER | {"name": "P_W", "unit": None})
+    )
+    set_power(hass, 1500)
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 3, WITHIN_S)
+    slot = server.metrics[0].ts
+    assert slot.microsecond == 0
+    assert {(m.device, m.ts, m.code, m.value) for m in server.metrics[:3]} == {
+        ("MAIN", slot, "P", 3.0),
+        ("2", slot, "P", 3.0),
+        ("2", slot, "P_W", 3000.0),
+    }
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("state", ["unknown", "unavailable", "on", "nan", "inf"])
+async def test_states_that_are_no_numbers_are_not_sent(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, state: str
+) -> None:
+    entry = add_entry(device("MAIN", POWER, {"entity": "sensor.good", "name": "GOOD"}))
+    hass.states.async_set("sensor.good", "1")
+    set_power(hass, state)
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 1, WITHIN_S)
+    assert {metric.code for metric in server.metrics} == {"GOOD"}
+    assert sum(entry.runtime_data.diagnostics()["sampler"]["skipped"].values()) >= 1
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_renamed_entity_is_sent_on(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    registry = er.async_get(hass)
+    registered = registry.async_get_or_create("sensor", "test", "p", suggested_object_id="power")
+    entry = add_entry(device("MAIN", {"entity": registered.id, "name": "P"}))
+    await start(hass, entry, server)
+    registry.async_update_entity("sensor.power", new_entity_id="sensor.grid")
+    hass.states.async_set("sensor.grid", "7")
+    await server.wait_for(lambda: len(server.metrics) >= 1, WITHIN_S)
+    assert server.metrics[0].value == 7
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_what_an_outage_held_back_arrives_after_it(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    set_power(hass, 500)
+    await start(hass, entry, server)
+    outbox = entry.runtime_data.outbox
+    await server.stop()
+    await until(lambda: outbox.queued_samples >= 3)
+    await server.start()
+    await entry.runtime_data.delivery.flush(WITHIN_S)
+    times = [metric.ts.timestamp() for metric in server.metrics]
+    assert len(times) >= 3
+    assert sorted(set(times)) == [times[0] + number for number in range(len(set(times)))]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_restart_loses_nothing(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    set_power(hass, 500)
+    await start(hass, entry, server)
+    server.behaviour.receipts_withheld = True
+    await server.wait_for(lambda: len(server.metrics) >= 1, WITHIN_S)
+    slot = server.metrics[0].ts
+    await hass.config_entries.async_unload(entry.entry_id)
+    hass.states.async_remove("sensor.power")
+    server.behaviour.receipts_withheld = False
+    before = len(server.metrics)
+    await hass.config_entries.async_setup(entry.entry_id)
+    await server.wait_for(lambda: len(server.metrics) > before, WITHIN_S)
+    assert slot in [metric.ts for metric in server.metrics[before:]]
+    assert server.duplicates  # at least once: the first copy was never confirmed
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_refused_token_asks_the_user(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER), token="wrong")
+    await hass.config_entries.async_setup(entry.entry_id)
+    await until(hass.config_entries.flow.async_progress)
+    (flow,) = hass.config_entries.flow.async_progress()
+    assert flow["context"]["source"] == SOURCE_REAUTH
+    assert entry.runtime_data.health.last_error == "invalid_auth"
+    assert entry.state is ConfigEntryState.LOADED
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_missing_exchange_is_told_apart_from_a_lost_connection(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    server.behaviour.missing_exchanges = {"events"}
+    entry = add_entry(device("MAIN", POWER))
+    await hass.config_entries.async_setup(entry.entry_id)
+    health = entry.runtime_data.health
+    await until(lambda: health.last_error is not None)
+    assert health.last_error == "destination_refused"
+    assert "events" in (health.last_error_detail or "")
+    assert not health.connected
+    assert hass.config_entries.flow.async_progress() == []
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_plain_needs_the_users_word(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER), allow_plain=False)
+    await hass.config_entries.async_setup(entry.entry_id)
+    health = entry.runtime_data.health
+    await until(lambda: health.last_error is not None)
+    assert health.last_error == "plain_refused"
+    assert server.logins == 0
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_devices_are_described_on_connect_and_when_they_change(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    source = MockConfigEntry(domain="test")
+    source.add_to_hass(hass)
+    devices = dr.async_get(hass)
+    meter = devices.async_get_or_create(
+        config_entry_id=source.entry_id,
+        identifiers={("test", "1")},
+        model="SDM630",
+        serial_number="123",
+        sw_version="1.1",
+    )
+    registered = er.async_get(hass).async_get_or_create(
+        "sensor", "test", "p", device_id=meter.id, config_entry=source
+    )
+    entry = add_entry(device("2", {"entity": registered.id, "name": "P"}))
+    await start(hass, entry, server)
+    assert server.attributes[0].devices == {
+        "2": {"SERIAL_NUMBER": "123", "FW_VERSION": "1.1", "HW_MODEL": "SDM630"}
+    }
+    devices.async_update_device(meter.id, sw_version="1.2")
+    await server.wait_for(lambda: len(server.attributes) == 2, WITHIN_S)
+    assert server.attributes[1].gateway == {}
+    assert server.attributes[1].devices["2"]["FW_VERSION"] == "1.2"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_alarm_begins_and_ends(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(alarm("binary_sensor.leak", custom_name="Water"))
+    hass.states.async_set("binary_sensor.leak", "off")
+    await start(hass, entry, server)
+    for state in ("on", "unavailable", "on", "unknown", "off", "off"):
+        hass.states.async_set("binary_sensor.leak", state)
+        await hass.async_block_till_done()
+    await server.wait_for(lambda: len(server.events) == 3, WITHIN_S)
+    assert [(event.type, event.status) for event in server.events[1:]] == [
+        ("ALARM_DEVICE", "ON"),
+        ("ALARM_DEVICE", "OFF"),
+    ]
+    assert server.events[1].info == {"EVENT_CUSTOM_NAME": "Water"}
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_alarm_follows_a_rename_and_reports_what_is_there_at_the_start(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    registry = er.async_get(hass)
+    leak = registry.async_get_or_create("binary_sensor", "test", "l", suggested_object_id="leak")
+    hass.states.async_set("binary_sensor.leak", "on")
+    entry = add_entry(alarm(leak.id), alarm("0" * 32))
+    await start(hass, entry, server)
+    registry.async_update_entity("binary_sensor.leak", new_entity_id="binary_sensor.flood")
+    await hass.async_block_till_done()
+    hass.states.async_set("binary_sensor.flood", "off")
+    await server.wait_for(lambda: len(server.events) == 3, WITHIN_S)
+    assert [event.status for event in server.events] == ["INFO", "ON", "OFF"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_health_is_shown_on_the_gateways_device(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    set_power(hass, 1)
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 1, WITHIN_S)
+    (gateway,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    keys = {
+        registered.translation_key: registered.entity_id
+        for registered in er.async_entries_for_device(er.async_get(hass), gateway.id)
+    }
+
+    def state(key: str) -> str:
+        shown = hass.states.get(keys[key])
+        assert shown is not None
+        return shown.state
+
+    await until(lambda: state("health_connected") == "on" and state("health_delivered") >= "1")
+    assert state("health_last_error") == "unknown"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_removing_the_entry_removes_its_outbox(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, tmp_path: Path
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    await start(hass, entry, server)
+    folder = tmp_path / DOMAIN
+    assert list(folder.glob("outbox-*.db"))
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert list(folder.glob("outbox-*")) == []
+
+
+@pytest.mark.parametrize("secret", ["token", "claim_id", "serial_number"])
+async def test_diagnostics_hold_no_secret(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, secret: str
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    await start(hass, entry, server)
+    diagnostics = await async_get_config_entry_diagnostics(hass, entry)
+    assert diagnostics["link"]["points"] == {"MAIN": 1}
+    assert diagnostics["entry"][secret] == "**REDACTED**"
+    assert server.token not in str(diagnostics["link"])
+    await hass.config_entries.async_unload(entry.entry_id)
