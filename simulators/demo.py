@@ -1,0 +1,269 @@
+"""The whole of it on one machine: meters, Home Assistant, and platforms that say what they got.
+
+Everything that is started here is stopped here, whatever ends the run.
+"""
+
+import argparse
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+import shutil
+import signal
+import socket
+import sys
+from tempfile import TemporaryDirectory
+import time
+
+from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
+from .meters import MeterServer, demo_meters
+from .platforms import Platform, Received, RunPlatform
+from .platforms.scout import run_scout
+from .programs import ProgramError, free_port
+
+PLATFORMS: dict[str, RunPlatform] = {"scout": run_scout}
+
+HOME_PORT = 8123
+CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s
+REFRESH_S = 0.3
+DAY_S = 1200  # a whole day of sun and of household in 20 minutes
+
+# A switch of the frontend that an alarm of a platform can hang on.
+ALARM_CONFIGURATION = """\
+input_boolean:
+  alarm:
+    name: Alarm switch
+    icon: mdi:alarm-light
+template:
+  - binary_sensor:
+      - name: Alarm
+        unique_id: alarm
+        device_class: problem
+        state: "{{ is_state('input_boolean.alarm', 'on') }}"
+"""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Demo:
+    """What runs."""
+
+    home: HomeAssistant
+    platforms: dict[str, Platform]
+
+
+@asynccontextmanager
+async def run_demo(
+    folder: Path, names: Sequence[str], *, port: int | None = None, real_brokers: bool = False
+) -> AsyncIterator[Demo]:
+    """Run the meters, the platforms and Home Assistant with all of its entries made."""
+    async with AsyncExitStack() as stack:
+        meters = await stack.enter_async_context(MeterServer(demo_meters(day_s=DAY_S)))
+        platforms: dict[str, Platform] = {}
+        for name in names:
+            (folder / name).mkdir()
+            platforms[name] = await stack.enter_async_context(
+                PLATFORMS[name](folder / name, real_brokers)
+            )
+        home = HomeAssistant(
+            folder / "home_assistant", port=port, configuration=ALARM_CONFIGURATION
+        )
+        await stack.enter_async_context(home)
+        devices = await add_meters(home, meters.port)
+        for platform in platforms.values():
+            await platform.configure(home, devices)
+        await home.call("input_boolean.turn_on", entity_id="input_boolean.alarm")
+        yield Demo(home=home, platforms=platforms)
+
+
+async def add_meters(home: HomeAssistant, port: int) -> list[str]:
+    """Add the simulated meters through the flows, and return the ids of their devices."""
+    entry_id = await home.add_entry(
+        "grid_telemetry",
+        {
+            "user": {"next_step_id": "modbus"},
+            "modbus": {"next_step_id": "modbus_tcp"},
+            "modbus_tcp": {"host": "127.0.0.1", "port": port},
+        },
+    )
+    for unit_id, register_map, name in (
+        (1, "eastron_sdm630", "House"),
+        (2, "eastron_sdm120", "Solar"),
+    ):
+        await home.add_subentry(
+            entry_id,
+            "meter",
+            {
+                "user": {
+                    "unit_id": unit_id,
+                    "register_map": register_map,
+                    "meter_name": name,
+                    "fast_interval_s": 2,
+                    "slow_interval_s": 5,
+                },
+                "confirm": {},
+            },
+        )
+    return [
+        device["id"]
+        for device in await home.devices()
+        if entry_id in device["config_entries"] and device["entry_type"] is None
+    ]
+
+
+async def watch(demo: Demo) -> None:
+    """Show what each platform has, a few times a second, until cancelled."""
+    title = f"Home Assistant: {demo.home.url}   (Ctrl-C stops everything)"
+    if not sys.stdout.isatty():
+        print(title, flush=True)
+    while True:
+        demo.home.check()
+        rows = [
+            (name, received)
+            for name, platform in demo.platforms.items()
+            for received in platform.received()
+        ]
+        if sys.stdout.isatty():
+            print(_screen(title, rows), end="", flush=True)
+        await asyncio.sleep(REFRESH_S)
+
+
+def _screen(title: str, rows: Sequence[tuple[str, Received]]) -> str:
+    """Return the table as one write that replaces the last, cut to the terminal's height."""
+    columns, height = shutil.get_terminal_size()
+    now = time.time()
+    lines = [title, "", _line("platform", "device", "point", "last value", "age", "count")]
+    lines += [
+        _line(name, row.device, row.name, f"{row.value}", f"{now - row.at:.0f} s", f"{row.count}")
+        for name, row in sorted(rows, key=lambda item: (item[0], item[1].device, item[1].name))
+    ]
+    if len(lines) >= height:
+        lines[height - 2 :] = [f"… {len(lines) - height + 2} more"]
+    return "\x1b[H" + "".join(f"{line[:columns]}\x1b[K\n" for line in lines) + "\x1b[J"
+
+
+def _line(platform: str, device: str, name: str, value: str, age: str, count: str) -> str:
+    return f"{platform:<9}{device:<9}{name:<32}{value:>14}{age:>8}{count:>7}"
+
+
+async def check(demo: Demo, started: float) -> bool:
+    """Wait until every platform has every point, print a line for each, say whether all is well."""
+    waiting = dict(demo.platforms)
+    while waiting and time.monotonic() < started + CHECK_TIMEOUT_S:
+        demo.home.check()
+        for name, platform in list(waiting.items()):
+            if not missing(platform):
+                count = len(platform.expected)
+                seconds = time.monotonic() - started
+                print(f"{name}: {count} of {count} points received and valid in {seconds:.0f} s")
+                del waiting[name]
+        await asyncio.sleep(REFRESH_S)
+    for name, platform in waiting.items():
+        gaps = missing(platform)
+        count = len(platform.expected)
+        points = ", ".join("/".join(gap) for gap in gaps)
+        print(f"{name}: {count - len(gaps)} of {count} points received and valid, not {points}")
+    refusals = [
+        f"{name}: refused: {refusal}"
+        for name, platform in demo.platforms.items()
+        for refusal in platform.refused()
+    ]
+    print(*refusals, sep="\n", end="")
+    return not waiting and not refusals
+
+
+def missing(platform: Platform) -> list[tuple[str, str]]:
+    """Return the points of which a platform has nothing yet."""
+    have = {(received.device, received.name) for received in platform.received()}
+    return sorted(platform.expected - have)
+
+
+async def run_check(names: Sequence[str], *, real_brokers: bool) -> int:
+    """Run everything on free ports until the check ended; return the exit code."""
+    started = time.monotonic()
+    with TemporaryDirectory(prefix="grid-telemetry-") as temporary:
+        folder = Path(temporary)
+        try:
+            async with (
+                asyncio.timeout(CHECK_TIMEOUT_S + 5),
+                run_demo(folder, names, real_brokers=real_brokers) as demo,
+            ):
+                if await check(demo, started):
+                    return 0
+        except (TimeoutError, ProgramError, FlowError, ApiError) as err:
+            print(f"{type(err).__name__}: {err}")
+        for record in log_records(folder / "home_assistant"):
+            if "grid_telemetry" in record:
+                print(record, file=sys.stderr)
+    return 1
+
+
+async def run_screen(names: Sequence[str], *, real_brokers: bool) -> int:
+    """Run everything in `.run` of the checkout, on Home Assistant's usual port, until stopped."""
+    folder = CHECKOUT / ".run"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    print("Starting the meters, the platforms and Home Assistant …", flush=True)
+    async with run_demo(folder, names, port=usual_port(), real_brokers=real_brokers) as demo:
+        await watch(demo)
+    return 0
+
+
+def usual_port() -> int:
+    """Return Home Assistant's usual port, or a free one if something has it."""
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            sock.bind(("127.0.0.1", HOME_PORT))
+        except OSError:
+            return free_port()
+    return HOME_PORT
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="script/run", description="Simulated meters through Home Assistant to platforms."
+    )
+    parser.add_argument(
+        "--check",
+        nargs="*",
+        metavar="PLATFORM",
+        help="on free ports and without a screen: wait until each platform (all unless named) "
+        "has valid data of every mapped point, then end",
+    )
+    parser.add_argument(
+        "--real-brokers",
+        action="store_true",
+        help="RabbitMQ in place of the built-in stand-in for Scout",
+    )
+    arguments = parser.parse_args()
+    if unknown := set(arguments.check or ()) - set(PLATFORMS):
+        parser.error(f"no such platform: {', '.join(sorted(unknown))}")
+    return arguments
+
+
+async def main(arguments: argparse.Namespace) -> int:
+    """Run until the end or until a signal asks for it; a second signal changes nothing."""
+    names = arguments.check or list(PLATFORMS)
+    run = run_screen if arguments.check is None else run_check
+    task = asyncio.ensure_future(run(names, real_brokers=arguments.real_brokers))
+    loop = asyncio.get_running_loop()
+    stopped = False
+
+    def stop() -> None:
+        nonlocal stopped
+        if not stopped:
+            stopped = True
+            print("\nStopping …", flush=True)
+            task.cancel()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, stop)
+    try:
+        return await task
+    except asyncio.CancelledError:
+        return 130 if arguments.check is not None else 0
+
+
+if __name__ == "__main__":
+    sys.exit(asyncio.run(main(_arguments())))
