@@ -1,11 +1,12 @@
 """A headless Chromium on Home Assistant's own frontend, kept off every network."""
 
+from base64 import b64decode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 import shutil
 from urllib.parse import urlsplit
 
-from playwright.async_api import Page, Route, async_playwright
+from playwright.async_api import Page, Route, async_playwright, expect
 
 from .home_assistant import HomeAssistant
 
@@ -19,8 +20,12 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
+# One transparent pixel.
+NO_LOGO = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAAC0lEQVR4nGNgAAIAAAUAAXpeqz8AAAAASUVORK5CYII="
+)
 # Chromium on two busy cores needs its time for the frontend's first page.
-TIMEOUT_S = 60
+TIMEOUT_S = 30
 
 
 async def _guard(route: Route) -> None:
@@ -30,7 +35,7 @@ async def _guard(route: Route) -> None:
         await route.abort()
     elif url.path.startswith("/api/brands/") and "/grid_telemetry/" not in url.path:
         # Home Assistant would fetch the logos of others from the internet.
-        await route.fulfill(status=404)
+        await route.fulfill(body=NO_LOGO, content_type="image/png")
     else:
         await route.continue_()
 
@@ -48,6 +53,7 @@ async def open_page(home: HomeAssistant) -> AsyncIterator[Page]:
                 viewport={"width": 1280, "height": 860}, base_url=home.url, locale="en-GB"
             )
             page.set_default_timeout(TIMEOUT_S * 1000)
+            expect.set_options(timeout=TIMEOUT_S * 1000)
             await page.route("**/*", _guard)
             yield page
         finally:

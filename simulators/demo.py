@@ -20,7 +20,7 @@ from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_re
 from .meters import MeterServer, demo_meters
 from .platforms import Platform, Received, RunPlatform
 from .platforms.scout import run_scout
-from .programs import ProgramError, free_port
+from .programs import ProgramError, free_port, until
 
 PLATFORMS: dict[str, RunPlatform] = {"scout": run_scout}
 
@@ -29,6 +29,8 @@ CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s
 REFRESH_S = 0.3
 DAY_S = 1200  # a whole day of sun and of household in 20 minutes
 
+# Unit id, register map and name.
+METERS = ((1, "eastron_sdm630", "House"), (2, "eastron_sdm120", "Solar"))
 # A switch of the frontend that an alarm of a platform can hang on.
 ALARM_CONFIGURATION = """\
 input_boolean:
@@ -86,10 +88,7 @@ async def add_meters(home: HomeAssistant, port: int) -> list[str]:
             "modbus_tcp": {"host": "127.0.0.1", "port": port},
         },
     )
-    for unit_id, register_map, name in (
-        (1, "eastron_sdm630", "House"),
-        (2, "eastron_sdm120", "Solar"),
-    ):
+    for unit_id, register_map, name in METERS:
         await home.add_subentry(
             entry_id,
             "meter",
@@ -104,11 +103,18 @@ async def add_meters(home: HomeAssistant, port: int) -> list[str]:
                 "confirm": {},
             },
         )
-    return [
-        device["id"]
-        for device in await home.devices()
-        if entry_id in device["config_entries"] and device["entry_type"] is None
-    ]
+
+    async def loaded() -> list[str] | None:
+        """Return the devices once the entry was set up with all of its meters."""
+        entry = await home.command("config_entries/get_single", entry_id=entry_id)
+        devices = {device["name"]: device["id"] for device in await home.devices()}
+        if entry["config_entry"]["state"] != "loaded" or any(
+            name not in devices for *_, name in METERS
+        ):
+            return None
+        return [devices[name] for *_, name in METERS]
+
+    return await until(loaded, 30, "the meters set up")
 
 
 async def watch(demo: Demo) -> None:

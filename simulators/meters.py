@@ -7,6 +7,7 @@ a house with a meter at its grid connection and one at its solar inverter.
 
 import argparse
 import asyncio
+from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -190,7 +191,9 @@ class MeterServer:
         self.port = port
         # What every answer takes, as on a slow line.
         self.delay_s = delay_s
-        self.requests: list[Request] = []
+        # The last ones, and how many there were in all.
+        self.requests: deque[Request] = deque(maxlen=10_000)
+        self.served = 0
         self._meters = {meter.unit: meter for meter in meters}
         self._transport = transport
         self._tls = tls
@@ -237,6 +240,7 @@ class MeterServer:
 
     def _trace(self, sending: bool, pdu: ModbusPDU) -> ModbusPDU:
         if not sending:
+            self.served += 1
             now = asyncio.get_running_loop().time()
             self.requests.append(
                 Request(now, pdu.dev_id, pdu.function_code, pdu.address, pdu.count)
@@ -284,6 +288,10 @@ async def _serve(port: int, delay_s: float, day_s: float) -> None:
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with MeterServer(demo_meters(day_s=day_s), port=port, delay_s=delay_s) as server:
+        # Lets a bench ask for the count without a request of its own.
+        asyncio.get_running_loop().add_signal_handler(
+            signal.SIGUSR1, lambda: print(f"served {server.served}", flush=True)
+        )
         print(f"listening on 127.0.0.1:{server.port}", flush=True)
         await stop.wait()
 

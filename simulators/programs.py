@@ -19,7 +19,7 @@ def free_port() -> int:
         return port
 
 
-async def until[T](probe: Callable[[], Awaitable[T]], timeout_s: float, what: str) -> T:
+async def until[T](probe: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
     """Probe a few times a second until the answer is true, and return it.
 
     Raises `TimeoutError` that says what was waited for.

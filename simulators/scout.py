@@ -244,7 +244,7 @@ class _Session:
         elif frame.command in {"SUBSCRIBE", "UNSUBSCRIBE", "ACK", "NACK", "BEGIN", "COMMIT"}:
             await self._die("access_refused", f"ACCESS_REFUSED - {frame.command} refused")
         else:
-            await self._error("Bad command", f'Could not interpret command "{frame.command}"')
+            await self._error("Bad command", f'Could not interpret command "{frame.command}"\n')
 
     async def _log_in(self, headers: dict[str, str]) -> None:
         server = self._server
@@ -253,10 +253,10 @@ class _Session:
         login, host = headers.get("login", "guest"), headers.get("host", "/")
         if version is None:
             await self._error("Version mismatch", "Supported versions are 1.0,1.1,1.2\n")
-        elif (login, headers.get("passcode")) != (server.claim_id, server.token):
-            await self._error("Bad CONNECT", f"Access refused for user '{login}'\n")
         elif host != server.host:
             await self._error("Bad CONNECT", f"Virtual host '{host}' access denied")
+        elif (login, headers.get("passcode")) != (server.claim_id, server.token):
+            await self._error("Bad CONNECT", f"Access refused for user '{login}'\n")
         else:
             self._logged_in = True
             server.logins += 1

@@ -18,7 +18,7 @@ from custom_components.grid_telemetry.forwarding.delivery import (
     keep_connected,
 )
 from custom_components.grid_telemetry.forwarding.health import Health
-from custom_components.grid_telemetry.forwarding.outbox import Outbox, Record
+from custom_components.grid_telemetry.forwarding.outbox import Lane, Outbox, Record
 
 from .platform import FakePlatform, FakeSession, pack, pack_by_topic, settle, until
 
@@ -169,6 +169,32 @@ async def test_live_records_overtake_the_backlog(
     await until(lambda: len(platform.session.sent) == 37)
     # one packet of the backlog was already waiting for room
     assert platform.session.bodies[32:] == ["old 32", "live 1", "live 2", "old 33", "old 34"]
+
+
+async def test_messages_go_before_samples_and_history_when_nothing_else_is_left(
+    outbox: Outbox, delivery: Delivery, platform: FakePlatform
+) -> None:
+    platform.acknowledges = False
+    for lane in (Lane.HISTORY, Lane.SAMPLES, Lane.MESSAGES):
+        await outbox.put(
+            [Record("T", 1_000, f"{lane.name} {number}", 1, lane=lane) for number in range(40)]
+        )
+    delivery.start()
+    await until(lambda: platform.sessions and len(platform.session.sent) == 32)
+    await outbox.put([Record("T", 1_000, "live message", 1, lane=Lane.MESSAGES)])
+    await put(outbox, ["live"])
+    delivery.wake()
+    for number in range(122):
+        await until(lambda index=number: len(platform.session.sent) > index)
+        platform.session.acknowledge(number)
+    messages = [f"MESSAGES {number}" for number in range(40)]
+    assert platform.session.bodies == [
+        *messages,
+        "live message",
+        "live",
+        *[f"SAMPLES {number}" for number in range(40)],
+        *[f"HISTORY {number}" for number in range(40)],
+    ]
 
 
 async def test_what_was_live_is_backlog_in_the_next_session(

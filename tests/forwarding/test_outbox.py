@@ -1,6 +1,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+import resource
 import signal
 import sqlite3
 import stat
@@ -10,14 +11,20 @@ from freezegun.api import FrozenDateTimeFactory
 import pytest
 
 from custom_components.grid_telemetry.forwarding import outbox as outbox_module
-from custom_components.grid_telemetry.forwarding.outbox import Outbox, Record, StoredRecord, Trouble
+from custom_components.grid_telemetry.forwarding.outbox import (
+    Lane,
+    Outbox,
+    Record,
+    StoredRecord,
+    Trouble,
+)
 
 type Troubles = list[tuple[Trouble, str | None]]
 type Make = Callable[..., Outbox]
 
 WRITER = """
 import asyncio, pathlib, sys
-from custom_components.grid_telemetry.forwarding.outbox import Outbox, Record
+from custom_components.grid_telemetry.forwarding.outbox import Lane, Outbox, Record
 
 async def main():
     outbox = Outbox(
@@ -107,6 +114,23 @@ async def test_an_answer_is_bound_by_number_and_by_ids_on_either_side(make: Make
     assert bodies(await outbox.next(10, before_id=ids[2])) == [0, 1]
     assert bodies(await outbox.next(10, after_id=ids[2], before_id=ids[5])) == [3, 4]
     assert await outbox.next(10, after_id=ids[9]) == []
+
+
+async def test_each_lane_is_read_by_itself_from_the_file_and_from_memory(make: Make) -> None:
+    outbox = make()
+    await outbox.open()
+    records = [Record("T", number, "x" * 5000, 1, lane=Lane(number % 3)) for number in range(9)]
+    await outbox.put(records)
+    assert bodies(await outbox.next(10, lane=Lane.MESSAGES)) == [0, 3, 6]
+    assert bodies(await outbox.next(10)) == [1, 4, 7]
+    found = await outbox.next(2, lane=Lane.HISTORY)
+    assert bodies(found) == [2, 5]
+    assert {stored.lane for stored in found} == {Lane.HISTORY}
+    await limit_pages(outbox, 0)
+    await outbox.put(records)
+    newer = {"after_id": outbox.last_id - 9}
+    assert bodies(await outbox.next(10, lane=Lane.MESSAGES, **newer)) == [0, 3, 6]
+    assert bodies(await outbox.next(10, lane=Lane.SAMPLES, **newer)) == [1, 4, 7]
 
 
 async def test_an_answer_is_bound_by_its_size(make: Make) -> None:
@@ -373,6 +397,29 @@ async def test_records_delivered_while_the_file_cannot_be_written_are_not_sent_a
     assert troubles[-1] == (Trouble.UNWRITABLE, None)
     assert outbox.delivered_samples == 2
     assert bodies(await outbox.next(10)) == [2, 3, 4]
+
+
+async def test_what_is_in_a_file_that_fails_to_be_written_can_still_be_read(
+    make: Make, troubles: Troubles
+) -> None:
+    outbox = make()
+    await outbox.open()
+    await outbox.put([record(number) for number in range(3)])
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))  # fails like a broken disk
+        await outbox.put([record(3, body="x" * 50_000)])
+        await outbox.put([record(4)])
+        assert [trouble for trouble, _ in troubles] == [Trouble.UNWRITABLE]
+        assert bodies(await outbox.next(10)) == [0, 1, 2]
+        assert bodies(await outbox.next(10, after_id=outbox.last_id - 2)) == [3, 4]
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+    await outbox.put([record(5)])
+    assert troubles[-1] == (Trouble.UNWRITABLE, None)
+    assert bodies(await outbox.next(10)) == [0, 1, 2, 3, 4, 5]
 
 
 async def test_a_place_that_cannot_be_written_at_all_leaves_the_memory(

@@ -91,8 +91,10 @@ rated_power_w: 9000
     [
         (
             GOOD + "  voltge_l2: {address: 2}\n",
-            "acme.yaml, line 8: quantities.voltge_l2: there is no such quantity, "
-            "did you mean voltage_l2?",
+            (
+                "acme.yaml, line 8: quantities.voltge_l2: there is no such quantity, "
+                "did you mean voltage_l2?"
+            ),
         ),
         (
             GOOD + "  1: {address: 2}\n",
@@ -104,9 +106,11 @@ rated_power_w: 9000
         ),
         (
             GOOD + "  power: {adress: 2}\n",
-            "acme.yaml, line 8: quantities.power.adress: not a valid option, "
-            "did you mean 'address'?\n"
-            "acme.yaml, line 8: quantities.power.address: required key not provided",
+            (
+                "acme.yaml, line 8: quantities.power.adress: not a valid option, "
+                "did you mean 'address'?\n"
+                "acme.yaml, line 8: quantities.power.address: required key not provided"
+            ),
         ),
         (
             GOOD + "  power: {address: yes}\n",
@@ -118,8 +122,10 @@ rated_power_w: 9000
         ),
         (
             GOOD + "  power: {address: 65535}\n",
-            "acme.yaml, line 8: quantities.power.address: "
-            "the value reaches beyond the last address",
+            (
+                "acme.yaml, line 8: quantities.power.address: "
+                "the value reaches beyond the last address"
+            ),
         ),
         (
             GOOD + "  power: {address: 2, scale: 0}\n",
@@ -131,18 +137,24 @@ rated_power_w: 9000
         ),
         (
             GOOD + "  power: {address: 2, length: 4}\n",
-            "acme.yaml, line 8: quantities.power.length: "
-            "goes with type string or version, and only with them",
+            (
+                "acme.yaml, line 8: quantities.power.length: "
+                "goes with type string or version, and only with them"
+            ),
         ),
         (
             GOOD + "serial_number: {address: 2, type: string}\n",
-            "acme.yaml, line 8: serial_number.length: "
-            "goes with type string or version, and only with them",
+            (
+                "acme.yaml, line 8: serial_number.length: "
+                "goes with type string or version, and only with them"
+            ),
         ),
         (
             GOOD.replace("type: float32\n", ""),
-            "acme.yaml, line 6: quantities.voltage_l1.type: "
-            "the type is missing, here and at the top of the map",
+            (
+                "acme.yaml, line 6: quantities.voltage_l1.type: "
+                "the type is missing, here and at the top of the map"
+            ),
         ),
         (
             GOOD + "max_span: 1\n",
@@ -150,9 +162,11 @@ rated_power_w: 9000
         ),
         (
             GOOD.replace("input", "inputs").replace("[M1, M2]", "[]"),
-            "acme.yaml, line 2: models: length of value must be at least 1\n"
-            "acme.yaml, line 4: register_space: value must be one of ['holding', 'input'], "
-            "did you mean 'input'?",
+            (
+                "acme.yaml, line 2: models: length of value must be at least 1\n"
+                "acme.yaml, line 4: register_space: value must be one of ['holding', 'input'], "
+                "did you mean 'input'?"
+            ),
         ),
         (
             GOOD.replace("[M1, M2]", "[M1, '']"),
@@ -177,9 +191,7 @@ rated_power_w: 9000
         ("a: \0\n", "acme.yaml: unacceptable character #x0000"),
     ],
 )
-def test_a_mistake_is_told_with_file_line_and_key(
-    tmp_path: Path, text: str, message: str
-) -> None:
+def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RegisterMapError) as error:
         read_register_map(write(tmp_path, text))
 
@@ -190,7 +202,7 @@ def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
     path = tmp_path / "acme.yaml"
     path.write_bytes(b"\xff\xfe\xff")
 
-    with pytest.raises(RegisterMapError, match="acme.yaml: .*utf-8"):
+    with pytest.raises(RegisterMapError, match=r"acme\.yaml: .*utf-8"):
         read_register_map(path)
 
 

@@ -148,11 +148,14 @@ async def test_another_stack_reads_back_every_quantity(name: str, socket_enabled
         reader = RegisterReader(connection.for_unit(7), MAPS[name])
         try:
             read = await reader.read(MAPS[name].quantities)
+            identity = await reader.identify()
         finally:
             await connection.close()
 
     assert read.keys() == values.keys()
     assert all(math.isclose(read[key], values[key], rel_tol=1e-7) for key in values)
+    assert identity.serial_number == meter.serial_number
+    assert identity.firmware == (meter.firmware if MAPS[name].firmware else None)
 
 
 @pytest.mark.parametrize("register_map", MAPS.values(), ids=MAPS)

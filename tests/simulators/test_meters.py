@@ -89,7 +89,9 @@ def test_counters_are_the_integral_of_power(clock: Clock) -> None:
         energy += house.grid()["power_l2"] * 10 / 3_600_000
     after = house.grid()
 
-    assert math.isclose(after["energy_import_l2"] - before["energy_import_l2"], energy, rel_tol=0.01)
+    assert math.isclose(
+        after["energy_import_l2"] - before["energy_import_l2"], energy, rel_tol=0.01
+    )
     assert after["energy_export_l2"] == before["energy_export_l2"]
     assert math.isclose(after["energy_sum"], after["energy_import"] + after["energy_export"])
 

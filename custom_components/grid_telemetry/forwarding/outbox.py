@@ -32,7 +32,7 @@ CREATE TABLE record (
     queued_at INTEGER NOT NULL, -- epoch seconds; the age that counts, for old data may be queued
     body TEXT NOT NULL
 );
-CREATE INDEX record_by_lane ON record (lane, id);
+CREATE INDEX record_by_lane ON record (lane);
 CREATE TABLE total (delivered INTEGER NOT NULL, dropped INTEGER NOT NULL);
 INSERT INTO total VALUES (0, 0);
 """
@@ -115,6 +115,7 @@ class Outbox:
         self._executor = ThreadPoolExecutor(1, thread_name_prefix="grid_telemetry outbox")
         self._closed = False
         self._db: sqlite3.Connection | None = None
+        self._reopen = False
         self._stored_records = self._stored_samples = 0
         self._stored_oldest_ms: int | None = None
         self._stored_last_id = 0
@@ -260,7 +261,8 @@ class Outbox:
         try:
             found = self._with_file(select)
         except (sqlite3.Error, OSError) as err:
-            self._fail(err)
+            self._troubles[Trouble.UNWRITABLE] = str(err)
+            self._disconnect()
             found = []
         if self._held and not found:
             held = (
@@ -309,9 +311,12 @@ class Outbox:
     def _flush(self) -> None:
         """Write what the file lacks, or hold it a while longer."""
         try:
-            self._with_file(self._write)
+            self._with_file(self._write, reopen=self._reopen)
         except (sqlite3.Error, OSError) as err:
-            self._fail(err)
+            self._troubles[Trouble.UNWRITABLE] = str(err)
+            # A full or busy file will do when it has room or time. Otherwise the next attempt
+            # begins with opening it anew; meanwhile what is in it can perhaps still be read.
+            self._reopen = not (isinstance(err, sqlite3.Error) and _primary_code(err) in _PASSING)
             while self._held_samples > MAX_HELD_SAMPLES:
                 samples = self._held.popleft().samples
                 self._held_samples -= samples
@@ -319,20 +324,15 @@ class Outbox:
         else:
             self._troubles.pop(Trouble.UNWRITABLE, None)
 
-    def _fail(self, err: Exception) -> None:
-        self._troubles[Trouble.UNWRITABLE] = str(err)
-        if not (isinstance(err, sqlite3.Error) and _primary_code(err) in _PASSING):
-            self._disconnect()  # whatever it was, the next attempt begins with opening the file
-
-    def _with_file[R](self, step: Callable[[sqlite3.Connection], R]) -> R:
+    def _with_file[R](self, step: Callable[[sqlite3.Connection], R], *, reopen: bool = False) -> R:
         """Do a step on the file; a corrupt one is set aside, and the step done on a new one."""
         try:
-            return step(self._db or self._connect())
+            return step(self._connect() if reopen or self._db is None else self._db)
         except sqlite3.DatabaseError as err:
             if _primary_code(err) not in _CORRUPT:
                 raise
             self._set_aside()
-            return step(self._db or self._connect())
+            return step(self._connect())
 
     def _connect(self) -> sqlite3.Connection:
         self._path.parent.mkdir(parents=True, exist_ok=True)
@@ -352,7 +352,9 @@ class Outbox:
         except BaseException:
             db.close()
             raise
+        self._disconnect()
         self._db = db
+        self._reopen = False
         return db
 
     def _take_stock(self, db: sqlite3.Connection) -> None:

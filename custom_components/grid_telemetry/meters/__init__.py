@@ -1,7 +1,7 @@
 """Register maps: where each meter family keeps its quantities, one YAML file a family.
 
-A map names addresses as they are on the wire (from 0). README.md in this folder tells how to
-write one; an error names the file, the line and the key it is about.
+A map names addresses as they are on the wire (from 0). docs/register-maps.md tells how to write
+one; an error names the file, the line and the key that it is about.
 """
 
 from collections.abc import Callable, Mapping
@@ -194,7 +194,7 @@ def _line(node: yaml.Node | None, path: list[Any]) -> int:
                 break
             key, node = found
             line = key.start_mark.line + 1
-        elif isinstance(node, yaml.SequenceNode) and part < len(node.value):
+        elif isinstance(node, yaml.SequenceNode):
             node = node.value[part]
             line = node.start_mark.line + 1
     return line

@@ -136,9 +136,7 @@ def write_sdm630(unit: MockModbusUnit, **values: float) -> None:
 
 def state(hass: HomeAssistant, key: str, unit_id: int = 1) -> str:
     """Return the state of a meter's quantity."""
-    entity_id = er.async_get(hass).async_get_entity_id(
-        "sensor", DOMAIN, f"meter_{unit_id}_{key}"
-    )
+    entity_id = er.async_get(hass).async_get_entity_id("sensor", DOMAIN, f"meter_{unit_id}_{key}")
     assert entity_id is not None
     found = hass.states.get(entity_id)
     assert found is not None

@@ -1,5 +1,6 @@
 """The steps of a Modbus entry, over real sockets of this machine."""
 
+import asyncio
 from collections.abc import AsyncIterator
 import contextlib
 from pathlib import Path
@@ -18,6 +19,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.modbus import flow
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter, Transport
 
@@ -73,9 +75,7 @@ async def form(hass: HomeAssistant, transport: str) -> ConfigFlowResult:
     result = await flows.async_configure(result["flow_id"], {"next_step_id": "modbus"})
     assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "modbus"
-    result = await flows.async_configure(
-        result["flow_id"], {"next_step_id": f"modbus_{transport}"}
-    )
+    result = await flows.async_configure(result["flow_id"], {"next_step_id": f"modbus_{transport}"})
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == f"modbus_{transport}"
     assert not result["errors"]
@@ -140,6 +140,7 @@ async def test_a_tls_connection_is_opened_and_saved(
                 "certificates": {
                     "ca_file": str(certificate),
                     "client_cert": str(certificate),
+                    "client_key": "",
                 },
             },
         )
@@ -218,9 +219,7 @@ async def test_an_error_is_told_and_can_be_corrected(
         result = await submit(hass, result, {"host": "192.0.2.1", "port": 502})
     assert result["type"] is FlowResultType.FORM
     assert result["errors"] == {"base": key}
-    assert result["description_placeholders"] == {
-        "error": "could not connect to 192.0.2.1:502"
-    }
+    assert result["description_placeholders"] == {"error": "could not connect to 192.0.2.1:502"}
     assert suggested(result) == {"host": "192.0.2.1", "port": 502}
 
     result = await submit(hass, result, {"host": "192.0.2.1", "port": 502})
@@ -292,6 +291,17 @@ async def test_an_open_connection_is_enough_where_unit_1_is_silent(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_a_host_that_swallows_everything_is_told(
+    hass: HomeAssistant, line: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(flow, "_TEST_S", 0.01)
+    result = await form(hass, "tcp")
+    with patch.object(line, "connect", asyncio.Event().wait):
+        result = await submit(hass, result, {"host": "192.0.2.1", "port": 502})
+
+    assert result["errors"] == {"base": "timeout"}
+
+
 async def test_a_refusing_unit_is_an_open_connection(
     hass: HomeAssistant, socket_enabled: None
 ) -> None:
@@ -329,9 +339,7 @@ async def test_a_line_in_use_with_other_settings_is_told(
         assert await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_a_connection_is_set_up_once(
-    hass: HomeAssistant, line: MockModbusConnection
-) -> None:
+async def test_a_connection_is_set_up_once(hass: HomeAssistant, line: MockModbusConnection) -> None:
     link_entry().add_to_hass(hass)
 
     result = await form(hass, "tcp")

@@ -1,6 +1,7 @@
 """A Modbus link in Home Assistant: sensors, silence, refusals, glitches, restarts."""
 
 from datetime import timedelta
+import itertools
 import logging
 from pathlib import Path
 from unittest.mock import patch
@@ -221,7 +222,7 @@ async def test_a_silent_meter_is_asked_less_and_less(
         if reads(unit):
             asked.append(second)
 
-    pauses = [later - earlier for earlier, later in zip(asked, asked[1:], strict=False)]
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert pauses == sorted(pauses)
     assert max(pauses) in range(300, 304)
     assert len(asked) < 12
@@ -437,9 +438,7 @@ def restored(hass: HomeAssistant, value: object, unit: str = "kWh") -> None:
         hass,
         [
             (
-                State(
-                    "sensor.main_meter_imported_energy", STATE_UNAVAILABLE, last_updated=earlier
-                ),
+                State("sensor.main_meter_imported_energy", STATE_UNAVAILABLE, last_updated=earlier),
                 {"native_value": value, "native_unit_of_measurement": unit},
             )
         ],
@@ -495,9 +494,7 @@ async def test_a_first_zero_is_not_published_before_it_is_confirmed(
 # --- the entry
 
 
-async def test_a_link_without_meters_loads(
-    hass: HomeAssistant, line: MockModbusConnection
-) -> None:
+async def test_a_link_without_meters_loads(hass: HomeAssistant, line: MockModbusConnection) -> None:
     entry = link_entry()
     await start(hass, entry)
 
@@ -597,7 +594,9 @@ async def test_a_broken_map_is_a_repair_issue_until_it_is_mended(
     assert broken.translation_placeholders["error"].startswith(
         "mine.yaml, line 7: quantities.power.adress: not a valid option, did you mean 'address'?"
     )
-    missing = issue_registry.async_get_issue(DOMAIN, "register_map_missing_meter_1")
+    missing = issue_registry.async_get_issue(
+        DOMAIN, f"register_map_missing_{entry.entry_id}_meter_1"
+    )
     assert missing is not None
     assert missing.translation_placeholders == {"meter": "Main meter", "map": "mine"}
     # The other meter does not mind.
@@ -610,13 +609,30 @@ async def test_a_broken_map_is_a_repair_issue_until_it_is_mended(
     assert state(hass, "power") == "0"
 
 
-async def test_removing_an_entry_removes_its_issues(
-    hass: HomeAssistant, line: MockModbusConnection, issue_registry: ir.IssueRegistry
+@pytest.mark.parametrize("what", ["entry", "meter"])
+async def test_an_issue_goes_with_what_it_is_about(
+    hass: HomeAssistant,
+    line: MockModbusConnection,
+    issue_registry: ir.IssueRegistry,
+    what: str,
 ) -> None:
     entry = link_entry(meter(register_map="gone"))
     await start(hass, entry)
-    assert issue_registry.async_get_issue(DOMAIN, "register_map_missing_meter_1")
+    issue_id = f"register_map_missing_{entry.entry_id}_meter_1"
+    assert issue_registry.async_get_issue(DOMAIN, issue_id)
 
-    await hass.config_entries.async_remove(entry.entry_id)
+    if what == "entry":
+        await hass.config_entries.async_remove(entry.entry_id)
+    else:
+        hass.config_entries.async_remove_subentry(entry, "meter_1")
+        await hass.async_block_till_done(wait_background_tasks=True)
 
-    assert not issue_registry.async_get_issue(DOMAIN, "register_map_missing_meter_1")
+    assert not issue_registry.async_get_issue(DOMAIN, issue_id)
+
+
+async def test_the_line_is_asked_for_a_short_timeout(
+    hass: HomeAssistant, unit: MockModbusUnit
+) -> None:
+    await start(hass, link_entry(meter()))
+
+    assert unit.required_timeout == 2.0

@@ -19,8 +19,6 @@ from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import DOMAIN
-
 from .conftest import LINK, link_entry, meter, start, state, write_sdm630
 
 METER = {
@@ -89,6 +87,13 @@ async def test_a_meter_is_shown_before_it_is_saved(
     assert result["title"] == "Eastron SDM630"
     assert result["data"] == METER
     assert result["unique_id"] == "3"
+
+
+async def test_a_look_leaves_no_timeout_behind(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+    entry = link_entry(meter(1))
+    await submit(hass, await form(hass, entry), METER)
+
+    assert unit.required_timeout is None
 
 
 async def test_a_new_meter_has_sensors_at_once(hass: HomeAssistant, unit: MockModbusUnit) -> None:
@@ -192,18 +197,26 @@ async def test_energy_is_not_read_more_often_than_power(
     assert result["errors"] == {"slow_interval_s": "slow_below_fast"}
 
 
-async def test_unverified_maps_are_marked(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+async def test_maps_that_nobody_verified_are_marked(
+    hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
+) -> None:
+    hass.config.config_dir = str(tmp_path)
+    folder = tmp_path / "grid_telemetry" / "meters"
+    folder.mkdir(parents=True)
+    for name, verified in (("seen", "true"), ("unseen", "false")):
+        (folder / f"{name}.yaml").write_text(
+            f"manufacturer: Acme\nmodels: [{name}]\nsource: none\nregister_space: input\n"
+            f"verified: {verified}\nquantities:\n  power: {{address: 0, type: int16}}\n"
+        )
     result = await form(hass, link_entry())
 
     assert result["data_schema"] is not None
     fields = {str(key): value for key, value in result["data_schema"].schema.items()}
-    labels = [option["label"] for option in fields["register_map"].config["options"]]
-    assert labels == [
-        "Carlo Gavazzi EM24_E1, EM330, EM340, ET330, ET340",
-        "Circutor CEM-C31 (unverified)",
-        "Eastron SDM120",
-        "Eastron SDM630",
-    ]
+    options = fields["register_map"].config["options"]
+    labels = {option["value"]: option["label"] for option in options}
+    assert labels["seen"] == "Acme seen"
+    assert labels["unseen"] == "Acme unseen (unverified)"
+    assert list(labels.values()) == sorted(labels.values())
 
 
 # --- reconfigure
@@ -260,6 +273,16 @@ async def test_another_unit_keeps_the_sensors(
         sensor.unique_id: sensor.id
         for sensor in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
     }
+
+
+async def test_a_look_leaves_the_timeout_of_a_polled_meter_alone(
+    hass: HomeAssistant, line: MockModbusConnection
+) -> None:
+    entry = link_entry(meter())
+    result = await reconfigure(hass, entry)
+    await submit(hass, result, {**METER, "unit_id": 1, "register_map": "eastron_sdm120"})
+
+    assert line.for_unit(1).required_timeout == 2.0
 
 
 async def test_a_name_can_be_changed_while_the_meter_is_silent(

@@ -43,9 +43,7 @@ async def test_the_form_of_a_transport_is_explained(hass: HomeAssistant, transpo
     assert texts["modbus"]["menu_options"].keys() == (
         texts["modbus"]["menu_option_descriptions"].keys()
     )
-    result = await flows.async_configure(
-        result["flow_id"], {"next_step_id": f"modbus_{transport}"}
-    )
+    result = await flows.async_configure(result["flow_id"], {"next_step_id": f"modbus_{transport}"})
 
     texts = texts[f"modbus_{transport}"]
     assert texts["title"]
@@ -83,14 +81,13 @@ def test_quantities_without_device_class_have_an_icon() -> None:
 def test_each_error_and_exception_has_a_text() -> None:
     flow = (LINK / "flow.py").read_text()
     meter_flow = (LINK / "meter_flow.py").read_text()
-    rest = "".join((LINK / f"{name}.py").read_text() for name in ("__init__", "coordinator", "maps"))
+    rest = "".join((LINK / f"{name}.py").read_text() for name in ("__init__", "coordinator"))
 
     errors = {"timeout", "cannot_connect", "invalid_host", "tls_failed", "certificate_file"}
     assert {key for key in errors if f'"{key}"' in flow} == errors
     assert errors | {"device_in_use"} <= TEXTS["config"]["error"].keys()
-    assert set(re.findall(r'_NoMeterError\("(\w+)"', meter_flow)) | {
-        "unit_in_use",
-        "slow_below_fast",
-    } == TEXTS["config_subentries"]["meter"]["error"].keys()
-    known = TEXTS["exceptions"].keys() | TEXTS["issues"].keys()
-    assert set(re.findall(r'translation_key="(\w+)"', rest)) <= known
+    meter_errors = {"unit_in_use", "slow_below_fast"}
+    meter_errors |= set(re.findall(r'_NoMeterError\("(\w+)"', meter_flow))
+    assert meter_errors == TEXTS["config_subentries"]["meter"]["error"].keys()
+    assert set(re.findall(r'translation_key="(\w+)"', rest)) <= TEXTS["exceptions"].keys()
+    assert {"register_map_invalid", "register_map_missing"} <= TEXTS["issues"].keys()

@@ -10,7 +10,6 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.entity import Entity
 
 from ...const import DOMAIN
@@ -25,7 +24,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .coordinator import MeterCoordinator
-from .maps import async_load_register_maps
+from .maps import async_load_register_maps, tell_missing_maps
 from .sensor import meter_sensors
 from .transport import modbus_params
 
@@ -73,7 +72,7 @@ class ModbusLink:
                 )
 
     async def async_stop(self) -> None:
-        """Leave the rest to the entry, which ends the polls and gives the units back."""
+        """Leave it to the entry to end the polls and to give the units back."""
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the state of every meter on the line."""
@@ -100,25 +99,20 @@ def _diagnostics(polled: _Polled) -> dict[str, Any]:
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ModbusLink:
     """Return the link of an entry; its meters need not answer yet."""
     maps = await async_load_register_maps(hass)
+    meters = list(entry.get_subentries_of_type(SUBENTRY_METER))
+    tell_missing_maps(
+        hass, entry, [meter for meter in meters if meter.data[CONF_REGISTER_MAP] not in maps]
+    )
     line = Line()
-    polled = []
-    for subentry in entry.get_subentries_of_type(SUBENTRY_METER):
-        key = subentry.data[CONF_REGISTER_MAP]
-        issue_id = f"register_map_missing_{subentry.subentry_id}"
-        if (register_map := maps.get(key)) is None:
-            ir.async_create_issue(
-                hass,
-                DOMAIN,
-                issue_id,
-                is_fixable=False,
-                severity=ir.IssueSeverity.ERROR,
-                translation_key="register_map_missing",
-                translation_placeholders={"meter": subentry.title, "map": key},
-            )
-            continue
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-        polled.append(_polled(hass, entry, subentry, register_map, line))
-    return ModbusLink(hass, entry, polled)
+    return ModbusLink(
+        hass,
+        entry,
+        [
+            _polled(hass, entry, meter, maps[meter.data[CONF_REGISTER_MAP]], line)
+            for meter in meters
+            if meter.data[CONF_REGISTER_MAP] in maps
+        ],
+    )
 
 
 def _polled(
@@ -166,5 +160,4 @@ def _polled(
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the issues of the entry's meters; nothing else is kept outside the entry."""
-    for subentry_id in entry.subentries:
-        ir.async_delete_issue(hass, DOMAIN, f"register_map_missing_{subentry_id}")
+    tell_missing_maps(hass, entry, [])

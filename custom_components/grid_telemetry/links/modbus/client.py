@@ -22,6 +22,8 @@ from .registers import Identity, RegisterReader
 
 _LOGGER = logging.getLogger(__name__)
 
+# A healthy meter answers within a fraction of this; a silent one holds up the line for so long.
+REQUEST_TIMEOUT_S = 2.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
 # A socket that stays open but carries nothing is opened anew after so many timeouts in a row.
@@ -58,6 +60,7 @@ class Meter:
         # Requests that the last read took, by what was read.
         self.requests: dict[str, int] = {}
         self._unit = unit
+        unit.require_timeout(REQUEST_TIMEOUT_S)
         self._reader = RegisterReader(unit, register_map)
         self._line = line or Line()
         self._first_pause_s = first_pause_s

@@ -1,5 +1,6 @@
 """Config steps of the Modbus link: the way to the meters, tested before it is saved."""
 
+import asyncio
 from collections.abc import Mapping
 import socket
 import ssl
@@ -34,7 +35,7 @@ from homeassistant.helpers.selector import (
     TextSelectorType,
 )
 from homeassistant.helpers.typing import UNDEFINED
-from modbus_connection import ModbusConnectionError, ModbusError, ModbusTimeoutError
+from modbus_connection import ModbusConnectionError, ModbusError
 import voluptuous as vol
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
@@ -52,7 +53,6 @@ from .const import (
     SUBENTRY_METER,
 )
 from .meter_flow import MeterSubentryFlow
-from .registers import REQUEST_TIMEOUT_S
 from .transport import (
     PARITIES,
     ModbusParams,
@@ -63,6 +63,9 @@ from .transport import (
 )
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSubentryFlow}
+
+# How long the test of a connection may take.
+_TEST_S = 5.0
 
 # Certificate files, seldom needed, behind a fold.
 SECTION_CERTIFICATES = "certificates"
@@ -194,7 +197,9 @@ class ModbusSteps(ConfigFlow):
         detail = ""
         if user_input is not None:
             data = {CONF_TRANSPORT: transport, **user_input}
-            data |= data.pop(SECTION_CERTIFICATES, {})
+            # A field that was emptied comes as an empty text.
+            files: dict[str, Any] = data.pop(SECTION_CERTIFICATES, {})
+            data |= {key: value for key, value in files.items() if value}
             taken = self.hass.config_entries.async_entry_for_domain_unique_id(
                 DOMAIN, link_unique_id(data)
             )
@@ -278,13 +283,13 @@ async def _async_open(hass: HomeAssistant, params: ModbusParams) -> tuple[str | 
     """
     try:
         async with async_get_temporary_unit(hass, params, 1) as unit:
-            unit.require_timeout(REQUEST_TIMEOUT_S)
             try:
-                await unit.read_holding_registers(0, 1)
+                async with asyncio.timeout(_TEST_S):
+                    await unit.read_holding_registers(0, 1)
             except ModbusConnectionError as err:
                 return _reason(err)
-            except ModbusTimeoutError as err:
-                return (None, "") if unit.connected else ("timeout", str(err))
+            except TimeoutError as err:
+                return (None, "") if unit.connected else ("timeout", str(err) or f"{_TEST_S:.0f} s")
             except ModbusError:
                 # Somebody answered, if only to refuse.
                 return None, ""

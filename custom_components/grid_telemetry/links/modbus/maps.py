@@ -1,38 +1,68 @@
 """Loads the register maps for Home Assistant and tells the user of maps that are broken."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from homeassistant.core import HomeAssistant
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from ...const import DOMAIN
 from ...meters import RegisterMap, load_register_maps
+from .const import CONF_REGISTER_MAP
 
-_ISSUE = "register_map_invalid_"
+_INVALID = "register_map_invalid"
+_MISSING = "register_map_missing"
 
 
 async def async_load_register_maps(hass: HomeAssistant) -> Mapping[str, RegisterMap]:
     """Return all maps by name; a repair issue stands for each file that cannot be used."""
     folder = Path(hass.config.path(DOMAIN, "meters"))
     loaded = await hass.async_add_executor_job(load_register_maps, folder)
-    mended = {
-        issue_id
-        for domain, issue_id in ir.async_get(hass).issues
-        if domain == DOMAIN
-        and issue_id.startswith(_ISSUE)
-        and issue_id.removeprefix(_ISSUE) not in loaded.errors
-    }
-    for issue_id in mended:
-        ir.async_delete_issue(hass, DOMAIN, issue_id)
-    for file, error in loaded.errors.items():
+    _tell(
+        hass,
+        _INVALID,
+        _INVALID,
+        {
+            file: {"file": file, "folder": str(folder), "error": error}
+            for file, error in loaded.errors.items()
+        },
+    )
+    return loaded.maps
+
+
+@callback
+def tell_missing_maps(
+    hass: HomeAssistant, entry: ConfigEntry, meters: Sequence[ConfigSubentry]
+) -> None:
+    """Raise an issue for each meter of an entry that has no map, and end those of the others."""
+    _tell(
+        hass,
+        _MISSING,
+        f"{_MISSING}_{entry.entry_id}",
+        {
+            meter.subentry_id: {"meter": meter.title, "map": meter.data[CONF_REGISTER_MAP]}
+            for meter in meters
+        },
+    )
+
+
+def _tell(
+    hass: HomeAssistant, translation_key: str, prefix: str, issues: Mapping[str, dict[str, str]]
+) -> None:
+    """Let there be exactly these issues among those that begin with a prefix."""
+    wanted = {f"{prefix}_{name}": placeholders for name, placeholders in issues.items()}
+    present = [issue_id for domain, issue_id in ir.async_get(hass).issues if domain == DOMAIN]
+    for issue_id in present:
+        if issue_id.startswith(f"{prefix}_") and issue_id not in wanted:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+    for issue_id, placeholders in wanted.items():
         ir.async_create_issue(
             hass,
             DOMAIN,
-            f"{_ISSUE}{file}",
+            issue_id,
             is_fixable=False,
             severity=ir.IssueSeverity.ERROR,
-            translation_key="register_map_invalid",
-            translation_placeholders={"file": file, "folder": str(folder), "error": error},
+            translation_key=translation_key,
+            translation_placeholders=placeholders,
         )
-    return loaded.maps

@@ -6,6 +6,7 @@ from typing import Any
 from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
+    ConfigEntry,
     ConfigSubentry,
     ConfigSubentryFlow,
     SubentryFlowResult,
@@ -28,6 +29,7 @@ import voluptuous as vol
 from ...const import DOMAIN
 from ...meters import RegisterMap
 from ...quantities import QUANTITIES
+from .client import REQUEST_TIMEOUT_S
 from .const import (
     CONF_FAST_INTERVAL_S,
     CONF_METER_NAME,
@@ -60,6 +62,10 @@ class _NoMeterError(Exception):
     def __init__(self, key: str, detail: str = "") -> None:
         super().__init__(detail)
         self.key = key
+
+
+def _meters(entry: ConfigEntry) -> list[ConfigSubentry]:
+    return list(entry.get_subentries_of_type(SUBENTRY_METER))
 
 
 class MeterSubentryFlow(ConfigSubentryFlow):
@@ -174,7 +180,7 @@ class MeterSubentryFlow(ConfigSubentryFlow):
         current = self._current
         return [
             meter
-            for meter in self._get_entry().get_subentries_of_type(SUBENTRY_METER)
+            for meter in _meters(self._get_entry())
             if current is None or meter.subentry_id != current.subentry_id
         ]
 
@@ -218,16 +224,24 @@ class MeterSubentryFlow(ConfigSubentryFlow):
 
         Raises `_NoMeterError`.
         """
+        entry = self._get_entry()
+        unit_id = self._input[CONF_UNIT_ID]
         values: dict[str, float] = {}
         try:
             async with async_get_temporary_unit(
-                self.hass, modbus_params(self._get_entry().data), self._input[CONF_UNIT_ID]
+                self.hass, modbus_params(entry.data), unit_id
             ) as unit:
+                unit.require_timeout(REQUEST_TIMEOUT_S)
                 reader = RegisterReader(unit, register_map)
-                values |= await reader.read(register_map.quantities)
-                while reader.searching:
+                try:
                     values |= await reader.read(register_map.quantities)
-                identity = await reader.identify()
+                    while reader.searching:
+                        values |= await reader.read(register_map.quantities)
+                    identity = await reader.identify()
+                finally:
+                    # A meter that is polled as this unit goes on to need it.
+                    if all(meter.data[CONF_UNIT_ID] != unit_id for meter in _meters(entry)):
+                        unit.require_timeout(None)
         except ModbusConnectionError as err:
             raise _NoMeterError("cannot_connect", str(err)) from err
         except ModbusError as err:

@@ -31,9 +31,6 @@ from .payload import scaled, shortest_float32
 
 _LOGGER = logging.getLogger(__name__)
 
-# A healthy meter answers within a fraction of this; a silent one holds up the line for so long.
-REQUEST_TIMEOUT_S = 2.0
-
 # Answers that mean "not these registers". Others mean that the meter is busy or out of reach.
 _REFUSALS = (
     ExceptionCode.ILLEGAL_FUNCTION,
@@ -86,7 +83,6 @@ class RegisterReader:
 
     def __init__(self, unit: ModbusUnit, register_map: RegisterMap) -> None:
         self._map = register_map
-        unit.require_timeout(REQUEST_TIMEOUT_S)
         self._reads = _CountedReads(unit)
         self._refused: dict[str, _Refusal] = {}
         # Groups that are refused as a whole, where it is not yet known which register is the cause.
@@ -140,7 +136,8 @@ class RegisterReader:
         return {key: value for key, value in values.items() if key in keys}
 
     def _readable(self, keys: Iterable[str]) -> list[str]:
-        return [key for key in keys if key not in self._refused and key not in self._suspected_keys]
+        barred = self._refused.keys() | self._suspected_keys
+        return [key for key in keys if key not in barred]
 
     @property
     def _suspected_keys(self) -> set[str]:
@@ -183,16 +180,16 @@ class RegisterReader:
         now = time.monotonic()
         due = [key for key in keys if key in self._refused and self._refused[key].retry_at <= now]
         for key in due[:_RETRIES_PER_READ]:
+            # Before the request: should it get no answer at all, the next one is as far away.
             refusal = self._refused[key]
+            refusal.pause_s = min(2 * refusal.pause_s, _LAST_RETRY_S)
+            refusal.retry_at = now + refusal.pause_s
             if await self._answers([key], values):
                 del self._refused[key]
                 self._components.clear()
                 # Whatever made the meter refuse may be over for the others too.
                 for other in self._refused.values():
                     other.retry_at = now
-            else:
-                refusal.pause_s = min(2 * refusal.pause_s, _LAST_RETRY_S)
-                refusal.retry_at = now + refusal.pause_s
 
     async def _answers(self, keys: Sequence[str], values: dict[str, float]) -> bool:
         """Read a few quantities on their own; False if the meter refuses them."""

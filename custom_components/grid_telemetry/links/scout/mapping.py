@@ -104,7 +104,8 @@ def suggest_rows(
         if unit:
             row[CONF_UNIT] = unit
         rows.append(row)
-    return rows
+    # Those that need no thought stand first.
+    return sorted(rows, key=lambda row: not row[CONF_CODE])
 
 
 def _suggestion(

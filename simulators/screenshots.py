@@ -1,0 +1,135 @@
+"""The way of a new user through the frontend, from the first click to values at the platform.
+
+The end-to-end tests go it; run as a program it leaves the pictures of the README.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from playwright.async_api import Locator, Page, expect
+
+from .browser import open_page
+from .demo import DAY_S
+from .home_assistant import CHECKOUT, HomeAssistant
+from .meters import MeterServer, demo_meters
+from .platforms.scout import CLAIM_ID, TOKEN
+from .scout import ScoutServer
+
+IMAGES = CHECKOUT / "docs" / "images"
+INTEGRATION_PAGE = "/config/integrations/integration/grid_telemetry"
+
+type Picture = Callable[[str], Awaitable[None]]
+
+
+def _field(page: Page, label: str) -> Locator:
+    return page.locator("wa-input", has_text=label).locator("input")
+
+
+async def _press(page: Page, button: str) -> None:
+    await page.get_by_role("button", name=button, exact=True).click()
+
+
+async def add_meter(page: Page, port: int, picture: Picture) -> None:
+    """Add the integration with a meter behind Modbus TCP."""
+    await page.goto("/config/integrations/dashboard")
+    await _press(page, "Add integration")
+    await page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
+    await page.get_by_text("Grid Telemetry", exact=True).click()
+    await expect(page.get_by_text("Circutor Scout")).to_be_visible()
+    await picture("add-integration")
+    await page.get_by_text("Modbus meters").click()
+    await page.get_by_text("Modbus TCP", exact=True).click()
+    await _field(page, "Host").fill("127.0.0.1")
+    await _field(page, "Port").fill(str(port))
+    await _press(page, "Submit")
+
+    await expect(page.get_by_text("Add a meter", exact=True)).to_be_visible()
+    await page.locator("ha-select", has_text="Meter model").click()
+    await page.get_by_text("Eastron SDM630").last.click()
+    await _field(page, "Name").fill("House")
+    await picture("meter")
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Serial number: 23120417")).to_be_visible()
+    await expect(page.get_by_text("Voltage L1: 2")).to_be_visible()
+    await picture("meter-confirm")
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Created configuration for House")).to_be_visible()
+    await _press(page, "Finish")
+
+
+async def add_scout(page: Page, url: str, picture: Picture) -> None:
+    """Add the platform and map the meter to its codes."""
+    await page.goto(INTEGRATION_PAGE)
+    await _press(page, "Add hub")
+    await page.get_by_text("Circutor Scout").click()
+    await _field(page, "Claim id").fill(CLAIM_ID)
+    await _field(page, "Token").fill(TOKEN)
+    await picture("scout")
+    await _field(page, "Address").fill(url)
+    await page.locator("ha-switch").click()
+    await _press(page, "Submit")
+    await expect(page.get_by_text("This gateway", exact=True)).to_be_visible()
+    await _field(page, "Interval").fill("1")
+    await _press(page, "Submit")
+
+    await _press(page, "Skip and finish")
+    await _press(page, "Add device")
+    await expect(page.get_by_text("A device of the gateway", exact=True)).to_be_visible()
+    await page.get_by_text("Select a device").click()
+    await page.get_by_text("House").last.click()
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Codes of MAIN")).to_be_visible()
+    await expect(page.get_by_text("V_AN", exact=True)).to_be_visible()
+    await picture("scout-mapping")
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Created configuration for MAIN")).to_be_visible()
+    await _press(page, "Finish")
+
+
+async def look_at_devices(page: Page, home: HomeAssistant, picture: Picture) -> None:
+    """Open the pages of the meter and of the platform."""
+    devices = {device["name"]: device["id"] for device in await home.devices()}
+    await page.goto(f"/config/devices/device/{devices['House']}")
+    await expect(page.get_by_text("Active power", exact=True)).to_be_visible()
+    await picture("device")
+    await page.goto(f"/config/devices/device/{devices[f'Circutor Scout {CLAIM_ID}']}")
+    await expect(page.get_by_text("Connected", exact=True).first).to_be_visible()
+    await picture("scout-device")
+
+
+async def walk(folder: Path, picture: Callable[[Page, str], Awaitable[None]]) -> ScoutServer:
+    """Go all the way and return the platform with what it received."""
+    async with (
+        MeterServer(demo_meters(day_s=DAY_S)) as meters,
+        ScoutServer(claim_id=CLAIM_ID, token=TOKEN) as scout,
+        HomeAssistant(folder / "home_assistant") as home,
+        open_page(home) as page,
+    ):
+
+        async def take(name: str) -> None:
+            await picture(page, name)
+
+        await add_meter(page, meters.port, take)
+        await add_scout(page, scout.url, take)
+        await scout.wait_for(lambda: len(scout.metrics) > 100, 30)
+        await look_at_devices(page, home, take)
+    return scout
+
+
+async def save(page: Page, name: str) -> None:
+    """Save what the page shows, once nothing moves any more."""
+    await page.wait_for_timeout(1000)
+    await page.screenshot(path=IMAGES / f"{name}.png", animations="disabled", caret="hide")
+    print(f"docs/images/{name}.png")
+
+
+async def main() -> None:
+    """Take all pictures."""
+    with TemporaryDirectory(prefix="grid-telemetry-") as folder:
+        await walk(Path(folder), save)
+
+
+if __name__ == "__main__":
+    asyncio.run(main())

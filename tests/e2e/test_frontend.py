@@ -1,0 +1,36 @@
+"""A new user's way through the real frontend, in a real browser."""
+
+from pathlib import Path
+
+from playwright.async_api import Page
+import pytest
+
+from simulators.screenshots import walk
+
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.needs("chromium"),
+    pytest.mark.usefixtures("socket_enabled"),
+]
+
+
+async def test_a_user_connects_a_meter_to_scout_in_the_browser(tmp_path: Path) -> None:
+    seen: list[str] = []
+
+    async def look(page: Page, name: str) -> None:
+        seen.append(name)
+
+    scout = await walk(tmp_path, look)
+
+    assert seen == [
+        "add-integration",
+        "meter",
+        "meter-confirm",
+        "scout",
+        "scout-mapping",
+        "device",
+        "scout-device",
+    ]
+    assert {metric.code for metric in scout.metrics} >= {"V_AN", "V_BN", "V_CN"}
+    assert {metric.device for metric in scout.metrics} == {"MAIN"}
+    assert not scout.refusals
