@@ -247,9 +247,10 @@ async def run(directory: Path) -> bool:
 
         slot_s = await fill(outbox)
         queued_mib = memory_mib("VmRSS") - idle_mib
-        ours = [await deliver(hass, entry, outbox, http, target)]
+        await deliver(hass, entry, outbox, http, target)
         peak_mib = memory_mib("VmHWM") - idle_mib
 
+        ours: list[Pace] = []
         bare: list[Pace] = []
         for _ in range(ROUNDS):
             await fill(outbox)

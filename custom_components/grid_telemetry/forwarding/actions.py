@@ -9,6 +9,7 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError
 import voluptuous as vol
 
 from ..actions import ENTRY_FIELD, link_for
@@ -59,6 +60,13 @@ async def _async_flush(call: ServiceCall) -> ServiceResponse:
 async def _async_clear(call: ServiceCall) -> ServiceResponse:
     """Drop what waits."""
     link = link_for(call, DurableForwarder)
-    dropped = await link.outbox.clear()
+    try:
+        dropped = await link.outbox.clear()
+    except OSError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="outbox_not_cleared",
+            translation_placeholders={"error": str(err)},
+        ) from err
     link.delivery.wake()
     return {"dropped": dropped}

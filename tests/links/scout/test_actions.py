@@ -4,6 +4,7 @@ from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -175,6 +176,17 @@ async def test_the_outbox_is_flushed_and_cleared(
     await server.start()
     assert await call(hass, "flush", timeout=WITHIN_S) == {"delivered": 1, "queued": 0}
     assert [metric.code for metric in server.metrics] == ["C"]
+
+
+async def test_an_outbox_that_cannot_be_emptied_says_why(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    with (
+        patch.object(Path, "unlink", side_effect=PermissionError("read-only")),
+        pytest.raises(HomeAssistantError) as raised,
+    ):
+        await call(hass, "clear_outbox")
+    assert raised.value.translation_key == "outbox_not_cleared"
 
 
 async def test_which_gateway_has_to_be_said_when_there_are_two(

@@ -308,6 +308,11 @@ async def test_a_meters_readings_get_the_codes_that_are_proven(
         ({"code": "X"}, "duplicate_code", "X"),
         ({"code": "V_AN", "factor": 0}, "zero_factor", "V_AN"),
         ({"code": "V_AN", "unit": "kWh"}, "wrong_unit", "sensor.house_voltage_l1: V → kWh"),
+        (
+            {"entity": "sensor.bare", "code": "N", "unit": "kWh"},
+            "wrong_unit",
+            "sensor.bare: (none) → kWh",
+        ),
     ],
 )
 async def test_a_row_that_cannot_be_sent_is_named(

@@ -138,8 +138,8 @@ def check_rows(hass: HomeAssistant, rows: Sequence[Mapping[str, Any]]) -> list[P
             raise MappingError("zero_factor", code)
         unit = str(row.get(CONF_UNIT) or "").strip() or None
         present = _unit(hass, entity_id)
-        if unit is not None and present is not None and not can_convert(present, unit):
-            raise MappingError("wrong_unit", f"{entity_id}: {present} → {unit}")
+        if unit is not None and not can_convert(present, unit):
+            raise MappingError("wrong_unit", f"{entity_id}: {present or '(none)'} → {unit}")
         points.append(
             Point(entity=reference_of(hass, entity_id), name=code, unit=unit, factor=factor)
         )
