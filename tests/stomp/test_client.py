@@ -6,7 +6,7 @@ import json
 import aiohttp
 import pytest
 
-from custom_components.grid_telemetry.stomp.client import StompConnection, connect
+from custom_components.grid_telemetry.stomp.client import connect
 from custom_components.grid_telemetry.stomp.errors import (
     StompAuthenticationError,
     StompConnectionLost,
@@ -25,14 +25,10 @@ from tests.fixtures.scout import (
     connected,
     metric,
     parameters,
+    send_without_end,
 )
 
 NO_EVENT_S = 4.0  # RabbitMQ looks for the beats of a client every second, and misses two
-
-
-async def _send_without_end(connection: StompConnection) -> None:
-    while True:
-        await connection.send(METRICS, HEADERS, b"x" * 1_000_000)
 
 
 async def test_a_message_is_confirmed_and_there(
@@ -252,7 +248,7 @@ async def test_a_server_that_does_not_read_stalls_the_sender_and_is_given_up(
         scout.stop_reading()
         async with asyncio.timeout(10):
             with pytest.raises(StompConnectionLost, match="did not read"):
-                await _send_without_end(connection)
+                await send_without_end(connection)
         assert not connection.is_open
         with pytest.raises(StompConnectionLost, match="did not read"):
             await connection.send(METRICS, HEADERS, b"x")
@@ -348,7 +344,7 @@ async def test_closing_while_the_server_does_not_read_is_bounded_and_leaves_noth
     connection = await connect(session, parameters(scout.url))
     scout.stop_reading()
     with pytest.raises(TimeoutError):
-        await asyncio.wait_for(_send_without_end(connection), 0.3)
+        await asyncio.wait_for(send_without_end(connection), 0.3)
     async with asyncio.timeout(5):
         await connection.close()
     scout.resume_reading()

@@ -9,7 +9,7 @@ import aiohttp
 from aiohttp import web
 import pytest
 
-from custom_components.grid_telemetry.stomp.client import StompConnection, connect
+from custom_components.grid_telemetry.stomp.client import connect
 from custom_components.grid_telemetry.stomp.errors import (
     StompAuthenticationError,
     StompConnectError,
@@ -25,7 +25,15 @@ from custom_components.grid_telemetry.stomp.errors import (
 from simulators.programs import free_port
 from simulators.scout import ScoutServer
 from tests.fixtures.certificates import Authority
-from tests.fixtures.scout import HEADERS, METRICS, TOKEN, connected, metric, parameters
+from tests.fixtures.scout import (
+    HEADERS,
+    METRICS,
+    TOKEN,
+    connected,
+    metric,
+    parameters,
+    send_without_end,
+)
 from tests.fixtures.websocket import serve, serve_app
 
 type Script = Callable[[web.WebSocketResponse], Awaitable[None]]
@@ -293,10 +301,6 @@ async def test_a_refusal_from_a_server_that_does_not_read_ends_in_time(
         await websocket.send_str("ERROR\nmessage:enough\n\n\0")
         await done.wait()
 
-    async def send_without_end(connection: StompConnection) -> None:
-        while True:
-            await connection.send("/x", {}, b"x" * 1_000_000)
-
     async with serve(handle) as url, connected(session, url) as connection:
         sender = asyncio.create_task(send_without_end(connection))
         await asyncio.wait({sender}, timeout=0.5)
@@ -383,6 +387,19 @@ async def test_a_server_with_a_trusted_certificate(
     ):
         await (await connection.send(METRICS, HEADERS, metric(1)))
     assert server.messages == 1
+
+
+async def test_a_server_that_does_not_read_is_given_up_over_tls_too(
+    authority: Authority, session: aiohttp.ClientSession
+) -> None:
+    server = ScoutServer(ssl_context=authority.server_context())
+    trust = authority.client_context()
+    async with server, connected(session, server.url, ssl=trust, heartbeat_s=0.3) as connection:
+        server.stop_reading()
+        async with asyncio.timeout(10):
+            with pytest.raises(StompConnectionLost, match="did not read"):
+                await send_without_end(connection)
+            await connection.close()
 
 
 @pytest.mark.parametrize(
