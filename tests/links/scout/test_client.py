@@ -1,0 +1,152 @@
+"""What each wrong input of a login is told as; the reasons are keys of the texts for the user."""
+
+import asyncio
+import socket
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.core import HomeAssistant
+import pytest
+
+from custom_components.grid_telemetry.forwarding.delivery import (
+    ConnectionFailed,
+    CredentialsRefused,
+    DeliveryError,
+    DestinationRefused,
+    Packet,
+)
+from custom_components.grid_telemetry.links.scout.client import (
+    login_test,
+    open_session,
+    parameters_of,
+)
+from custom_components.grid_telemetry.links.scout.payload import Gateway
+from custom_components.grid_telemetry.stomp.errors import (
+    StompConnectionLost,
+    StompTransportError,
+    TransportFailure,
+)
+from simulators.scout import ScoutServer
+
+from .conftest import entry_data
+
+GATEWAY = Gateway(
+    claim_id="ABCD1234",
+    serial_number="1",
+    gateway_type="T",
+    firmware_version="1",
+    hardware_version="1",
+)
+
+
+async def login(hass: HomeAssistant, server: ScoutServer, **changes: Any) -> None:
+    data = entry_data(server) | changes
+    await login_test(hass, parameters_of(data), allow_plain=data["allow_plain"])
+
+
+async def test_the_right_login_is_taken(hass: HomeAssistant, server: ScoutServer) -> None:
+    await login(hass, server)
+    assert server.logins == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "error", "reason"),
+    [
+        ({"token": "wrong"}, CredentialsRefused, "invalid_auth"),
+        ({"host": "other"}, DestinationRefused, "unknown_host"),
+        ({"url": "ws://127.0.0.1:1/ws/stomp"}, ConnectionFailed, "cannot_connect"),
+        ({"url": "ws://8.8.8.8/ws/stomp"}, ConnectionFailed, "plain_refused"),
+        ({"allow_plain": False}, ConnectionFailed, "plain_refused"),
+    ],
+)
+async def test_a_wrong_login_says_what_is_wrong(
+    hass: HomeAssistant,
+    server: ScoutServer,
+    changes: dict[str, Any],
+    error: type[DeliveryError],
+    reason: str,
+) -> None:
+    with pytest.raises(error) as raised:
+        await login(hass, server, **changes)
+    assert raised.value.reason == reason
+    assert server.token not in str(raised.value)
+
+
+async def test_another_path_is_told_as_a_wrong_address(
+    hass: HomeAssistant, server: ScoutServer
+) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
+        await login(hass, server, url=server.url.replace("/ws/stomp", "/elsewhere"))
+    assert raised.value.reason == "wrong_url"
+
+
+async def test_an_unknown_name_is_told_as_such(hass: HomeAssistant, server: ScoutServer) -> None:
+    with (
+        patch.object(
+            asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror("unknown")
+        ),
+        pytest.raises(ConnectionFailed) as raised,
+    ):
+        await login(hass, server, url="ws://scout.invalid/ws/stomp")
+    assert raised.value.reason == "unknown_server"
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason"),
+    [
+        (TransportFailure.TLS, "tls_failed"),  # expired, untrusted or for another name
+        (TransportFailure.DNS, "unknown_server"),
+        (TransportFailure.TIMEOUT, "timeout_connect"),
+        (TransportFailure.OTHER, "cannot_connect"),
+    ],
+)
+async def test_each_failure_of_the_transport_has_a_text(
+    hass: HomeAssistant, server: ScoutServer, kind: TransportFailure, reason: str
+) -> None:
+    with (
+        patch(
+            "custom_components.grid_telemetry.links.scout.client.connect",
+            side_effect=StompTransportError(kind, "as the library says it"),
+        ),
+        pytest.raises(ConnectionFailed) as raised,
+    ):
+        await login(hass, server, url="wss://127.0.0.1/ws/stomp")
+    assert raised.value.reason == reason
+
+
+async def test_greetings_without_a_receipt_do_not_count_as_connected(
+    hass: HomeAssistant, server: ScoutServer
+) -> None:
+    server.behaviour.receipts_withheld = True
+    body = (
+        b'{"gateway_device_id":"MAIN","events":[{"id":"1","type":"A",'
+        b'"ts":"2026-01-01T00:00:00.000Z","status":"INFO","index":"NONE","info":{}}]}'
+    )
+    greeting = Packet((), 1, "EVENT/MAIN", body)
+    with (
+        patch("custom_components.grid_telemetry.links.scout.client._CONFIRMED_WITHIN_S", new=0.05),
+        pytest.raises(ConnectionFailed) as raised,
+    ):
+        async with open_session(
+            hass, parameters_of(entry_data(server)), GATEWAY, [greeting], allow_plain=True
+        ):
+            pytest.fail("a session without a confirmation")
+    assert raised.value.reason == "not_confirmed"
+
+
+async def test_an_end_before_any_receipt_is_a_refused_destination(
+    hass: HomeAssistant, server: ScoutServer
+) -> None:
+    """RabbitMQ before 3.10.14 says no more than this about a missing exchange."""
+    async with open_session(
+        hass, parameters_of(entry_data(server)), GATEWAY, [], allow_plain=True
+    ) as session:
+        with (
+            patch.object(
+                session._connection,
+                "wait_closed",
+                return_value=StompConnectionLost("closed", code=1000, reason="STOMP died"),
+            ),
+            pytest.raises(DestinationRefused),
+        ):
+            await session.closed()
