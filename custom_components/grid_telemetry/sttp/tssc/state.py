@@ -1,0 +1,147 @@
+"""What encoder and decoder of TSSC remember alike, and their code words."""
+
+from functools import cache
+import struct
+from typing import Final
+
+VERSION: Final = 85
+HEADER: Final = struct.Struct(">BH")
+# No block holds more; it takes a decoder about as many microseconds.
+MAX_COUNT: Final = 65_536
+
+END: Final = 0
+POINT_ID_LAST: Final = 7
+TIME_DELTA_FORWARD: Final = 8
+TIME_DELTA_REVERSE: Final = 12
+TIMESTAMP_2: Final = 16
+TIME_XOR: Final = 17
+STATE_FLAGS_2: Final = 18
+STATE_FLAGS: Final = 19
+VALUE_1: Final = 20
+VALUE_2: Final = 21
+VALUE_3: Final = 22
+VALUE_ZERO: Final = 23
+
+# By the bit length of a difference: code word, whether its low four bits go into the bit stream,
+# and how many bytes the rest is.
+POINT_ID_FORMS: Final = (
+    *[(1, True, 0)] * 5,
+    *[(2, False, 1)] * 4,
+    *[(3, True, 1)] * 4,
+    *[(4, False, 2)] * 4,
+    *[(5, True, 2)] * 4,
+    *[(6, False, 3)] * 4,
+    *[(7, False, 4)] * 8,
+)
+VALUE_FORMS: Final = (
+    *[(24, True, 0)] * 5,
+    *[(25, False, 1)] * 4,
+    *[(26, True, 1)] * 4,
+    *[(27, False, 2)] * 4,
+    *[(28, True, 2)] * 4,
+    *[(29, False, 3)] * 4,
+    *[(30, True, 3)] * 4,
+    *[(31, False, 4)] * 4,
+)
+
+# A signal adapts its code words after so many of them: twice early on, then each time.
+_ADAPT_AFTER: Final = (6, 21, 101)
+_NO_DELTA: Final = (1 << 63) - 1
+
+
+@cache
+def _code_words(short: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
+    """Return bits and length of every code word, given those with a short form, best first.
+
+    One has 1, the next 01, the next 001; the others have as many zeros and their five bits.
+    """
+    words = [(code, 5 + len(short)) for code in range(32)]
+    for position, code in enumerate(short, 1):
+        words[code] = (1, position)
+    return tuple(words)
+
+
+class Point:
+    """What both ends remember of one signal."""
+
+    __slots__ = (
+        "adapt_at",
+        "counts",
+        "flags1",
+        "flags2",
+        "next_id",
+        "sent",
+        "short",
+        "value1",
+        "value2",
+        "value3",
+        "words",
+    )
+
+    def __init__(self, next_id: int) -> None:
+        self.next_id = next_id
+        self.flags1 = self.flags2 = 0
+        self.value1 = self.value2 = self.value3 = 0
+        self.short: tuple[int, ...] = (VALUE_1, VALUE_2, VALUE_3)
+        self.words = _code_words(self.short)
+        self.counts = [0] * 32
+        self.sent = 0
+        self.adapt_at = _ADAPT_AFTER[0]
+
+    def count(self, code: int) -> None:
+        """Count a code word that follows this signal, and adapt to what was counted."""
+        self.counts[code] += 1
+        self.sent += 1
+        if self.sent == self.adapt_at:
+            self._adapt()
+
+    def _adapt(self) -> None:
+        """Give the most frequent code words short forms: as many, up to three, as come cheapest."""
+        used = sorted((-count, code) for code, count in enumerate(self.counts) if count)
+        best, cheapest = 0, self.sent * 5
+        rest, bits = self.sent, 0
+        for position, (negative, _) in enumerate(used[:3], 1):
+            rest += negative
+            bits -= negative * position
+            if (size := bits + rest * (5 + position)) < cheapest:
+                best, cheapest = position, size
+        self.short = tuple(code for _, code in used[:best])
+        self.words = _code_words(self.short)
+        self.counts = [0] * 32
+        self.sent = 0
+        if self.adapt_at != _ADAPT_AFTER[-1]:
+            self.adapt_at = _ADAPT_AFTER[_ADAPT_AFTER.index(self.adapt_at) + 1]
+
+    def take_value(self, value: int) -> None:
+        """Remember a value and the two before it."""
+        self.value3 = self.value2
+        self.value2 = self.value1
+        self.value1 = value
+
+    def swap_values(self) -> None:
+        """Go back to the value before; the one before that stays where it is."""
+        self.value1, self.value2 = self.value2, self.value1
+
+    def take_flags(self, flags: int) -> None:
+        """Remember state flags and the ones before."""
+        self.flags2 = self.flags1
+        self.flags1 = flags
+
+
+class Times:
+    """The two timestamps before, and the four smallest distances between timestamps."""
+
+    __slots__ = ("deltas", "last", "second")
+
+    def __init__(self) -> None:
+        self.last = self.second = 0
+        self.deltas = [_NO_DELTA] * 4
+
+    def move(self, time: int) -> None:
+        """Go on to another timestamp."""
+        delta = abs(self.last - time)
+        if delta < self.deltas[3] and delta not in self.deltas:
+            self.deltas[3] = delta
+            self.deltas.sort()
+        self.second = self.last
+        self.last = time
