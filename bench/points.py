@@ -7,15 +7,17 @@ event loop kept a timer waiting; both brokers say how many values reached them.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 import os
 from pathlib import Path
 import sys
 from tempfile import TemporaryDirectory
 import time
 from typing import Final
+
+import aiomqtt
 
 from simulators.home_assistant import HomeAssistant
 from simulators.platforms.scout import CLAIM_ID, TOKEN, Scout
@@ -28,6 +30,7 @@ POINTS: Final = 1000
 INTERVAL_S: Final = 4
 WARM_UP_S: Final = 30
 MEASURED_S: Final = 60
+COUNTED_S: Final = 8
 GOAL_STALL_S: Final = 0.020
 
 STATESTREAM: Final = """\
@@ -42,8 +45,6 @@ allow_anonymous true
 """
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
 
-type Configure = Callable[[HomeAssistant], Awaitable[None]]
-
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
@@ -52,8 +53,8 @@ class Load:
     cpu: float
     """Part of one processor."""
     stall_s: float
-    began: float
-    """Epoch seconds."""
+    values_per_s: float = 0
+    """What reached the broker."""
 
 
 def processor_s(pid: int) -> float:
@@ -63,14 +64,14 @@ def processor_s(pid: int) -> float:
 
 
 async def measure(home: HomeAssistant) -> Load:
-    """Measure a Home Assistant that was left alone for a while."""
+    """Measure a Home Assistant once it was left alone for a while."""
     await asyncio.sleep(WARM_UP_S)
     await home.call("loadgen.stall", response=True)
-    began, before = time.time(), processor_s(home.pid)
+    began, before = time.monotonic(), processor_s(home.pid)
     await asyncio.sleep(MEASURED_S)
-    seconds, used = time.time() - began, processor_s(home.pid) - before
+    seconds, used = time.monotonic() - began, processor_s(home.pid) - before
     stall = await home.call("loadgen.stall", response=True)
-    return Load(cpu=used / seconds, stall_s=stall["seconds"], began=began)
+    return Load(cpu=used / seconds, stall_s=stall["seconds"])
 
 
 @asynccontextmanager
@@ -84,41 +85,38 @@ async def loaded_home(folder: Path, configuration: str = "") -> AsyncIterator[Ho
 
 async def run_alone(folder: Path) -> Load:
     """Measure the sensors alone."""
-    async with loaded_home(folder) as home:
+    async with loaded_home(folder / "home") as home:
         return await measure(home)
 
 
-async def run_scout(folder: Path) -> tuple[Load, int]:
-    """Measure with Scout, and return how many values reached it while that was measured."""
+async def run_scout(folder: Path) -> Load:
+    """Measure with all of them sent to Scout."""
     async with (
         RabbitMq(folder=folder / "rabbitmq", claim_id=CLAIM_ID, token=TOKEN) as broker,
         loaded_home(folder / "home") as home,
     ):
-        devices = sorted(
-            (device["name"], device["id"])
-            for device in await home.devices()
-            if device["name"].startswith("Load ")
-        )
-        scout = Scout(broker.url, Ledger(), INTERVAL_S)
-        await scout.configure(home, [device_id for _, device_id in devices])
+        devices = [
+            device["id"] for device in await home.devices() if device["name"].startswith("Load ")
+        ]
+        await Scout(broker.url, Ledger(), INTERVAL_S).configure(home, devices)
         load = await measure(home)
-        observer = Observer(broker=broker)
-        end = load.began + MEASURED_S
-        async with observer:
+        end = time.time()
+        # Only now, so that nothing else reads from the broker while Home Assistant is measured.
+        async with Observer(broker=broker) as observer:
             await observer.wait_for(
                 lambda: any(metric.ts.timestamp() > end for metric in observer.metrics), 60
             )
-        return load, sum(load.began <= metric.ts.timestamp() < end for metric in observer.metrics)
+        values = sum(end - MEASURED_S <= metric.ts.timestamp() < end for metric in observer.metrics)
+        assert not observer.refusals
+        return replace(load, values_per_s=values / MEASURED_S)
 
 
-async def run_statestream(folder: Path) -> tuple[Load, int]:
-    """Measure with `mqtt_statestream`, and return how many values reached Mosquitto meanwhile."""
+async def run_statestream(folder: Path) -> Load:
+    """Measure with all of them sent by `mqtt_statestream`."""
     port = free_port()
-    folder.mkdir()
-    (folder / "mosquitto.conf").write_text(MOSQUITTO.format(port=port))
-    broker = Program(
-        ["/usr/sbin/mosquitto", "-c", str(folder / "mosquitto.conf")], folder / "mosquitto.log"
-    )
+    mosquitto = folder / "mosquitto.conf"
+    mosquitto.write_text(MOSQUITTO.format(port=port))
+    broker = Program(["/usr/sbin/mosquitto", "-c", str(mosquitto)], folder / "mosquitto.log")
     async with broker, loaded_home(folder / "home", STATESTREAM) as home:
         await broker.until_it_listens(port)
         await home.add_entry(
@@ -135,4 +133,51 @@ async def run_statestream(folder: Path) -> tuple[Load, int]:
         # It gives up at the start if there is no MQTT by then.
         await home.stop()
         await home.start()
-        return await measure(home), 0
+        return replace(await measure(home), values_per_s=await published_per_s(port))
+
+
+async def published_per_s(port: int) -> float:
+    """Return how many values reach Mosquitto."""
+    async with aiomqtt.Client("127.0.0.1", port) as client:
+        await client.subscribe("home/#")
+        values = 0
+        with suppress(TimeoutError):
+            async with asyncio.timeout(COUNTED_S):
+                async for message in client.messages:
+                    values += not message.retain
+        return values / COUNTED_S
+
+
+async def run(folder: Path) -> bool:
+    """Measure all, print the line, and say whether the goals were met."""
+    loads: dict[str, Load] = {}
+    for name, measured in (
+        ("alone", run_alone),
+        ("Scout", run_scout),
+        ("mqtt_statestream", run_statestream),
+    ):
+        (folder / name).mkdir()
+        loads[name] = await measured(folder / name)
+    alone, scout, statestream = loads.values()
+    ours, theirs = scout.cpu - alone.cpu, statestream.cpu - alone.cpu
+    passed = ours < theirs and scout.stall_s < GOAL_STALL_S
+    print(
+        f"points: {POINTS} points of 100 devices every {INTERVAL_S} s; processor"
+        f" {alone.cpu:.1%} alone, {scout.cpu:.1%} with Scout ({scout.values_per_s:.0f} values/s),"
+        f" {statestream.cpu:.1%} with mqtt_statestream ({statestream.values_per_s:.0f} values/s):"
+        f" what Scout adds is {ours / theirs:.2f} of what mqtt_statestream adds (goal < 1);"
+        f" longest stall {alone.stall_s * 1000:.0f} ms alone, {scout.stall_s * 1000:.0f} ms with"
+        f" Scout (goal {GOAL_STALL_S * 1000:.0f}), {statestream.stall_s * 1000:.0f} ms with"
+        f" mqtt_statestream: {'passed' if passed else 'FAILED'}"
+    )
+    return passed
+
+
+def main() -> None:
+    """Run from the command line."""
+    with TemporaryDirectory(prefix="grid-telemetry-bench-") as folder:
+        sys.exit(not asyncio.run(run(Path(folder))))
+
+
+if __name__ == "__main__":
+    main()
