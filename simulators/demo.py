@@ -19,10 +19,11 @@ import time
 from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
 from .meters import MeterServer, demo_meters
 from .platforms import Platform, Received, RunPlatform
+from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
 from .programs import ProgramError, free_port, until
 
-PLATFORMS: dict[str, RunPlatform] = {"scout": run_scout}
+PLATFORMS: dict[str, RunPlatform] = {"scout": run_scout, "powernaut": run_powernaut}
 
 HOME_PORT = 8123
 CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s

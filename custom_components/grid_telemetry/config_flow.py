@@ -8,15 +8,22 @@ from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, LinkKind
 from .links.modbus import flow as modbus
+from .links.powernaut import flow as powernaut
 from .links.scout import flow as scout
 
 SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
     LinkKind.SCOUT: scout.SUBENTRY_FLOWS,
+    LinkKind.POWERNAUT: powernaut.SUBENTRY_FLOWS,
 }
 
 
-class GridTelemetryConfigFlow(modbus.ModbusSteps, scout.ScoutSteps, domain=DOMAIN):
+class GridTelemetryConfigFlow(
+    modbus.ModbusSteps,
+    scout.ScoutSteps,
+    powernaut.PowernautSteps,
+    domain=DOMAIN,
+):
     """Set up a link: choose its kind, then follow its steps."""
 
     VERSION = 1

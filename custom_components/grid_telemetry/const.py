@@ -14,3 +14,4 @@ class LinkKind(StrEnum):
 
     MODBUS = "modbus"
     SCOUT = "scout"
+    POWERNAUT = "powernaut"

@@ -7,7 +7,15 @@ from homeassistant.core import HomeAssistant
 
 from .links import GridTelemetryConfigEntry
 
-TO_REDACT = {"claim_id", "client_key_password", "password", "secret", "serial_number", "token"}
+TO_REDACT = {
+    "claim_id",
+    "client_key_password",
+    "password",
+    "secret",
+    "serial_number",
+    "site_key",
+    "token",
+}
 
 
 async def async_get_config_entry_diagnostics(

@@ -3,6 +3,7 @@
 from homeassistant.core import HomeAssistant, callback
 
 from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
+from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
 from .links.scout.actions import async_setup_actions as async_setup_scout_actions
 
 
@@ -11,3 +12,4 @@ def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions of the forwarders and of every link."""
     async_setup_outbox_actions(hass)
     async_setup_scout_actions(hass)
+    async_setup_powernaut_actions(hass)

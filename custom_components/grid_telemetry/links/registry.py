@@ -1,11 +1,18 @@
 """The links there are: each line joins a kind to its package."""
 
 from ..const import CONF_KIND, LinkKind
-from . import GridTelemetryConfigEntry, LinkModule, modbus, scout
+from . import (
+    GridTelemetryConfigEntry,
+    LinkModule,
+    modbus,
+    powernaut,
+    scout,
+)
 
 LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.MODBUS: modbus,
     LinkKind.SCOUT: scout,
+    LinkKind.POWERNAUT: powernaut,
 }
 
 

@@ -1,0 +1,19 @@
+"""The event platform: every link brings its own entities."""
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+
+from .entity import add_link_entities
+from .links import GridTelemetryConfigEntry
+
+PARALLEL_UPDATES = 0
+
+
+async def async_setup_entry(
+    hass: HomeAssistant,
+    entry: GridTelemetryConfigEntry,
+    async_add_entities: AddConfigEntryEntitiesCallback,
+) -> None:
+    """Add the events of one link."""
+    add_link_entities(entry, Platform.EVENT, async_add_entities)

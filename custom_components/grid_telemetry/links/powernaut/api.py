@@ -1,0 +1,191 @@
+"""Powernaut's REST API, with the key and the secret of a site (HTTP Basic)."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+import ssl
+import time
+from typing import Any, Final, Literal
+from urllib.parse import quote
+
+import aiohttp
+
+from ...forwarding.delivery import ConnectionFailed, CredentialsRefused
+from . import shapes
+from .shapes import Json, Resource, ShapeError, Site
+
+_TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+_PAGE_SIZE: Final = 100
+_MAX_PAGES: Final = 50
+
+
+class RequestRefused(Exception):  # noqa: N818 - named after what happened
+    """The platform does not do what was asked; the message is its own."""
+
+    def __init__(self, status: int, message: str) -> None:
+        """Take the HTTP status and what the platform says."""
+        super().__init__(f"{status}: {message}")
+        self.status = status
+        self.message = message
+
+
+class PowernautApi:
+    """The API, as one site's credentials open it.
+
+    Its methods raise `CredentialsRefused`, `ConnectionFailed` or `RequestRefused`.
+    """
+
+    def __init__(
+        self,
+        session: aiohttp.ClientSession,
+        url: str,
+        *,
+        key: str,
+        secret: str,
+        context: ssl.SSLContext,
+    ) -> None:
+        """Take Home Assistant's session and the login."""
+        self._session = session
+        self._url = f"{url.rstrip('/')}/v1/connect/"
+        self._headers = {"Authorization": aiohttp.encode_basic_auth(key, secret, "utf-8")}
+        self._context = context
+        self.clock_ahead_s: float | None = None
+        """By how much our clock is ahead of the platform's, as of the last answer."""
+
+    async def sites(self) -> list[Site]:
+        """Return the sites that the credentials open."""
+        items = await self._pages("sites", {})
+        with _shapes():
+            return [shapes.site(item) for item in items]
+
+    async def resources(self, site_id: str) -> list[Resource]:
+        """Return the resources of a site."""
+        answer = await self._request("GET", "resources", params={"site_id": site_id})
+        with _shapes():
+            return [shapes.resource(item) for item in shapes.page(answer)[1]]
+
+    async def activations(
+        self, resource_id: str, start: datetime | None, end: datetime | None
+    ) -> list[Json]:
+        """Return the activations of a resource, in the shape of an action's response."""
+        period = {"start": start, "end": end}
+        items = await self._pages(
+            f"resources/{quote(resource_id)}/activations",
+            {key: shapes.utc(moment) for key, moment in period.items() if moment is not None},
+        )
+        with _shapes():
+            return [shapes.activation_response(item) for item in items]
+
+    async def set_baseline(
+        self, kind: Literal["sites", "resources"], target_id: str, body: Json
+    ) -> None:
+        """Set the baseline of a site or a resource."""
+        await self._request("POST", f"{kind}/{quote(target_id)}/baseline", body=body)
+
+    async def place_bid(self, resource_id: str, body: Json) -> Json:
+        """Place a bid, or replace the open one for the same window; return it."""
+        answer = await self._request("POST", f"resources/{quote(resource_id)}/bid", body=body)
+        with _shapes():
+            return shapes.bid_response(answer)
+
+    async def cancel_bid(self, bid_id: str) -> None:
+        """Cancel a bid that is open."""
+        await self._request("DELETE", f"bids/{quote(bid_id)}")
+
+    async def bids(self, status: str | None) -> list[Json]:
+        """Return the open and the accepted bids, or those of one status."""
+        items = await self._pages("bids", {} if status is None else {"status": status})
+        with _shapes():
+            return [shapes.bid_response(item) for item in items]
+
+    async def _pages(self, path: str, params: Mapping[str, str]) -> list[Json]:
+        """Return the items of every page."""
+        found: list[Json] = []
+        for number in range(1, _MAX_PAGES + 1):
+            answer = await self._request(
+                "GET", path, params={**params, "page": str(number), "page_size": str(_PAGE_SIZE)}
+            )
+            with _shapes():
+                total, items = shapes.page(answer)
+            found += items
+            if not items or len(found) >= total:
+                break
+        return found
+
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        body: Json | None = None,
+    ) -> Any:
+        try:
+            async with self._session.request(
+                method,
+                f"{self._url}{path}",
+                params=params,
+                json=body,
+                headers=self._headers,
+                ssl=self._context,
+                timeout=_TIMEOUT,
+                allow_redirects=False,  # the login goes nowhere else
+            ) as response:
+                self._look_at_clock(response)
+                if response.status >= HTTPStatus.MULTIPLE_CHOICES:
+                    raise await _refusal(response)
+                if method != "GET" and response.content_type != "application/json":
+                    return None  # created or deleted, with nothing to say
+                return await response.json()
+        except TimeoutError as err:
+            raise ConnectionFailed("timeout_connect", self._url) from err
+        except aiohttp.ClientConnectorCertificateError as err:
+            raise ConnectionFailed("tls_failed", str(err.certificate_error)) from err
+        except aiohttp.ClientSSLError as err:
+            raise ConnectionFailed("tls_failed", str(err)) from err
+        except aiohttp.ClientConnectorDNSError as err:
+            raise ConnectionFailed("unknown_server", str(err)) from err
+        except (aiohttp.ClientError, ValueError) as err:
+            raise ConnectionFailed("cannot_connect", str(err)) from err
+
+    def _look_at_clock(self, response: aiohttp.ClientResponse) -> None:
+        """Compare the clocks; the server's tells whole seconds."""
+        try:
+            date = parsedate_to_datetime(response.headers["Date"])
+        except KeyError, ValueError:
+            return
+        self.clock_ahead_s = time.time() - date.timestamp() - 0.5
+
+
+async def _refusal(response: aiohttp.ClientResponse) -> Exception:
+    """Return what an error status means."""
+    match await _json_or_none(response):
+        case {"message": list(parts)}:
+            message = "; ".join(map(str, parts))
+        case {"message": str(text)}:
+            message = text
+        case _:
+            message = "no reason given"
+    if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+        return CredentialsRefused("invalid_auth", f"{response.status}: {message}")
+    if response.status < HTTPStatus.BAD_REQUEST or response.status >= 500:
+        return ConnectionFailed("server_error", f"{response.status}: {message}")
+    return RequestRefused(response.status, message)
+
+
+async def _json_or_none(response: aiohttp.ClientResponse) -> object:
+    try:
+        return await response.json()
+    except aiohttp.ClientError, ValueError:
+        return None
+
+
+@contextmanager
+def _shapes() -> Iterator[None]:
+    """Take an answer of another shape for what it is: not the platform, or not the one we know."""
+    try:
+        yield
+    except ShapeError as err:
+        raise ConnectionFailed("unexpected_answer", str(err)) from err

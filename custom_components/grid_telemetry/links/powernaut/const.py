@@ -1,0 +1,64 @@
+"""Names of what a Powernaut entry and its subentries store, and the platform's own limits."""
+
+from enum import StrEnum
+from typing import Final
+
+CONF_ENVIRONMENT: Final = "environment"
+CONF_SITE_KEY: Final = "site_key"
+CONF_SECRET: Final = "secret"  # noqa: S105 - a name
+CONF_QOS: Final = "qos"
+CONF_SITE_ID: Final = "site_id"
+CONF_API_URL: Final = "api_url"
+CONF_BROKER_HOST: Final = "broker_host"
+CONF_BROKER_PORT: Final = "broker_port"
+CONF_CA_FILE: Final = "ca_file"
+
+SUBENTRY_SITE: Final = "site"
+SUBENTRY_RESOURCE: Final = "resource"
+
+CONF_RESOURCE_ID: Final = "resource_id"
+CONF_RESOURCE_TYPE: Final = "resource_type"
+CONF_POWER_ENTITY: Final = "power_entity"
+CONF_INVERT: Final = "invert"
+CONF_SOC_ENTITY: Final = "soc_entity"
+CONF_CAPACITY_KWH: Final = "capacity_kwh"
+CONF_SOC_UNIT: Final = "soc_unit"
+CONF_MAX_AGE_S: Final = "max_age_s"
+
+DEFAULT_BROKER_PORT: Final = 8883
+DEFAULT_QOS: Final = 1
+DEFAULT_MAX_AGE_S: Final = 60
+
+INTERVAL_S: Final = 4
+"""Powernaut wants one message for each resource and site so often."""
+
+
+class Environment(StrEnum):
+    """Where the platform is."""
+
+    PRODUCTION = "production"
+    SANDBOX = "sandbox"
+    CUSTOM = "custom"
+
+
+class ResourceType(StrEnum):
+    """The kinds of resources that the platform knows."""
+
+    STATIC_BATTERY = "static_battery"
+    HEAT_PUMP = "heat_pump"
+    ELECTRIC_VEHICLE = "electric_vehicle"
+    ELECTRIC_VEHICLE_CHARGING_POINT = "electric_vehicle_charging_point"
+    PHOTOVOLTAIC = "photovoltaic"
+    WIND = "wind"
+    GROUP = "group"
+    OTHER = "other"
+    METER = "meter"
+
+
+TYPES_WITH_SOC: Final = frozenset(
+    {
+        ResourceType.STATIC_BATTERY,
+        ResourceType.ELECTRIC_VEHICLE,
+        ResourceType.ELECTRIC_VEHICLE_CHARGING_POINT,
+    }
+)

@@ -1,0 +1,123 @@
+"""The entities of a Powernaut entry: setpoints, commands and what the platform has seen."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final, override
+
+from homeassistant.components.binary_sensor import BinarySensorEntity
+from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
+from homeassistant.components.event import EventEntity
+from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
+from homeassistant.const import EntityCategory, UnitOfPower
+from homeassistant.core import callback
+from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.update_coordinator import CoordinatorEntity
+
+from .setpoints import EVENT_TYPES, ResourceSetpoint
+from .view import PlatformView
+
+SETPOINT_KEY: Final = "powernaut_setpoint"
+ACTIVATION_KEY: Final = "powernaut_activation"
+COMMAND_KEY: Final = "powernaut_command"
+LAST_SEEN_KEY: Final = "powernaut_last_seen"
+
+
+class _SetpointEntity(Entity):
+    """Shows something of a resource's setpoint; it changes by command and by the clock."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, device: DeviceInfo, unique_id: str, setpoint: ResourceSetpoint) -> None:
+        self._attr_device_info = device
+        self._attr_unique_id = f"{unique_id}_{self.translation_key}"
+        self._setpoint = setpoint
+
+
+class SetpointSensor(_SetpointEntity, SensorEntity):
+    """The setpoint in force; unknown is: follow the baseline."""
+
+    _attr_translation_key = SETPOINT_KEY
+    _attr_device_class = SensorDeviceClass.POWER
+    _attr_native_unit_of_measurement = UnitOfPower.WATT
+    _attr_suggested_display_precision = 0
+
+    @property
+    @override
+    def native_value(self) -> float | None:
+        present = self._setpoint.present
+        return None if present is None else present.watts
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any]:
+        present = self._setpoint.present
+        return {
+            "start": None if present is None else present.start.isoformat(),
+            "end": None if present is None else present.end.isoformat(),
+        }
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        self.async_on_remove(self._setpoint.listen(self.async_write_ha_state))
+
+
+class ActivationBinarySensor(_SetpointEntity, BinarySensorEntity):
+    """Whether a setpoint is in force."""
+
+    _attr_translation_key = ACTIVATION_KEY
+    _attr_device_class = BinarySensorDeviceClass.RUNNING
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return self._setpoint.present is not None
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        self.async_on_remove(self._setpoint.listen(self.async_write_ha_state))
+
+
+class CommandEvent(_SetpointEntity, EventEntity):
+    """Each command as it comes."""
+
+    _attr_translation_key = COMMAND_KEY
+    _attr_event_types = EVENT_TYPES
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        self.async_on_remove(self._setpoint.listen_commands(self._take))
+
+    @callback
+    def _take(self, event_type: str, attributes: dict[str, Any]) -> None:
+        self._trigger_event(event_type, attributes)
+        self.async_write_ha_state()
+
+
+class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
+    """When the platform last had data of the site or a resource."""
+
+    _attr_has_entity_name = True
+    _attr_translation_key = LAST_SEEN_KEY
+    _attr_device_class = SensorDeviceClass.TIMESTAMP
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+
+    def __init__(
+        self, view: PlatformView, device: DeviceInfo, unique_id: str, platform_id: str
+    ) -> None:
+        super().__init__(view)
+        self._attr_device_info = device
+        self._attr_unique_id = f"{unique_id}_{LAST_SEEN_KEY}"
+        self._platform_id = platform_id
+
+    @property
+    @override
+    def available(self) -> bool:
+        """Return whether the platform answered, and knows of this."""
+        return super().available and self._platform_id in self.coordinator.data.last_seen
+
+    @property
+    @override
+    def native_value(self) -> datetime | None:
+        return self.coordinator.last_seen(self._platform_id)

@@ -1,0 +1,244 @@
+"""Config steps of the Powernaut link: where the platform is, the login, the site."""
+
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+)
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from ...const import CONF_KIND, LinkKind
+from ...forwarding.delivery import DeliveryError
+from .api import RequestRefused
+from .client import login_test
+from .connection import async_connections, endpoints_of
+from .const import (
+    CONF_API_URL,
+    CONF_BROKER_HOST,
+    CONF_BROKER_PORT,
+    CONF_CA_FILE,
+    CONF_ENVIRONMENT,
+    CONF_QOS,
+    CONF_SECRET,
+    CONF_SITE_ID,
+    CONF_SITE_KEY,
+    DEFAULT_BROKER_PORT,
+    DEFAULT_QOS,
+    Environment,
+)
+from .shapes import Site
+from .subentries import SUBENTRY_FLOWS
+
+__all__ = ["SUBENTRY_FLOWS", "PowernautSteps"]
+
+_CREDENTIALS: dict[vol.Marker, Any] = {
+    vol.Required(CONF_SITE_KEY): TextSelector(TextSelectorConfig(autocomplete="off")),
+    vol.Required(CONF_SECRET): TextSelector(
+        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+    ),
+}
+_QOS: dict[vol.Marker, Any] = {
+    vol.Required(CONF_QOS, default=str(DEFAULT_QOS)): vol.All(
+        SelectSelector(SelectSelectorConfig(options=["1", "2"], translation_key="powernaut_qos")),
+        vol.Coerce(int),
+    )
+}
+_CLOUD_SCHEMA = vol.Schema({**_CREDENTIALS, **_QOS})
+_CUSTOM_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_API_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
+        vol.Required(CONF_BROKER_HOST): TextSelector(),
+        vol.Required(CONF_BROKER_PORT, default=DEFAULT_BROKER_PORT): vol.All(
+            NumberSelector(
+                NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
+            ),
+            vol.Coerce(int),
+        ),
+        vol.Optional(CONF_CA_FILE): TextSelector(),
+        **_CREDENTIALS,
+        **_QOS,
+    }
+)
+_REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
+
+
+class PowernautSteps(ConfigFlow):
+    """The steps of a Powernaut entry."""
+
+    _powernaut_data: dict[str, Any]
+    _powernaut_sites: list[Site]
+    _powernaut_error = ""
+
+    async def async_step_powernaut(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask where the platform is."""
+        return self.async_show_menu(
+            step_id="powernaut",
+            menu_options=[f"powernaut_{environment}" for environment in Environment],
+        )
+
+    async def async_step_powernaut_production(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the login."""
+        return await self._async_powernaut_login(Environment.PRODUCTION, user_input)
+
+    async def async_step_powernaut_sandbox(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the login of the sandbox."""
+        return await self._async_powernaut_login(Environment.SANDBOX, user_input)
+
+    async def async_step_powernaut_custom(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the addresses of an own platform, and the login."""
+        return await self._async_powernaut_login(Environment.CUSTOM, user_input)
+
+    async def _async_powernaut_login(
+        self, environment: Environment, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data = {CONF_ENVIRONMENT: environment, **user_input}
+            errors = await self._async_powernaut_try(data)
+            if not errors:
+                self._powernaut_data = data
+                return await self.async_step_powernaut_site()
+        suggested: dict[str, Any] = user_input or {}
+        if not suggested and self.source == SOURCE_RECONFIGURE:
+            stored = self._get_reconfigure_entry().data
+            # The secret is never shown again; it is asked for anew.
+            suggested = {key: stored[key] for key in stored if key != CONF_SECRET}
+        if CONF_QOS in suggested:
+            suggested = {**suggested, CONF_QOS: str(suggested[CONF_QOS])}
+        return self.async_show_form(
+            step_id=f"powernaut_{environment}",
+            data_schema=self.add_suggested_values_to_schema(
+                _CUSTOM_SCHEMA if environment is Environment.CUSTOM else _CLOUD_SCHEMA, suggested
+            ),
+            errors=errors,
+            description_placeholders={"error": self._powernaut_error},
+        )
+
+    async def async_step_powernaut_site(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask which site it is, where the credentials open more than one."""
+        sites = {site.id: site for site in self._powernaut_sites}
+        if user_input is not None:
+            return await self._async_powernaut_save(sites[user_input[CONF_SITE_ID]])
+        if self.source == SOURCE_RECONFIGURE:
+            return await self._async_powernaut_save(
+                sites[self._get_reconfigure_entry().data[CONF_SITE_ID]]
+            )
+        if len(sites) == 1:
+            return await self._async_powernaut_save(self._powernaut_sites[0])
+        options = [SelectOptionDict(value=site.id, label=site.name) for site in sites.values()]
+        return self.async_show_form(
+            step_id="powernaut_site",
+            data_schema=vol.Schema(
+                {vol.Required(CONF_SITE_ID): SelectSelector(SelectSelectorConfig(options=options))}
+            ),
+        )
+
+    async def _async_powernaut_save(self, site: Site) -> ConfigFlowResult:
+        data = {CONF_KIND: LinkKind.POWERNAUT, **self._powernaut_data, CONF_SITE_ID: site.id}
+        title = f"Powernaut {site.name}"
+        await self.async_set_unique_id(
+            f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
+        )
+        if self.source == SOURCE_RECONFIGURE:
+            entry = self._get_reconfigure_entry()
+            if self.unique_id != entry.unique_id:  # an own platform that moved
+                self._abort_if_unique_id_configured()
+            return self.async_update_and_abort(
+                entry, unique_id=self.unique_id, title=title, data=data
+            )
+        self._abort_if_unique_id_configured()
+        return self.async_create_entry(title=title, data=data)
+
+    async def async_step_powernaut_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the login, the addresses or the quality of service."""
+        environment = Environment(self._get_reconfigure_entry().data[CONF_ENVIRONMENT])
+        return await self._async_powernaut_login(environment, None)
+
+    async def async_step_powernaut_reauth(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that the credentials were refused."""
+        return await self.async_step_powernaut_reauth_confirm()
+
+    async def async_step_powernaut_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for new credentials and try them."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = await self._async_powernaut_try({**entry.data, **user_input})
+            if not errors:
+                return self.async_update_and_abort(entry, data_updates=user_input)
+        return self.async_show_form(
+            step_id="powernaut_reauth_confirm",
+            data_schema=self.add_suggested_values_to_schema(
+                _REAUTH_SCHEMA, {CONF_SITE_KEY: entry.data[CONF_SITE_KEY]}
+            ),
+            errors=errors,
+            description_placeholders={"title": entry.title, "error": self._powernaut_error},
+        )
+
+    async def _async_powernaut_try(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """Try the API and the broker; return the errors by field, none when both are open."""
+        for field in (CONF_SITE_KEY, CONF_SECRET):
+            if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
+                return {field: "powernaut_invalid_credential"}
+        if data[CONF_ENVIRONMENT] == Environment.CUSTOM:
+            address = urlsplit(data[CONF_API_URL])
+            if address.scheme != "https" or not address.hostname:
+                return {CONF_API_URL: "powernaut_invalid_url"}
+        try:
+            api, login = await async_connections(self.hass, data)
+            self._powernaut_sites = [site for site in await api.sites() if not site.deleted]
+            await login_test(login)
+        except DeliveryError as err:
+            self._powernaut_error = err.detail
+            return {"base": f"powernaut_{err.reason}"}
+        except RequestRefused as err:
+            self._powernaut_error = str(err)
+            return {"base": "powernaut_unexpected_answer"}
+        if not self._powernaut_sites:
+            return {"base": "powernaut_no_site"}
+        if (entry := self._powernaut_entry()) is not None and entry.data[CONF_SITE_ID] not in {
+            site.id for site in self._powernaut_sites
+        }:
+            return {"base": "powernaut_other_site"}
+        return {}
+
+    def _powernaut_entry(self) -> ConfigEntry | None:
+        """Return the entry that gets a new login; None where one is being made."""
+        if self.source == SOURCE_RECONFIGURE:
+            return self._get_reconfigure_entry()
+        if self.source == SOURCE_REAUTH:
+            return self._get_reauth_entry()
+        return None

@@ -1,0 +1,110 @@
+"""What goes over Powernaut's MQTT: topics and messages. Pure translation, no I/O.
+
+`resource/{id}/data` and `site/{id}/data` take one JSON object, or an array of them: `value` in
+whole watts (+ is consumption), `soc` in whole watt-hours, `time` in epoch seconds.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+import json
+import math
+from typing import Final
+
+SENDABLE_S: Final = 55
+"""The platform discards what is older than a minute. What is older than this is not sent: it
+leaves five seconds for the way and for clocks that differ a little."""
+MAX_WATTS: Final = 1_000_000_000
+"""Beyond a gigawatt a reading is a fault of the meter."""
+MAX_WATT_HOURS: Final = 1_000_000_000_000
+
+_COMMAND_SUFFIX: Final = "/commands/setpoint"
+_RESOURCE_PREFIX: Final = "resource/"
+
+
+class Skip(StrEnum):
+    """Why a reading is not sent."""
+
+    STALE = "stale"
+    POWER_OUT_OF_RANGE = "power_out_of_range"
+    SOC_STALE = "soc_stale"
+    SOC_OUT_OF_RANGE = "soc_out_of_range"
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What one resource or site measured at an instant."""
+
+    at: int
+    """When the power was measured, in epoch seconds."""
+    watts: int
+    soc_wh: int | None = None
+
+
+def site_topic(site_id: str) -> str:
+    """Return where the head meter's readings go."""
+    return f"site/{site_id}/data"
+
+
+def resource_topic(resource_id: str) -> str:
+    """Return where a resource's readings go."""
+    return f"{_RESOURCE_PREFIX}{resource_id}/data"
+
+
+def command_topic(resource_id: str) -> str:
+    """Return where the activations of a resource come from."""
+    return f"{_RESOURCE_PREFIX}{resource_id}{_COMMAND_SUFFIX}"
+
+
+def resource_of_command(topic: str) -> str:
+    """Return the resource that a topic of activations belongs to."""
+    return topic.removeprefix(_RESOURCE_PREFIX).removesuffix(_COMMAND_SUFFIX)
+
+
+def reading(
+    at: float, watts: float, soc_wh: float | None, *, capacity_wh: float | None
+) -> tuple[Reading | None, Skip | None]:
+    """Return what to send of a measurement, and what had to be left out of it.
+
+    A power out of range leaves nothing to send; a state of charge out of range leaves the power.
+    """
+    if not abs(watts) <= MAX_WATTS:  # not a number is not within either
+        return None, Skip.POWER_OUT_OF_RANGE
+    measured, power = round(at), _whole(watts)
+    if soc_wh is None:
+        return Reading(measured, power), None
+    if not 0 <= soc_wh <= (MAX_WATT_HOURS if capacity_wh is None else capacity_wh):
+        return Reading(measured, power), Skip.SOC_OUT_OF_RANGE
+    return Reading(measured, power, _whole(soc_wh)), None
+
+
+def _whole(number: float) -> int:
+    """Round half away from zero, as a meter's display does."""
+    return math.floor(abs(number) + 0.5) * (-1 if number < 0 else 1)
+
+
+def message(readings: Sequence[Reading]) -> bytes:
+    """Return the body for readings of one topic: an object for one, an array for several."""
+    if len(readings) == 1:
+        return _object(readings[0]).encode()
+    return f"[{','.join(map(_object, readings))}]".encode()
+
+
+def _object(one: Reading) -> str:
+    if one.soc_wh is None:
+        return f'{{"value":{one.watts},"time":{one.at}}}'
+    return f'{{"value":{one.watts},"soc":{one.soc_wh},"time":{one.at}}}'
+
+
+def as_json(payload: bytes, limit: int = 1000) -> str:
+    """Return a payload as text to show, cut to a length."""
+    text = payload.decode(errors="replace")
+    return text if len(text) <= limit else f"{text[:limit]}…"
+
+
+def parse_json(payload: bytes) -> object:
+    """Return the value of a JSON text; raises `ValueError`."""
+    try:
+        return json.loads(payload)
+    except RecursionError as err:
+        raise ValueError("nested too deep") from err

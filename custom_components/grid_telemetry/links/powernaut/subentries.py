@@ -1,0 +1,316 @@
+"""Config steps of a Powernaut entry's subentries: the site's meter and the resources."""
+
+from collections.abc import Mapping
+from typing import Any
+from uuid import UUID
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.const import (
+    ATTR_UNIT_OF_MEASUREMENT,
+    PERCENTAGE,
+    Platform,
+    UnitOfEnergy,
+    UnitOfPower,
+)
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    EntitySelector,
+    EntitySelectorConfig,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+)
+import voluptuous as vol
+
+from ...forwarding.delivery import DeliveryError
+from ...forwarding.point import Point, can_convert, entity_id_of, reference_of
+from .api import RequestRefused
+from .connection import async_connections
+from .const import (
+    CONF_CAPACITY_KWH,
+    CONF_INVERT,
+    CONF_MAX_AGE_S,
+    CONF_POWER_ENTITY,
+    CONF_RESOURCE_ID,
+    CONF_RESOURCE_TYPE,
+    CONF_SITE_ID,
+    CONF_SOC_ENTITY,
+    CONF_SOC_UNIT,
+    DEFAULT_MAX_AGE_S,
+    INTERVAL_S,
+    SUBENTRY_RESOURCE,
+    SUBENTRY_SITE,
+    TYPES_WITH_SOC,
+    ResourceType,
+)
+from .shapes import Resource
+
+_ENTITY = EntitySelector(EntitySelectorConfig(domain=Platform.SENSOR))
+_POWER: dict[vol.Marker, Any] = {
+    vol.Required(CONF_POWER_ENTITY): _ENTITY,
+    vol.Required(CONF_INVERT, default=False): BooleanSelector(),
+}
+_MAX_AGE: dict[vol.Marker, Any] = {
+    vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): vol.All(
+        NumberSelector(
+            NumberSelectorConfig(
+                min=INTERVAL_S,
+                max=3600,
+                step=1,
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement="s",
+            )
+        ),
+        vol.Coerce(int),
+    )
+}
+_CAPACITY = NumberSelector(
+    NumberSelectorConfig(
+        min=0.001,
+        max=1_000_000,
+        step="any",
+        mode=NumberSelectorMode.BOX,
+        unit_of_measurement=UnitOfEnergy.KILO_WATT_HOUR,
+    )
+)
+_SITE_SCHEMA = vol.Schema({**_POWER, **_MAX_AGE})
+_TYPED_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_RESOURCE_ID): TextSelector(),
+        vol.Required(CONF_RESOURCE_TYPE): SelectSelector(
+            SelectSelectorConfig(
+                options=list(ResourceType), translation_key="powernaut_resource_type"
+            )
+        ),
+    }
+)
+
+
+def _resource_schema(resource_type: str) -> vol.Schema:
+    if resource_type not in TYPES_WITH_SOC:
+        return _SITE_SCHEMA
+    # A battery has to tell its state of charge; of a vehicle it is not always known.
+    marker = vol.Required if resource_type == ResourceType.STATIC_BATTERY else vol.Optional
+    return vol.Schema(
+        {
+            **_POWER,
+            marker(CONF_SOC_ENTITY): _ENTITY,
+            vol.Optional(CONF_CAPACITY_KWH): _CAPACITY,
+            **_MAX_AGE,
+        }
+    )
+
+
+class _MeasuredSubentryFlow(ConfigSubentryFlow):
+    """What the site and a resource have in common: entities."""
+
+    def _unit(self, entity_id: str) -> str | None:
+        if (state := self.hass.states.get(entity_id)) is None:
+            return None
+        unit: str | None = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+        return unit
+
+    def _check(self, user_input: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
+        """Return the errors by field, and what to store."""
+        errors: dict[str, str] = {}
+        data = dict(user_input)
+        power = user_input[CONF_POWER_ENTITY]
+        if not can_convert(self._unit(power), UnitOfPower.WATT):
+            errors[CONF_POWER_ENTITY] = "no_power"
+        data[CONF_POWER_ENTITY] = reference_of(self.hass, power)
+        if soc := user_input.get(CONF_SOC_ENTITY):
+            unit = self._unit(soc)
+            if can_convert(unit, UnitOfEnergy.WATT_HOUR):
+                data[CONF_SOC_UNIT] = UnitOfEnergy.WATT_HOUR
+            elif unit != PERCENTAGE:
+                errors[CONF_SOC_ENTITY] = "no_state_of_charge"
+            elif CONF_CAPACITY_KWH not in user_input:
+                errors[CONF_CAPACITY_KWH] = "capacity_needed"
+            else:
+                data[CONF_SOC_UNIT] = PERCENTAGE
+            data[CONF_SOC_ENTITY] = reference_of(self.hass, soc)
+        return errors, data
+
+    def _stored(self) -> dict[str, Any]:
+        """Return what is stored, under the entities' present names."""
+        stored = dict(self._get_reconfigure_subentry().data)
+        for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
+            if key in stored:
+                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+        return {key: value for key, value in stored.items() if value is not None}
+
+
+class SiteSubentryFlow(_MeasuredSubentryFlow):
+    """Send the power of the site."""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the head meter."""
+        entry = self._get_entry()
+        changes = self.source == SOURCE_RECONFIGURE
+        if not changes and any(entry.get_subentries_of_type(SUBENTRY_SITE)):
+            return self.async_abort(reason="already_configured")
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors, data = self._check(user_input)
+            if not errors:
+                if changes:
+                    return self.async_update_and_abort(
+                        entry, self._get_reconfigure_subentry(), data=data
+                    )
+                return self.async_create_entry(
+                    title=entry.title, data=data, unique_id=entry.data[CONF_SITE_ID]
+                )
+        suggested = user_input or (self._stored() if changes else {})
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(_SITE_SCHEMA, suggested),
+            errors=errors,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change the entity."""
+        return await self.async_step_user(user_input)
+
+
+class ResourceSubentryFlow(_MeasuredSubentryFlow):
+    """Send the power, and the state of charge, of a resource."""
+
+    _resource: Resource
+    _offered: dict[str, Resource]
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Offer the platform's resources that are not set up yet."""
+        if user_input is not None:
+            self._resource = self._offered[user_input[CONF_RESOURCE_ID]]
+            return await self.async_step_entities()
+        entry = self._get_entry()
+        try:
+            api, _ = await async_connections(self.hass, entry.data)
+            found = await api.resources(entry.data[CONF_SITE_ID])
+        except DeliveryError, RequestRefused:
+            return await self.async_step_typed()
+        if not found:
+            return self.async_abort(reason="no_resources")
+        known = self._known()
+        self._offered = {resource.id: resource for resource in found if resource.id not in known}
+        if not self._offered:
+            return self.async_abort(reason="already_configured")
+        return self.async_show_form(
+            step_id="user",
+            data_schema=vol.Schema(
+                {
+                    vol.Required(CONF_RESOURCE_ID): SelectSelector(
+                        SelectSelectorConfig(
+                            options=[
+                                SelectOptionDict(value=resource.id, label=_label(resource))
+                                for resource in self._offered.values()
+                            ]
+                        )
+                    )
+                }
+            ),
+        )
+
+    async def async_step_typed(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the id of a resource, while the platform does not tell which there are."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                resource_id = str(UUID(user_input[CONF_RESOURCE_ID].strip()))
+            except ValueError:
+                errors[CONF_RESOURCE_ID] = "invalid_id"
+            else:
+                if resource_id in self._known():
+                    return self.async_abort(reason="already_configured")
+                kind = user_input[CONF_RESOURCE_TYPE]
+                self._resource = Resource(
+                    id=resource_id,
+                    name=f"{kind.replace('_', ' ').capitalize()} {resource_id[:8]}",
+                    type=kind,
+                    capacity_kwh=None,
+                    last_seen_at=None,
+                )
+                return await self.async_step_entities()
+        return self.async_show_form(
+            step_id="typed",
+            data_schema=self.add_suggested_values_to_schema(_TYPED_SCHEMA, user_input or {}),
+            errors=errors,
+        )
+
+    async def async_step_entities(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the entities that measure the resource."""
+        errors: dict[str, str] = {}
+        resource = self._resource
+        if user_input is not None:
+            errors, data = self._check(user_input)
+            if not errors:
+                return self.async_create_entry(
+                    title=resource.name,
+                    data={
+                        CONF_RESOURCE_ID: resource.id,
+                        CONF_RESOURCE_TYPE: resource.type,
+                        **data,
+                    },
+                    unique_id=resource.id,
+                )
+        suggested = user_input or {CONF_CAPACITY_KWH: resource.capacity_kwh}
+        return self.async_show_form(
+            step_id="entities",
+            data_schema=self.add_suggested_values_to_schema(
+                _resource_schema(resource.type), suggested
+            ),
+            errors=errors,
+            description_placeholders={"resource": resource.name},
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change the entities."""
+        subentry = self._get_reconfigure_subentry()
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors, data = self._check(user_input)
+            if not errors:
+                keep = {key: subentry.data[key] for key in (CONF_RESOURCE_ID, CONF_RESOURCE_TYPE)}
+                return self.async_update_and_abort(
+                    self._get_entry(), subentry, data={**keep, **data}
+                )
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(
+                _resource_schema(subentry.data[CONF_RESOURCE_TYPE]), user_input or self._stored()
+            ),
+            errors=errors,
+            description_placeholders={"resource": subentry.title},
+        )
+
+    def _known(self) -> set[str]:
+        return {
+            subentry.data[CONF_RESOURCE_ID]
+            for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_RESOURCE)
+        }
+
+
+def _label(resource: Resource) -> str:
+    return f"{resource.name} ({resource.type.replace('_', ' ')})"
+
+
+SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {
+    SUBENTRY_SITE: SiteSubentryFlow,
+    SUBENTRY_RESOURCE: ResourceSubentryFlow,
+}

@@ -1,0 +1,194 @@
+from collections.abc import Callable
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+import pytest
+import voluptuous as vol
+
+from custom_components.grid_telemetry.const import DOMAIN
+
+from .conftest import AddEntry, FakeApi, FakeBroker, battery_subentry, solar_subentry
+from .samples import BATTERY_ID, BID_ID, SITE_ID, SOLAR_ID, activation, bid, listed
+from .schemas import CREATE_BASELINE, CREATE_BID
+
+
+@pytest.fixture(autouse=True)
+async def running(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await hass.config.async_set_time_zone("Europe/Brussels")
+    freezer.move_to("2026-03-01T12:03:00Z")
+    entry = add_entry(battery_subentry(), solar_subentry())
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=False)
+
+
+async def call(hass: HomeAssistant, name: str, **data: Any) -> Any:
+    return await hass.services.async_call(
+        DOMAIN, f"powernaut_{name}", data, blocking=True, return_response=True
+    )
+
+
+def last_body(api: FakeApi) -> Any:
+    return api.requests[-1][2]
+
+
+async def test_activations_are_answered_in_watts(hass: HomeAssistant, api: FakeApi) -> None:
+    api.answer("GET", f"resources/{BATTERY_ID}/activations", listed(activation()))
+    answer = await call(
+        hass, "get_activations", resource_id=BATTERY_ID, start="2026-02-28 00:00:00"
+    )
+    assert [item["watts"] for item in answer["activations"]] == [-2500]
+    # A time without a zone is local.
+    assert "start=2026-02-27T23:00:00Z" in api.requests[-1][1].replace("%3A", ":")
+
+
+async def test_a_baseline_begins_with_the_present_quarter_hour(
+    hass: HomeAssistant, api: FakeApi
+) -> None:
+    api.answer("POST", f"resources/{BATTERY_ID}/baseline", status=201)
+    answer = await call(hass, "set_baseline", resource_id=BATTERY_ID, watts=[1500, -300.5])
+    assert CREATE_BASELINE(last_body(api)) == {
+        "start": "2026-03-01T12:00:00Z",
+        "power_type": "active",
+        "values": ["1.5", "-0.3005"],
+        "skip_activated_windows": False,
+    }
+    assert answer == {
+        "id": BATTERY_ID,
+        "start": "2026-03-01T12:00:00+00:00",
+        "end": "2026-03-01T12:30:00+00:00",
+        "watts": [1500, -300.5],
+    }
+
+
+async def test_without_a_resource_the_baseline_is_that_of_the_site(
+    hass: HomeAssistant, api: FakeApi
+) -> None:
+    api.answer("POST", f"sites/{SITE_ID}/baseline", status=201)
+    answer = await call(
+        hass,
+        "set_baseline",
+        watts=1000,
+        start="2026-03-01T14:15:00+01:00",
+        power_type="reactive",
+        skip_activated_windows=True,
+    )
+    assert answer["id"] == SITE_ID
+    assert CREATE_BASELINE(last_body(api)) == {
+        "start": "2026-03-01T13:15:00Z",
+        "power_type": "reactive",
+        "values": ["1.0"],
+        "skip_activated_windows": True,
+    }
+
+
+@pytest.mark.parametrize(
+    ("start", "key"),
+    [
+        ("2026-03-01T13:01:00Z", "powernaut_no_quarter"),
+        ("2026-03-01T11:45:00Z", "powernaut_baseline_start"),
+        ("2026-03-03T12:15:00Z", "powernaut_baseline_start"),
+    ],
+)
+async def test_a_baseline_begins_at_a_quarter_hour_that_the_platform_takes(
+    hass: HomeAssistant, start: str, key: str
+) -> None:
+    with pytest.raises(ServiceValidationError) as refusal:
+        await call(hass, "set_baseline", watts=[1], start=start)
+    assert refusal.value.translation_key == key
+
+
+@pytest.mark.parametrize("watts", [[], [1] * 193, [True], ["nan"], [2e9], "much"])
+async def test_a_baseline_has_1_to_192_numbers(hass: HomeAssistant, watts: object) -> None:
+    with pytest.raises(vol.Invalid):
+        await call(hass, "set_baseline", watts=watts)
+
+
+async def test_a_bid_is_placed_for_a_quarter_hour(hass: HomeAssistant, api: FakeApi) -> None:
+    api.answer("POST", f"resources/{BATTERY_ID}/bid", bid(), status=201)
+    answer = await call(
+        hass,
+        "place_bid",
+        resource_id=BATTERY_ID,
+        start="2026-03-01T14:00:00Z",
+        curve=[{"watts": -2500, "price": 0.3}, {"watts": 5000}],
+        expires_at="2026-03-01T13:55:00Z",
+    )
+    assert CREATE_BID(last_body(api)) == {
+        "timing": {"start": "2026-03-01T14:00:00Z", "end": "2026-03-01T14:15:00Z"},
+        "power_type": "active",
+        "curve": [{"value": "-2.5", "price": "0.3"}, {"value": "5.0"}],
+        "expires_at": "2026-03-01T13:55:00Z",
+    }
+    assert answer["bid"]["id"] == BID_ID
+    assert answer["bid"]["curve"] == [
+        {"watts": -2500, "price": 0.3},
+        {"watts": 5000, "price": None},
+    ]
+
+
+async def test_bids_are_listed_and_cancelled(hass: HomeAssistant, api: FakeApi) -> None:
+    api.answer("GET", "bids", listed(bid()))
+    answer = await call(hass, "list_bids", status="open")
+    assert [found["id"] for found in answer["bids"]] == [BID_ID]
+    assert "status=open" in api.requests[-1][1]
+    api.answer("DELETE", f"bids/{BID_ID}", status=204)
+    assert await call(hass, "cancel_bid", bid_id=BID_ID) == {"id": BID_ID, "cancelled": True}
+
+
+@pytest.mark.parametrize("resource_id", [None, SITE_ID])
+async def test_which_resource_is_meant_has_to_be_said(
+    hass: HomeAssistant, resource_id: str | None
+) -> None:
+    data = {} if resource_id is None else {"resource_id": resource_id}
+    with pytest.raises(ServiceValidationError) as refusal:
+        await call(hass, "get_activations", **data)
+    assert refusal.value.translation_key == "powernaut_unknown_resource"
+    placeholders = refusal.value.translation_placeholders
+    assert placeholders is not None
+    assert placeholders["known"] == f"{BATTERY_ID}, {SOLAR_ID}"
+
+
+async def test_a_single_resource_need_not_be_named(
+    hass: HomeAssistant, api: FakeApi, add_entry: AddEntry
+) -> None:
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    [_, solar] = entry.get_subentries_of_type("resource")
+    hass.config_entries.async_remove_subentry(entry, solar.subentry_id)
+    await hass.async_block_till_done(wait_background_tasks=False)
+    api.answer("GET", f"resources/{BATTERY_ID}/activations", listed())
+    assert await call(hass, "get_activations") == {"activations": []}
+
+
+type Trouble = Callable[[FakeApi], None]
+
+
+@pytest.mark.parametrize(
+    ("status", "kind", "key"),
+    [
+        (400, ServiceValidationError, "powernaut_request_refused"),
+        (404, ServiceValidationError, "powernaut_request_refused"),
+        (409, HomeAssistantError, "powernaut_request_refused"),
+        (401, HomeAssistantError, "powernaut_unreachable"),
+        (500, HomeAssistantError, "powernaut_unreachable"),
+    ],
+)
+async def test_a_refusal_is_told_in_the_platforms_own_words(
+    hass: HomeAssistant, api: FakeApi, status: int, kind: type[Exception], key: str
+) -> None:
+    answer = {"message": "Bid can no longer be updated", "error": "x", "status_code": status}
+    api.answer("DELETE", f"bids/{BID_ID}", answer, status)
+    with pytest.raises(HomeAssistantError) as refusal:
+        await call(hass, "cancel_bid", bid_id=BID_ID)
+    assert type(refusal.value) is kind
+    assert refusal.value.translation_key == key
+    placeholders = refusal.value.translation_placeholders
+    assert placeholders is not None
+    assert "Bid can no longer be updated" in placeholders["error"]
