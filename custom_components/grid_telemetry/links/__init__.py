@@ -40,7 +40,5 @@ class LinkModule(Protocol):
     async def async_setup_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Link:
         """Return the link of an entry, or raise a `ConfigEntryError` or its kin."""
 
-    async def async_remove_link(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
-    ) -> None:
+    async def async_remove_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
         """Delete what the link stored outside the entry."""
