@@ -21,6 +21,8 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
     """Set up one link."""
+    # Before the link looks at its entry: a change that comes while it is set up is not lost.
+    entry.async_on_unload(entry.add_update_listener(_async_reload))
     link = entry.runtime_data = await link_module(entry).async_setup_link(hass, entry)
     await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
     await link.async_start()
@@ -30,7 +32,6 @@ async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry
         await link.async_stop()
 
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, async_stop))
-    entry.async_on_unload(entry.add_update_listener(_async_reload))
     return True
 
 

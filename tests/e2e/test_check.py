@@ -7,10 +7,13 @@ from simulators.demo import run_check
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 
 
+@pytest.mark.parametrize(
+    "platform", ["scout", pytest.param("powernaut", marks=pytest.mark.needs("mosquitto"))]
+)
 async def test_every_mapped_point_arrives_at_the_stand_in(
-    capsys: pytest.CaptureFixture[str],
+    platform: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run_check(["scout"], real_brokers=False) == 0
+    assert await run_check([platform], real_brokers=False) == 0
     assert "points received and valid in" in capsys.readouterr().out
 
 

@@ -18,7 +18,6 @@ from homeassistant.helpers import issue_registry as ir
 import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
-from simulators.demo import run_check
 from simulators.mosquitto import Mosquitto
 from simulators.powernaut import Powernaut, connection_of
 
@@ -128,11 +127,6 @@ def issues(hass: HomeAssistant) -> set[str | None]:
         for (domain, _), issue in ir.async_get(hass).issues.items()
         if domain == DOMAIN and issue.active
     }
-
-
-async def test_every_mapped_point_of_the_demo_arrives(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run_check(["powernaut"], real_brokers=False) == 0
-    assert "4 of 4 points received and valid in" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("qos", ["1", "2"])

@@ -3,8 +3,10 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+from types import MappingProxyType
+from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
+from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
@@ -12,6 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from custom_components.grid_telemetry.links.scout import ScoutLink
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, alarm, device
@@ -244,6 +247,32 @@ async def test_an_alarm_follows_a_rename_and_reports_what_is_there_at_the_start(
     hass.states.async_set("binary_sensor.flood", "off")
     await server.wait_for(lambda: len(server.events) == 3, WITHIN_S)
     assert [event.status for event in server.events] == ["INFO", "ON", "OFF"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_device_added_while_the_entry_is_set_up_is_sent(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN", POWER))
+    start_link = ScoutLink.async_start
+
+    async def start_and_add(link: ScoutLink) -> None:
+        if len(entry.subentries) == 1:
+            added = device("2", POWER)
+            hass.config_entries.async_add_subentry(
+                entry,
+                ConfigSubentry(
+                    data=MappingProxyType(added["data"]),
+                    subentry_type=added["subentry_type"],
+                    title=added["title"],
+                    unique_id=None,
+                ),
+            )
+        await start_link(link)
+
+    with patch.object(ScoutLink, "async_start", autospec=True, side_effect=start_and_add):
+        await hass.config_entries.async_setup(entry.entry_id)
+        await until(lambda: set(entry.runtime_data.devices) == {"MAIN", "2"})
     await hass.config_entries.async_unload(entry.entry_id)
 
 
