@@ -37,7 +37,7 @@ from simulators.programs import Program, until
 
 RESOURCES: Final = 200
 INTERVAL_S: Final = 4
-ROUNDS: Final = 1
+ROUNDS: Final = 3
 SLOTS: Final = 8
 """Of each kind in a round."""
 GOAL_RATIO: Final = 1.5
@@ -146,10 +146,19 @@ async def until_after_slot(seconds: float) -> float:
     return slot
 
 
-async def measured_slots(site: Site, work: Callable[[], Awaitable[None]] | None) -> float:
-    """Return the processor time of some slots, in each of which the sensors report first."""
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Some slots, in each of which the sensors reported first."""
+
+    processor_s: float
+    began: float
+    ended: float
+
+
+async def measured_slots(site: Site, work: Callable[[], Awaitable[None]] | None = None) -> Run:
+    """Measure some slots."""
     await until_after_slot(1)
-    began = time.process_time()
+    began, processor_s = time.time(), time.process_time()
     for number in range(SLOTS):
         now = time.time()
         slot = (now // INTERVAL_S + 1) * INTERVAL_S
@@ -159,7 +168,7 @@ async def measured_slots(site: Site, work: Callable[[], Awaitable[None]] | None)
         if work is not None:
             await work()
         await asyncio.sleep(slot + 1 - time.time())
-    return time.process_time() - began
+    return Run(processor_s=time.process_time() - processor_s, began=began, ended=time.time())
 
 
 @asynccontextmanager
@@ -193,8 +202,9 @@ def taken_payloads() -> Iterator[list[Sent]]:
 
 async def main() -> int:
     """Print the ratio and the jitter; return the exit code."""
-    alone, ours, bare = [], [], []
-    windows: list[tuple[float, float]] = []
+    alone: list[Run] = []
+    ours: list[Run] = []
+    bare: list[Run] = []
     with tempfile.TemporaryDirectory(prefix="grid-telemetry-") as temporary:
         folder = Path(temporary)
         home = folder / "home"
@@ -213,7 +223,7 @@ async def main() -> int:
             assert len(payloads) == RESOURCES, len(payloads)
             await entries.async_unload(site.entry.entry_id)
             for number in range(ROUNDS):
-                alone.append(await measured_slots(site, None))
+                alone.append(await measured_slots(site))
                 async with bare_client(connection) as client:
 
                     async def publish_all(client: aiomqtt.Client = client) -> None:
@@ -223,15 +233,13 @@ async def main() -> int:
                     bare.append(await measured_slots(site, publish_all))
                 await entries.async_setup(site.entry.entry_id)
                 await until_after_slot(1)
-                began = time.time()
-                ours.append(await measured_slots(site, None))
-                windows.append((began, time.time()))
+                ours.append(await measured_slots(site))
                 await entries.async_unload(site.entry.entry_id)
                 print(f"round {number + 1} of {ROUNDS}", file=sys.stderr)
-        offsets = list(arrivals(record, windows))
+        offsets = list(arrivals(record, ours))
     messages = SLOTS * RESOURCES
-    base = min(alone)
-    our_us, bare_us = ((min(run) - base) / messages * 1e6 for run in (ours, bare))
+    base, sent, bare_sent = (min(run.processor_s for run in runs) for runs in (alone, ours, bare))
+    our_us, bare_us = ((used - base) / messages * 1e6 for used in (sent, bare_sent))
     ratio = our_us / bare_us
     p50, p99 = statistics.median(offsets), percentile(offsets, 0.99)
     print(
@@ -250,12 +258,12 @@ async def main() -> int:
     return 0 if ratio <= GOAL_RATIO and p99 < GOAL_JITTER_S else 1
 
 
-def arrivals(record: Path, windows: list[tuple[float, float]]) -> Iterator[float]:
+def arrivals(record: Path, runs: list[Run]) -> Iterator[float]:
     """Yield how long after its slot each message of the link came that was not refused."""
     for line in record.read_text().splitlines():
         reading = json.loads(line)
         # What the bare loop sends again and again grows old, and is refused.
-        if any(began <= reading.get("arrived_at", 0) <= ended for began, ended in windows):
+        if any(run.began <= reading.get("arrived_at", 0) <= run.ended for run in runs):
             yield reading["arrived_at"] % INTERVAL_S
 
 

@@ -37,7 +37,7 @@ class Authority:
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
     def sign(self, name: str, *, expired: bool = False) -> tuple[Path, Path]:
-        """Return the files of a server's certificate and its key."""
+        """Return the files of a certificate, for a server or a client, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         end = datetime.now(UTC) + (timedelta(hours=-1) if expired else timedelta(days=2))
         identifier = x509.AuthorityKeyIdentifier.from_issuer_subject_key_identifier(self._public)
@@ -60,7 +60,12 @@ class Authority:
             )
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_key_usage(signs_certificates=False), critical=True)
-            .add_extension(x509.ExtendedKeyUsage([ExtendedKeyUsageOID.SERVER_AUTH]), critical=False)
+            .add_extension(
+                x509.ExtendedKeyUsage(
+                    [ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.CLIENT_AUTH]
+                ),
+                critical=False,
+            )
             .add_extension(identifier, critical=False)
             .sign(self._key, hashes.SHA256())
         )

@@ -23,7 +23,10 @@ from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
 from .programs import ProgramError, free_port, until
 
-PLATFORMS: dict[str, RunPlatform] = {"scout": run_scout, "powernaut": run_powernaut}
+PLATFORMS: dict[str, RunPlatform] = {
+    "scout": run_scout,
+    "powernaut": run_powernaut,
+}
 
 HOME_PORT = 8123
 CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s

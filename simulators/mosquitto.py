@@ -31,6 +31,7 @@ acl_file {folder}/topics
 persistence true
 persistence_location {folder}/
 max_queued_messages 100000
+set_tcp_nodelay true
 log_dest stderr
 log_type error
 log_type warning

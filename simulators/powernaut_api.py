@@ -93,7 +93,6 @@ class Api:
         application.add_routes(
             [
                 web.get("/v1/connect/sites", self._sites),
-                web.get("/v1/connect/sites/{id}", self._one_site),
                 web.post("/v1/connect/sites/{id}/baseline", self._baseline),
                 web.get("/v1/connect/resources", self._resources),
                 web.post("/v1/connect/resources/{id}/baseline", self._baseline),
@@ -150,11 +149,6 @@ class Api:
 
     async def _sites(self, request: web.Request) -> web.StreamResponse:
         return self._page(request, [self._site()])
-
-    async def _one_site(self, request: web.Request) -> web.StreamResponse:
-        if request.match_info["id"] != self._book.site_id:
-            return _error(404, "Site does not exist")
-        return web.json_response(self._site())
 
     async def _resources(self, request: web.Request) -> web.StreamResponse:
         if request.query.get("site_id", self._book.site_id) != self._book.site_id:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from ..home_assistant import HomeAssistant, Json
 from ..powernaut import Powernaut, connection_of
+from ..programs import until
 from . import Received
 
 CAPACITY_KWH = 10.0
@@ -60,13 +61,18 @@ class PowernautPlatform:
             )
             name = self._stand_in.book.resources[resource_id]["name"].upper()
             self._expect(resource_id, name, "power", *["soc"] * ("soc_entity" in entities))
+        await self._activate_battery()
+
+    async def _activate_battery(self) -> None:
+        """Command a setpoint once Home Assistant listens, which it does before it sends."""
+        battery = next(iter(self._stand_in.book.resources))
+
+        async def sends() -> bool:
+            return bool(self._stand_in.of(battery))
+
+        await until(sends, 60, "readings of the battery")
         now = datetime.now(UTC)
-        await self._stand_in.activate(
-            next(iter(self._stand_in.book.resources)),
-            now,
-            now + timedelta(hours=1),
-            ACTIVATION_W,
-        )
+        await self._stand_in.activate(battery, now, now + timedelta(hours=1), ACTIVATION_W)
 
     def _expect(self, platform_id: str, name: str, *points: str) -> None:
         self._names[platform_id] = name

@@ -103,11 +103,13 @@ async def keep_connected[S](
     connect: Callable[[], AbstractAsyncContextManager[S]],
     run: Callable[[S], Awaitable[None]],
     retry_now: asyncio.Event,
+    last_retry_s: float = LAST_RETRY_S,
 ) -> None:
     """Connect and run, again and again; returns only when the credentials were refused.
 
     `connect` and `run` raise a `DeliveryError` at the end of a session. Setting `retry_now` cuts
-    a wait short. The log has one line when the connection is lost and one when it is back.
+    a wait short; `last_retry_s` is what the growing waits end with. The log has one line when the
+    connection is lost and one when it is back.
     """
     attempts = 0
     told = False
@@ -150,7 +152,7 @@ async def keep_connected[S](
             told = True
             _LOGGER.warning("%s: not connected: %s", entry.title, error)
         if error.retry_after_s is None:
-            wait_s = min(LAST_RETRY_S, FIRST_RETRY_S * 2**attempts)
+            wait_s = min(last_retry_s, FIRST_RETRY_S * 2**attempts)
             wait_s = random.uniform(0, wait_s)  # noqa: S311 - spreads attempts, no secret
             attempts = min(attempts + 1, 16)
         else:

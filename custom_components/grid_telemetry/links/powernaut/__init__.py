@@ -45,6 +45,8 @@ from .view import PlatformView
 _LOGGER = logging.getLogger(__name__)
 
 MODEL = "Powernaut"
+LAST_RETRY_S = 10.0
+"""What waits here is worthless after a minute, so the connection is tried again soon."""
 UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
@@ -154,6 +156,7 @@ class PowernautLink:
                 connect=self._open_session,
                 run=self._run,
                 retry_now=asyncio.Event(),
+                last_retry_s=LAST_RETRY_S,
             ),
             f"{self._entry.title} connection",
         )

@@ -8,7 +8,7 @@ of each acknowledgement.
 import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import logging
 import socket
 import ssl
@@ -57,7 +57,7 @@ class Login:
     host: str
     port: int
     key: str
-    secret: str
+    secret: str = field(repr=False)
     context: ssl.SSLContext
 
 
