@@ -16,17 +16,24 @@ import sys
 from tempfile import TemporaryDirectory
 import time
 
+from aiohttp import ClientError
+
 from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
 from .meters import MeterServer, demo_meters
 from .platforms import Platform, Received, RunPlatform
 from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
+from .platforms.sttp import run_sttp
 from .programs import ProgramError, free_port, until
 
 PLATFORMS: dict[str, RunPlatform] = {
     "scout": run_scout,
     "powernaut": run_powernaut,
+    "sttp": run_sttp,
 }
+
+# What can go wrong with what runs here; anything else is a fault of this program.
+FAILURES = (TimeoutError, ProgramError, FlowError, ApiError, ClientError)
 
 HOME_PORT = 8123
 CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s
@@ -200,7 +207,7 @@ async def run_check(names: Sequence[str], *, real_brokers: bool) -> int:
             ):
                 if await check(demo, started):
                     return 0
-        except (TimeoutError, ProgramError, FlowError, ApiError) as err:
+        except FAILURES as err:
             print(f"{type(err).__name__}: {err}")
         for record in log_records(folder / "home_assistant"):
             if "grid_telemetry" in record:
@@ -214,9 +221,12 @@ async def run_screen(names: Sequence[str], *, real_brokers: bool) -> int:
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir()
     print("Starting the meters, the platforms and Home Assistant …", flush=True)
-    async with run_demo(folder, names, port=usual_port(), real_brokers=real_brokers) as demo:
-        await watch(demo)
-    return 0
+    try:
+        async with run_demo(folder, names, port=usual_port(), real_brokers=real_brokers) as demo:
+            await watch(demo)
+    except FAILURES as err:
+        print(f"{type(err).__name__}: {err}\nThe logs are in {folder}.")
+    return 1
 
 
 def usual_port() -> int:

@@ -63,15 +63,18 @@ class Program:
 
     async def start(self) -> None:
         """Start the process."""
-        with self.log.open("ab") as log:
-            self._process = await asyncio.create_subprocess_exec(
-                *self._command,
-                stdin=asyncio.subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                env=os.environ | self._environment,
-                start_new_session=True,
-            )
+        try:
+            with self.log.open("ab") as log:
+                self._process = await asyncio.create_subprocess_exec(
+                    *self._command,
+                    stdin=asyncio.subprocess.DEVNULL,
+                    stdout=log,
+                    stderr=log,
+                    env=os.environ | self._environment,
+                    start_new_session=True,
+                )
+        except FileNotFoundError as err:
+            raise ProgramError(f"{self._command[0]} is not installed") from err
 
     def check(self) -> None:
         """Raise with the end of the log if the process has ended by itself."""

@@ -9,16 +9,22 @@ import pytest
 MISSING = Path(__file__).parent.parent / ".setup" / "missing"
 
 
+def _reason_to_skip(program: str) -> str | None:
+    """Return why a program, or a library, cannot be used; None if it can."""
+    told = MISSING.read_text().splitlines() if MISSING.exists() else []
+    for line in told:
+        if line.startswith(f"{program} "):
+            return line
+    if ".so" in program or shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin"):
+        return None
+    return f"{program} is not installed"
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program is not on this machine; in CI that is a failure."""
     for marker in item.iter_markers("needs"):
         for program in marker.args:
-            if shutil.which(program, path=f"{os.environ['PATH']}:/usr/sbin") is None:
-                told = MISSING.read_text().splitlines() if MISSING.exists() else []
-                reason = next(
-                    (line for line in told if line.startswith(f"{program} ")),
-                    f"{program} is not installed",
-                )
+            if reason := _reason_to_skip(program):
                 if os.environ.get("CI") == "true":
                     pytest.fail(reason)
                 pytest.skip(reason)

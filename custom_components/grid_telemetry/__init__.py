@@ -1,12 +1,14 @@
 """Grid Telemetry: meters in, states out, commands in."""
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 
 from .const import DOMAIN
-from .links import GridTelemetryConfigEntry
+from .links import GridTelemetryConfigEntry, LinkThatAdapts, LinkThatGrows
 from .links.registry import link_module
 from .services import async_setup_services
 
@@ -37,6 +39,12 @@ async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry
 
 async def _async_reload(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Take over changed data or subentries."""
+    if (
+        entry.state is ConfigEntryState.LOADED
+        and isinstance(link := entry.runtime_data, LinkThatAdapts)
+        and await link.async_adapt()
+    ):
+        return
     await hass.config_entries.async_reload(entry.entry_id)
 
 
@@ -52,3 +60,11 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete what the link kept beside the entry."""
     await link_module(entry).async_remove_link(hass, entry)
+
+
+async def async_remove_config_entry_device(
+    hass: HomeAssistant, entry: GridTelemetryConfigEntry, device: DeviceEntry
+) -> bool:
+    """Say whether the user may remove a device: one that the outside system has no more."""
+    link = entry.runtime_data
+    return isinstance(link, LinkThatGrows) and link.is_gone(device)

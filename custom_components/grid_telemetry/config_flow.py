@@ -10,11 +10,15 @@ from .const import CONF_KIND, DOMAIN, LinkKind
 from .links.modbus import flow as modbus
 from .links.powernaut import flow as powernaut
 from .links.scout import flow as scout
+from .links.sttp_publisher import flow as sttp_publisher
+from .links.sttp_subscriber import flow as sttp_subscriber
 
 SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
     LinkKind.SCOUT: scout.SUBENTRY_FLOWS,
     LinkKind.POWERNAUT: powernaut.SUBENTRY_FLOWS,
+    LinkKind.STTP_PUBLISHER: sttp_publisher.SUBENTRY_FLOWS,
+    LinkKind.STTP_SUBSCRIBER: {},
 }
 
 
@@ -22,6 +26,8 @@ class GridTelemetryConfigFlow(
     modbus.ModbusSteps,
     scout.ScoutSteps,
     powernaut.PowernautSteps,
+    sttp_publisher.SttpPublisherSteps,
+    sttp_subscriber.SttpSubscriberSteps,
     domain=DOMAIN,
 ):
     """Set up a link: choose its kind, then follow its steps."""

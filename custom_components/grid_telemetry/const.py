@@ -15,3 +15,5 @@ class LinkKind(StrEnum):
     MODBUS = "modbus"
     SCOUT = "scout"
     POWERNAUT = "powernaut"
+    STTP_PUBLISHER = "sttp_publisher"
+    STTP_SUBSCRIBER = "sttp_subscriber"

@@ -6,7 +6,7 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from .const import DOMAIN, MANUFACTURER
-from .links import GridTelemetryConfigEntry
+from .links import GridTelemetryConfigEntry, LinkThatGrows
 
 
 @callback
@@ -16,8 +16,11 @@ def add_link_entities(
     async_add_entities: AddConfigEntryEntitiesCallback,
 ) -> None:
     """Add the entities that a link has for one platform, each below its subentry."""
-    for subentry_id, entities in entry.runtime_data.entities(platform).items():
+    link = entry.runtime_data
+    for subentry_id, entities in link.entities(platform).items():
         async_add_entities(entities, config_subentry_id=subentry_id)
+    if isinstance(link, LinkThatGrows):
+        link.grow_by(platform, async_add_entities)
 
 
 def link_device_info(entry: GridTelemetryConfigEntry, model: str) -> DeviceInfo:

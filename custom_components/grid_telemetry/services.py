@@ -5,6 +5,7 @@ from homeassistant.core import HomeAssistant, callback
 from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
 from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
 from .links.scout.actions import async_setup_actions as async_setup_scout_actions
+from .links.sttp_publisher.actions import async_setup_actions as async_setup_sttp_actions
 
 
 @callback
@@ -13,3 +14,4 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_outbox_actions(hass)
     async_setup_scout_actions(hass)
     async_setup_powernaut_actions(hass)
+    async_setup_sttp_actions(hass)

@@ -9,7 +9,7 @@ from simulators.screenshots import walk
 
 pytestmark = [
     pytest.mark.e2e,
-    pytest.mark.needs("chromium"),
+    pytest.mark.needs("chromium", "libatomic.so.1"),
     pytest.mark.usefixtures("socket_enabled"),
 ]
 

@@ -206,13 +206,18 @@ class HealthSensor(_HealthEntity, SensorEntity):
 
 
 def health_entities(
-    entry: ConfigEntry[Any], device_info: DeviceInfo, health: Health
+    entry: ConfigEntry[Any], device_info: DeviceInfo, health: Health, *, queues: bool = True
 ) -> dict[Platform, list[Entity]]:
-    """Return the entities that show the health of a forwarder on its device."""
+    """Return the entities that show the health of a link on its device.
+
+    One that queues nothing has only its connection and its last error to show.
+    """
     return {
         Platform.BINARY_SENSOR: [HealthConnected(entry, device_info, health, "connected")],
         Platform.SENSOR: [
-            HealthSensor(entry, device_info, health, description) for description in _SENSORS
+            HealthSensor(entry, device_info, health, description)
+            for description in _SENSORS
+            if queues or description.key == "last_error"
         ],
     }
 

@@ -5,12 +5,14 @@ A link never imports another link; what two need goes down a floor.
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 
 class Link(Protocol):
@@ -29,6 +31,25 @@ class Link(Protocol):
 
     def diagnostics(self) -> dict[str, Any]:
         """Return what helps to find a fault; secrets are redacted by the caller."""
+
+
+@runtime_checkable
+class LinkThatGrows(Link, Protocol):
+    """A link whose entities come and go while it runs."""
+
+    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+        """Take what adds entities to a platform from now on."""
+
+    def is_gone(self, device: DeviceEntry) -> bool:
+        """Return whether nothing is known of a device any more, so that it can be removed."""
+
+
+@runtime_checkable
+class LinkThatAdapts(Link, Protocol):
+    """A link that takes a change of its entry over while it runs."""
+
+    async def async_adapt(self) -> bool:
+        """Take the change over; False asks for a reload instead."""
 
 
 type GridTelemetryConfigEntry = ConfigEntry[Link]

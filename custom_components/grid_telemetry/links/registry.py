@@ -7,12 +7,16 @@ from . import (
     modbus,
     powernaut,
     scout,
+    sttp_publisher,
+    sttp_subscriber,
 )
 
 LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.MODBUS: modbus,
     LinkKind.SCOUT: scout,
     LinkKind.POWERNAUT: powernaut,
+    LinkKind.STTP_PUBLISHER: sttp_publisher,
+    LinkKind.STTP_SUBSCRIBER: sttp_subscriber,
 }
 
 

@@ -18,6 +18,7 @@ from ...forwarding.health import Health, health_entities
 from ...forwarding.issues import outbox_issues
 from ...forwarding.outbox import Outbox, Record, StoredRecord
 from ...forwarding.point import Point
+from ...forwarding.points_table import CONF_POINTS
 from ...forwarding.sampler import Sample, Sampler
 from .. import GridTelemetryConfigEntry
 from .alarms import AlarmWatch
@@ -33,7 +34,6 @@ from .const import (
     CONF_INTERVAL_S,
     CONF_MAX_AGE_DAYS,
     CONF_MAX_SAMPLES,
-    CONF_POINTS,
     CONF_SERIAL_NUMBER,
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,

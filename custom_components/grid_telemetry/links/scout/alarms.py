@@ -14,7 +14,8 @@ from homeassistant.helpers.event import (
 
 from ...forwarding.outbox import Record
 from ...forwarding.point import Point, entity_id_of
-from .const import CONF_CUSTOM_NAME, CONF_ENTITY, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
+from ...forwarding.points_table import CONF_ENTITY
+from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
 from .payload import EventStatus, event_record
 
 _STATUS = {STATE_ON: EventStatus.ON, STATE_OFF: EventStatus.OFF}

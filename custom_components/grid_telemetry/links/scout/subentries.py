@@ -9,13 +9,8 @@ from homeassistant.config_entries import (
 )
 from homeassistant.const import Platform
 from homeassistant.helpers.selector import (
-    DeviceSelector,
-    DeviceSelectorConfig,
-    EntityFilterSelectorConfig,
     EntitySelector,
     EntitySelectorConfig,
-    ObjectSelector,
-    ObjectSelectorConfig,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -24,57 +19,27 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...forwarding.point import Point, entity_id_of, reference_of
+from ...forwarding.points_table import (
+    CONF_ENTITY,
+    CONF_FACTOR,
+    CONF_UNIT,
+    ENTITY_COLUMN,
+    FACTOR_COLUMN,
+    UNIT_COLUMN,
+    PointsSubentryFlow,
+    PointsTable,
+)
 from .const import (
     CONF_CODE,
     CONF_CUSTOM_NAME,
-    CONF_DEVICES,
-    CONF_ENTITIES,
-    CONF_ENTITY,
     CONF_EVENT_TYPE,
-    CONF_FACTOR,
     CONF_GATEWAY_DEVICE_ID,
-    CONF_POINTS,
-    CONF_UNIT,
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
-from .mapping import MappingError, check_rows, rows_of, suggest_rows
+from .mapping import check_rows, suggest_rows
 from .payload import CODE_PATTERN, DEVICE_ID_PATTERN, KNOWN_EVENT_TYPES, MAIN_DEVICE
 
-_DEVICE_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_GATEWAY_DEVICE_ID, default=MAIN_DEVICE): TextSelector(),
-        vol.Optional(CONF_DEVICES, default=list): DeviceSelector(
-            DeviceSelectorConfig(
-                multiple=True, entity=[EntityFilterSelectorConfig(domain=[Platform.SENSOR])]
-            )
-        ),
-        vol.Optional(CONF_ENTITIES, default=list): EntitySelector(
-            EntitySelectorConfig(domain=Platform.SENSOR, multiple=True)
-        ),
-    }
-)
-_POINTS_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_POINTS): ObjectSelector(
-            ObjectSelectorConfig(
-                multiple=True,
-                label_field=CONF_ENTITY,
-                description_field=CONF_CODE,
-                translation_key="scout_point",
-                fields={
-                    CONF_ENTITY: {
-                        "required": True,
-                        "selector": {"entity": {"domain": Platform.SENSOR}},
-                    },
-                    CONF_CODE: {"selector": {"text": {}}},
-                    CONF_UNIT: {"selector": {"text": {}}},
-                    CONF_FACTOR: {"selector": {"number": {"step": "any", "mode": "box"}}},
-                },
-            )
-        )
-    }
-)
 _ALARM_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_ENTITY): EntitySelector(
@@ -93,98 +58,25 @@ _ALARM_SCHEMA = vol.Schema(
 )
 
 
-class DeviceSubentryFlow(ConfigSubentryFlow):
+class DeviceSubentryFlow(PointsSubentryFlow):
     """Map readings to the codes of one device of the gateway."""
 
-    _gateway_device_id: str
-    _rows: list[dict[str, Any]]
-
-    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
-        """Ask for the device's id on the platform and what it is made of."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            device_id = user_input[CONF_GATEWAY_DEVICE_ID].strip()
-            if not DEVICE_ID_PATTERN.fullmatch(device_id):
-                errors[CONF_GATEWAY_DEVICE_ID] = "invalid_device_id"
-            elif device_id in self._other_device_ids():
-                errors[CONF_GATEWAY_DEVICE_ID] = "device_id_in_use"
-            else:
-                self._gateway_device_id = device_id
-                present = self._stored_rows()
-                known = {row[CONF_ENTITY] for row in present}
-                suggested = suggest_rows(
-                    self.hass, user_input[CONF_DEVICES], user_input[CONF_ENTITIES]
-                )
-                self._rows = present + [row for row in suggested if row[CONF_ENTITY] not in known]
-                if self._rows:
-                    return await self.async_step_points()
-                errors["base"] = "nothing_to_send"
-        suggested_values = user_input or {}
-        if not suggested_values and self.source == SOURCE_RECONFIGURE:
-            stored = self._get_reconfigure_subentry().data
-            suggested_values = {CONF_GATEWAY_DEVICE_ID: stored[CONF_GATEWAY_DEVICE_ID]}
-        return self.async_show_form(
-            step_id="user",
-            data_schema=self.add_suggested_values_to_schema(_DEVICE_SCHEMA, suggested_values),
-            errors=errors,
-        )
-
-    async def async_step_reconfigure(
-        self, user_input: dict[str, Any] | None = None
-    ) -> SubentryFlowResult:
-        """Change the mapping; more devices and entities may be added to it."""
-        return await self.async_step_user(user_input)
-
-    async def async_step_points(
-        self, user_input: dict[str, Any] | None = None
-    ) -> SubentryFlowResult:
-        """Ask for code, unit and factor of each reading."""
-        errors: dict[str, str] = {}
-        placeholders = {"row": "", "device_id": self._gateway_device_id}
-        if user_input is not None:
-            self._rows = user_input[CONF_POINTS]
-            try:
-                points = check_rows(self.hass, self._rows)
-            except MappingError as err:
-                errors["base"] = err.key
-                placeholders["row"] = err.row
-            else:
-                return self._save(points)
-        return self.async_show_form(
-            step_id="points",
-            data_schema=self.add_suggested_values_to_schema(
-                _POINTS_SCHEMA, {CONF_POINTS: self._rows}
-            ),
-            errors=errors,
-            description_placeholders=placeholders,
-        )
-
-    def _save(self, points: list[Point]) -> SubentryFlowResult:
-        data = {
-            CONF_GATEWAY_DEVICE_ID: self._gateway_device_id,
-            CONF_POINTS: [point.as_dict() for point in points],
-        }
-        if self.source == SOURCE_RECONFIGURE:
-            return self.async_update_and_abort(
-                self._get_entry(),
-                self._get_reconfigure_subentry(),
-                title=self._gateway_device_id,
-                data=data,
-            )
-        return self.async_create_entry(title=self._gateway_device_id, data=data)
-
-    def _other_device_ids(self) -> set[str]:
-        present = self._reconfigure_subentry_id if self.source == SOURCE_RECONFIGURE else None
-        return {
-            subentry.data[CONF_GATEWAY_DEVICE_ID]
-            for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_DEVICE)
-            if subentry.subentry_id != present
-        }
-
-    def _stored_rows(self) -> list[dict[str, Any]]:
-        if self.source != SOURCE_RECONFIGURE:
-            return []
-        return rows_of(self.hass, self._get_reconfigure_subentry().data[CONF_POINTS])
+    table = PointsTable(
+        subentry_type=SUBENTRY_DEVICE,
+        id_field=CONF_GATEWAY_DEVICE_ID,
+        id_default=MAIN_DEVICE,
+        id_pattern=DEVICE_ID_PATTERN,
+        more_fields={},
+        columns={
+            CONF_ENTITY: ENTITY_COLUMN,
+            CONF_CODE: {"selector": {"text": {}}},
+            CONF_UNIT: UNIT_COLUMN,
+            CONF_FACTOR: FACTOR_COLUMN,
+        },
+        translation_key="scout_point",
+        suggest=suggest_rows,
+        check=check_rows,
+    )
 
 
 class AlarmSubentryFlow(ConfigSubentryFlow):

@@ -1,0 +1,23 @@
+"""Names of what an STTP publisher's entry and its subentries store."""
+
+from typing import Final
+
+CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
+CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
+CONF_CERTIFICATE: Final = "certificate"
+CONF_KEY: Final = "key"
+CONF_CLIENT_CA: Final = "client_ca"
+
+DEFAULT_HOST: Final = "127.0.0.1"
+DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
+DEFAULT_MAX_SUBSCRIBERS: Final = 32
+
+# Not `device`, which is Scout's: the texts of a subentry belong to its type.
+SUBENTRY_DEVICE: Final = "sttp_device"
+CONF_ACRONYM: Final = "acronym"
+CONF_MAX_AGE_S: Final = "max_age_s"
+CONF_NAME: Final = "name"
+CONF_SIGNAL: Final = "signal"
+CONF_PHASE: Final = "phase"
+
+DEFAULT_MAX_AGE_S: Final = 300

@@ -1,0 +1,97 @@
+"""The devices and signals of an entry, with identities that last."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+from uuid import UUID, uuid5
+
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers.storage import Store
+
+from ...const import DOMAIN
+from ...forwarding.point import Point
+from ...forwarding.points_table import CONF_POINTS
+from .. import GridTelemetryConfigEntry
+from .const import CONF_ACRONYM, CONF_MAX_AGE_S, CONF_PHASE, CONF_SIGNAL, SUBENTRY_DEVICE
+from .signals import Kind, Signal
+
+# Of our own making; never to be changed, for every signal ID hangs on it.
+_NAMESPACE: Final = UUID("6d2f4c1e-6f0b-5c7e-9d55-3f1f0c7c2b9a")
+_STORE_VERSION: Final = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device:
+    """A device that is published."""
+
+    acronym: str
+    unique_id: UUID
+    signals: tuple[Signal, ...]
+
+
+class Numbers:
+    """The numbers of measurement keys: an entity keeps its own, no other ever gets it."""
+
+    def __init__(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+        self._store = Store[dict[str, int]](
+            hass, _STORE_VERSION, f"{DOMAIN}.sttp_numbers_{entry.entry_id}"
+        )
+        self._numbers: dict[str, int] = {}
+
+    async def async_load(self) -> None:
+        """Read what was given out before."""
+        self._numbers = await self._store.async_load() or {}
+
+    async def async_remove(self) -> None:
+        """Delete the file."""
+        await self._store.async_remove()
+
+    async def async_give(self, entities: Iterable[str]) -> dict[str, int]:
+        """Return the numbers of entities; those that have none get the next ones."""
+        numbers = self._numbers
+        new = [entity for entity in entities if entity not in numbers]
+        if new:
+            for entity in new:
+                numbers[entity] = len(numbers) + 1
+            await self._store.async_save(numbers)
+        return numbers
+
+
+def node_id(entry: GridTelemetryConfigEntry) -> UUID:
+    """Return the ID of the publisher."""
+    return uuid5(_NAMESPACE, entry.entry_id)
+
+
+async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Sequence[Device]:
+    """Return the devices that an entry publishes.
+
+    A signal ID is made of the entry and the entity's id in the registry, which a rename leaves.
+    """
+    namespace = node_id(entry)
+    subentries = list(entry.get_subentries_of_type(SUBENTRY_DEVICE))
+    given = await numbers.async_give(
+        point["entity"] for subentry in subentries for point in subentry.data[CONF_POINTS]
+    )
+
+    def signal(stored: dict[str, Any], max_age_s: float) -> Signal:
+        point = Point.from_dict(stored)
+        return Signal(
+            point=point,
+            kind=Kind(stored[CONF_SIGNAL]),
+            phase=stored.get(CONF_PHASE),
+            signal_id=uuid5(namespace, point.entity),
+            number=given[point.entity],
+            max_age_s=max_age_s,
+        )
+
+    return [
+        Device(
+            acronym=subentry.data[CONF_ACRONYM],
+            unique_id=uuid5(namespace, subentry.subentry_id),
+            signals=tuple(
+                signal(stored, subentry.data[CONF_MAX_AGE_S])
+                for stored in subentry.data[CONF_POINTS]
+            ),
+        )
+        for subentry in subentries
+    ]

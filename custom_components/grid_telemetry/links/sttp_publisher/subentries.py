@@ -1,0 +1,70 @@
+"""Config steps of an STTP publisher's subentry: a device with its points."""
+
+from typing import Any
+
+from homeassistant.config_entries import ConfigSubentryFlow
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+)
+import voluptuous as vol
+
+from ...forwarding.points_table import (
+    CONF_ENTITY,
+    CONF_FACTOR,
+    CONF_UNIT,
+    ENTITY_COLUMN,
+    FACTOR_COLUMN,
+    UNIT_COLUMN,
+    PointsSubentryFlow,
+    PointsTable,
+)
+from .const import (
+    CONF_ACRONYM,
+    CONF_MAX_AGE_S,
+    CONF_NAME,
+    CONF_PHASE,
+    CONF_SIGNAL,
+    DEFAULT_MAX_AGE_S,
+    SUBENTRY_DEVICE,
+)
+from .signals import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
+
+_MAX_AGE: vol.All[Any] = vol.All(
+    NumberSelector(
+        NumberSelectorConfig(
+            min=1, max=86_400, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="s"
+        )
+    ),
+    vol.Coerce(int),
+)
+
+
+def _choice(options: list[str]) -> dict[str, Any]:
+    return {"select": {"options": options, "mode": "dropdown"}}
+
+
+class DeviceSubentryFlow(PointsSubentryFlow):
+    """Publish readings as the signals of one device."""
+
+    table = PointsTable(
+        subentry_type=SUBENTRY_DEVICE,
+        id_field=CONF_ACRONYM,
+        id_pattern=ACRONYM_PATTERN,
+        more_fields={vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): _MAX_AGE},
+        columns={
+            CONF_ENTITY: ENTITY_COLUMN,
+            CONF_NAME: {"selector": {"text": {}}},
+            CONF_SIGNAL: {"selector": _choice(list(Kind))},
+            CONF_PHASE: {"selector": _choice(list(PHASES))},
+            CONF_UNIT: UNIT_COLUMN,
+            CONF_FACTOR: FACTOR_COLUMN,
+        },
+        translation_key="sttp_point",
+        suggest=suggest_rows,
+        check=check_rows,
+    )
+
+
+SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_DEVICE: DeviceSubentryFlow}

@@ -1,0 +1,17 @@
+"""Names of what an STTP subscriber's entry stores."""
+
+from typing import Final
+
+CONF_FILTER_EXPRESSION: Final = "filter_expression"
+CONF_INTERVAL_S: Final = "interval_s"
+CONF_USE_TLS: Final = "use_tls"
+CONF_CA_FILE: Final = "ca_file"
+CONF_CERTIFICATE: Final = "certificate"
+CONF_KEY: Final = "key"
+
+# The statistics that publishers keep of themselves are left out.
+DEFAULT_FILTER_EXPRESSION: Final = "FILTER ActiveMeasurements WHERE SignalType <> 'STAT'"
+DEFAULT_INTERVAL_S: Final = 1.0
+
+MAX_SIGNALS: Final = 5_000
+"""More sensors than Home Assistant is made for."""

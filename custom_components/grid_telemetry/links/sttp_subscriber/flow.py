@@ -1,0 +1,145 @@
+"""Config steps of the STTP subscriber link: the publisher, and what to subscribe to."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+)
+import voluptuous as vol
+
+from ...const import CONF_KIND, LinkKind
+from ...forwarding.delivery import DeliveryError
+from ...sttp.constants import DEFAULT_PORT
+from .client import async_parameters, async_try_subscription
+from .const import (
+    CONF_CA_FILE,
+    CONF_CERTIFICATE,
+    CONF_FILTER_EXPRESSION,
+    CONF_INTERVAL_S,
+    CONF_KEY,
+    CONF_USE_TLS,
+    DEFAULT_FILTER_EXPRESSION,
+    DEFAULT_INTERVAL_S,
+)
+
+SECTION_TLS = "tls"
+
+_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
+            NumberSelector(
+                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
+            ),
+            vol.Coerce(int),
+        ),
+        vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
+            TextSelectorConfig(multiline=True)
+        ),
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+            NumberSelectorConfig(
+                min=0.1,
+                max=3_600,
+                step="any",
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement="s",
+            )
+        ),
+        vol.Required(CONF_USE_TLS, default=False): BooleanSelector(),
+        vol.Required(SECTION_TLS): section(
+            vol.Schema(
+                {
+                    vol.Optional(CONF_CA_FILE): TextSelector(),
+                    vol.Optional(CONF_CERTIFICATE): TextSelector(),
+                    vol.Optional(CONF_KEY): TextSelector(),
+                }
+            ),
+            {"collapsed": True},
+        ),
+    }
+)
+
+
+class SttpSubscriberSteps(ConfigFlow):
+    """The steps of an STTP subscriber's entry."""
+
+    async def async_step_sttp_subscriber(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the publisher and what to subscribe to, and try it."""
+        error: str | None = None
+        detail = ""
+        if user_input is not None:
+            data = _data_of(user_input)
+            await self.async_set_unique_id(_unique_id(data))
+            if (
+                self.source != SOURCE_RECONFIGURE
+                or self.unique_id != self._get_reconfigure_entry().unique_id
+            ):
+                self._abort_if_unique_id_configured()
+            error, detail = await self._async_sttp_subscribe(data)
+            if error is None:
+                title = f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}"
+                if self.source == SOURCE_RECONFIGURE:
+                    return self.async_update_and_abort(
+                        self._get_reconfigure_entry(),
+                        unique_id=self.unique_id,
+                        title=title,
+                        data=data,
+                    )
+                return self.async_create_entry(title=title, data=data)
+        suggested: Mapping[str, Any] = user_input or {}
+        if not suggested and self.source == SOURCE_RECONFIGURE:
+            stored = self._get_reconfigure_entry().data
+            suggested = {**stored, SECTION_TLS: stored}
+        return self.async_show_form(
+            step_id="sttp_subscriber",
+            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            errors={} if error is None else {"base": error},
+            description_placeholders={"error": detail},
+        )
+
+    async def async_step_sttp_subscriber_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the publisher or what is subscribed to."""
+        return await self.async_step_sttp_subscriber(user_input)
+
+    async def _async_sttp_subscribe(self, data: Mapping[str, Any]) -> tuple[str | None, str]:
+        """Subscribe for a moment; return the key of an error and what is said of it."""
+        try:
+            parameters = await async_parameters(self.hass, data)
+        except OSError as err:
+            return "certificate_file", str(err)
+        try:
+            count = await async_try_subscription(parameters)
+        except DeliveryError as err:
+            return err.reason, err.detail
+        return (None, "") if count else ("sttp_no_signals", "")
+
+
+def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store; a file that was emptied comes as an empty text."""
+    files = user_input.get(SECTION_TLS, {})
+    return {
+        CONF_KIND: LinkKind.STTP_SUBSCRIBER,
+        **{key: value for key, value in user_input.items() if key != SECTION_TLS},
+        CONF_HOST: user_input[CONF_HOST].strip(),
+        CONF_FILTER_EXPRESSION: user_input[CONF_FILTER_EXPRESSION].strip(),
+        **{key: value for key, value in files.items() if value},
+    }
+
+
+def _unique_id(data: Mapping[str, Any]) -> str:
+    """Return what two entries for the same subscription have in common."""
+    host = data[CONF_HOST].lower()
+    return f"sttp_subscriber/{host}:{data[CONF_PORT]}/{data[CONF_FILTER_EXPRESSION]}"

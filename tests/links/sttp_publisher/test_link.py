@@ -1,0 +1,422 @@
+"""The running publisher: what subscribers receive of Home Assistant's states."""
+
+from datetime import timedelta
+from math import isnan
+from pathlib import Path
+import time
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
+from homeassistant.util import dt as dt_util
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from custom_components.grid_telemetry.sttp import ticks
+from custom_components.grid_telemetry.sttp.constants import StateFlags
+from custom_components.grid_telemetry.tls import client_context
+from simulators.certificates import Authority
+
+from .conftest import AddEntry, Forward, Listen, Listener, device, point
+
+POWER = {"unit_of_measurement": "W", "device_class": "power", "friendly_name": "Power"}
+
+
+async def start(hass: HomeAssistant, entry: MockConfigEntry) -> None:
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    assert entry.state is ConfigEntryState.LOADED
+
+
+def listening(entry: MockConfigEntry) -> bool:
+    return bool(entry.state is ConfigEntryState.LOADED)
+
+
+def registered(hass: HomeAssistant, name: str = "power", **more: Any) -> er.RegistryEntry:
+    """Register a sensor as an integration would."""
+    return er.async_get(hass).async_get_or_create(
+        "sensor",
+        "test",
+        name,
+        suggested_object_id=name,
+        original_name=name.capitalize(),
+        unit_of_measurement="W",
+        **more,
+    )
+
+
+async def test_a_state_is_published_converted_with_the_time_of_its_report(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P", unit="kW", factor=2)))
+    hass.states.async_set("sensor.power", "1500", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    measurement = await listener.newest("P")
+    state = hass.states.get("sensor.power")
+    assert state is not None
+    assert measurement.value == 3.0
+    assert measurement.flags == StateFlags.NORMAL
+    assert measurement.timestamp == ticks.from_epoch(state.last_reported_timestamp)
+
+
+async def test_changes_arrive_as_they_happen(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    await start(hass, entry)
+    listener = await listen(entry)
+    for value in range(20):
+        hass.states.async_set("sensor.power", str(value), POWER)
+    await listener.newest("P", lambda item: item.value == 19)
+    values = [item.value for item in listener.measurements if not isnan(item.value)]
+    assert list(dict.fromkeys(values)) == list(range(20))
+
+
+async def test_a_report_of_the_same_value_is_a_newer_measurement(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    first = await listener.newest("P")
+    hass.states.async_set("sensor.power", "1", POWER)
+    await listener.newest("P", lambda item: item.timestamp > first.timestamp)
+
+
+@pytest.mark.parametrize("state", ["unavailable", "unknown", "soon"])
+async def test_what_is_no_number_is_bad(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, state: str
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    hass.states.async_set("sensor.power", state, POWER)
+    measurement = await listener.newest("P", lambda item: item.flags)
+    assert isnan(measurement.value)
+    assert measurement.flags & StateFlags.BAD_DATA
+
+
+async def test_a_restored_state_is_not_published_as_fresh(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "17", {**POWER, "restored": True})
+    await start(hass, entry)
+    measurement = await (await listen(entry)).newest("P")
+    assert isnan(measurement.value)
+    assert measurement.flags & StateFlags.BAD_DATA
+
+
+async def test_a_state_that_is_reported_no_more_is_suspect(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P"), max_age_s=60))
+    hass.states.async_set("sensor.power", "5", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    fresh = await listener.newest("P")
+    assert fresh.flags == StateFlags.NORMAL
+    forward(61)
+    stale = await listener.newest("P", lambda item: item.flags)
+    assert stale == fresh._replace(flags=int(StateFlags.SUSPECT_TIME))
+    hass.states.async_set("sensor.power", "5", POWER, timestamp=time.time() + 61)
+    again = await listener.newest("P", lambda item: not item.flags)
+    assert again.timestamp > fresh.timestamp
+
+
+async def test_metadata_tells_of_device_and_entity(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    owner = MockConfigEntry(domain="test")
+    owner.add_to_hass(hass)
+    house = dr.async_get(hass).async_get_or_create(
+        config_entry_id=owner.entry_id,
+        identifiers={("test", "1")},
+        name="House",
+        manufacturer="Eastron",
+        model="SDM630",
+    )
+    power = registered(hass, device_id=house.id, config_entry=owner)
+    entry = add_entry(device("METER", point(power.id, "P", unit="kW")))
+    await start(hass, entry)
+    listener = await listen(entry)
+    (detail,) = listener.metadata[-1].devices
+    assert (detail.acronym, detail.name, detail.vendor_acronym, detail.vendor_device_name) == (
+        "METER",
+        "House",
+        "Eastron",
+        "SDM630",
+    )
+    signal = listener.detail("P")
+    assert signal.id == "HA:1"
+    assert signal.point_tag == "METER:P"
+    assert signal.signal_reference == "METER-AV1"
+    assert signal.signal_acronym == "ALOG"
+    assert signal.description == "Power [kW]"
+    assert signal.alternate_tag == "sensor.power"
+
+
+async def test_magnitudes_and_angles_of_a_phase_make_phasors(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(
+        device(
+            "PMU",
+            point("sensor.f", "F", "FREQ"),
+            point("sensor.u", "U", "VPHM"),
+            point("sensor.u1", "U1", "VPHM", phase="A"),
+            point("sensor.u2", "U2", "VPHM", phase="B"),
+            point("sensor.a2", "A2", "VPHA", phase="B"),
+            point("sensor.i1", "I1", "IPHM", phase="A"),
+            point("sensor.b1", "B1", "IPHA", phase="A"),
+        )
+    )
+    await start(hass, entry)
+    listener = await listen(entry)
+    references = {
+        detail.point_tag.partition(":")[2]: (
+            detail.signal_reference,
+            detail.phasor_source_index,
+        )
+        for detail in listener.metadata[-1].measurements
+    }
+    assert references == {
+        "F": ("PMU-FQ", 0),
+        "U": ("PMU-PM3", 0),
+        "U1": ("PMU-PM4", 0),
+        "U2": ("PMU-PM1", 1),
+        "A2": ("PMU-PA1", 1),
+        "I1": ("PMU-PM2", 2),
+        "B1": ("PMU-PA2", 2),
+    }
+    assert [
+        (phasor.label, phasor.type, phasor.phase, phasor.source_index)
+        for phasor in listener.metadata[-1].phasors
+    ] == [("U2", "V", "B", 1), ("I1", "I", "A", 2)]
+
+
+async def test_a_rename_is_followed_without_a_gap_and_keeps_the_signal(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    power = registered(hass)
+    entry = add_entry(device("METER", point(power.id, "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("P")
+    signal_id = listener.detail("P").signal_id
+    updated = listener.detail("P").updated_on
+    er.async_get(hass).async_update_entity("sensor.power", new_entity_id="sensor.grid")
+    hass.states.async_remove("sensor.power")
+    await hass.async_block_till_done()
+    hass.states.async_set("sensor.grid", "2", POWER)
+    forward(1.5)
+    await listener.newest("P", lambda item: item.value == 2)
+    await listener.until(lambda: len(listener.metadata) > 1)
+    renamed = listener.detail("P")
+    assert renamed.signal_id == signal_id
+    assert renamed.id == "HA:1"
+    assert renamed.alternate_tag == "sensor.grid"
+    assert renamed.updated_on > updated
+    assert not any(isnan(item.value) for item in listener.measurements)
+
+
+async def test_an_entity_that_is_removed_is_bad_and_reported(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    power = registered(hass)
+    entry = add_entry(device("METER", point(power.id, "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("P")
+    er.async_get(hass).async_remove("sensor.power")
+    hass.states.async_remove("sensor.power")
+    await listener.newest("P", lambda item: isnan(item.value))
+    assert any(
+        issue.translation_key == "entity_removed" for issue in ir.async_get(hass).issues.values()
+    )
+
+
+async def test_a_state_that_never_comes_back_after_a_rename_is_bad(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    power = registered(hass)
+    entry = add_entry(device("METER", point(power.id, "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("P")
+    er.async_get(hass).async_update_entity("sensor.power", new_entity_id="sensor.grid")
+    hass.states.async_remove("sensor.power")
+    await hass.async_block_till_done()
+    forward(3)
+    await listener.newest("P", lambda item: isnan(item.value))
+
+
+async def test_a_changed_device_is_told_on_the_same_connection(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    hass.states.async_set("sensor.more", "2", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("P")
+    before = listener.detail("P")
+    (subentry,) = entry.subentries.values()
+    hass.config_entries.async_update_subentry(
+        entry,
+        subentry,
+        data={
+            **subentry.data,
+            "points": [*subentry.data["points"], point("sensor.more", "MORE")],
+        },
+    )
+    await listener.until(lambda: len(listener.metadata) > 1)
+    assert (await listener.newest("MORE")).value == 2
+    assert listener.detail("P") == before
+    assert listener.detail("MORE").id == "HA:2"
+    assert listener.detail("MORE").updated_on > before.updated_on
+    hass.states.async_set("sensor.power", "3", POWER)
+    await listener.newest("P", lambda item: item.value == 3)
+    assert not listener.task.done()
+
+
+async def test_a_number_is_never_given_twice(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("ONE", point("sensor.a", "A")), device("TWO", point("sensor.b", "B")))
+    await start(hass, entry)
+    _, two = entry.subentries.values()
+    hass.config_entries.async_remove_subentry(entry, two.subentry_id)
+    await hass.async_block_till_done()
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    three = device("THREE", point("sensor.c", "C"))
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=three["data"],  # type: ignore[arg-type]
+            subentry_type=three["subentry_type"],
+            title="THREE",
+            unique_id=None,
+        ),
+    )
+    await hass.async_block_till_done()
+    listener = await listen(entry)
+    assert {detail.point_tag: detail.id for detail in listener.metadata[-1].measurements} == {
+        "ONE:A": "HA:1",
+        "THREE:C": "HA:3",
+    }
+
+
+async def test_ids_outlive_a_reload_and_go_with_the_entry(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, hass_storage: dict[str, Any]
+) -> None:
+    entry = add_entry(device("METER", point("sensor.a", "A")))
+    await start(hass, entry)
+    first = await listen(entry)
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    second = await listen(entry)
+    assert first.detail("A").signal_id == second.detail("A").signal_id
+    assert first.detail("A").id == second.detail("A").id
+    key = f"{DOMAIN}.sttp_numbers_{entry.entry_id}"
+    assert hass_storage[key]["data"] == {"sensor.a": 1}
+    await hass.config_entries.async_remove(entry.entry_id)
+    assert key not in hass_storage
+
+
+async def test_changed_connection_settings_are_a_reload(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.a", "A")))
+    await start(hass, entry)
+    listener = await listen(entry)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "max_subscribers": 1})
+    await listener.until(listener.task.done)
+    await hass.async_block_till_done()
+    await listen(entry)
+    refused = Listener(entry.data["port"])
+    await refused.until(refused.task.done)
+    assert isinstance(refused.task.exception(), OSError)
+
+
+async def test_the_figures_show_who_is_there(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    assert _figure(hass, "subscribers") == "0"
+    listener = await listen(entry)
+    await listener.newest("P")
+    forward(6)
+    await hass.async_block_till_done()
+    assert _figure(hass, "subscribers") == "1"
+    assert float(_figure(hass, "data")) > 0
+    assert _figure(hass, "dropped_subscribers") == "0"
+    assert _figure(hass, "last_refusal") == "unknown"
+    assert float(_figure(hass, "measurements_per_second")) >= 0
+    diagnostics = await async_get_config_entry_diagnostics(hass, entry)
+    assert diagnostics["link"]["signals"] == {"METER": 1}
+    assert diagnostics["link"]["quality"] == {"good": 1, "stale": 0, "bad": 0}
+    (subscriber,) = diagnostics["link"]["subscribers"]
+    assert subscriber["signals"] == 1
+
+
+def _figure(hass: HomeAssistant, name: str) -> str:
+    state = hass.states.get(f"sensor.sttp_{name}")
+    assert state is not None
+    return state.state
+
+
+async def test_a_port_that_is_taken_is_tried_again_later(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, entry)
+    other = add_entry(port=entry.data["port"])
+    assert not await hass.config_entries.async_setup(other.entry_id)
+    assert other.state is ConfigEntryState.SETUP_RETRY
+    assert other.error_reason_translation_key == "sttp_cannot_listen"
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=2))
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert listening(other)
+
+
+async def test_with_tls_a_subscriber_needs_a_certificate_where_one_is_asked(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = (str(path) for path in authority.sign("home"))
+    ca = str(authority.ca_file)
+    entry = add_entry(
+        device("METER", point("sensor.power", "P")), certificate=certificate, key=key, client_ca=ca
+    )
+    await start(hass, entry)
+    stranger = await listen(entry, tls=client_context(ca))
+    assert isinstance(stranger.task.exception(), OSError)
+    known = await listen(entry, tls=client_context(ca, certificate, key))
+    await known.newest("P")
+
+
+async def test_a_certificate_that_cannot_be_read_is_told(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(certificate="/nowhere/certificate.pem")
+    assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.error_reason_translation_key == "sttp_certificate"

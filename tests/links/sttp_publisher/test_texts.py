@@ -1,0 +1,74 @@
+"""Every form, error, figure and action of the publisher has its text."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import section
+from homeassistant.util.yaml import load_yaml_dict
+
+from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.links.sttp_publisher import flow
+from custom_components.grid_telemetry.links.sttp_publisher.figures import figures
+from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
+from custom_components.grid_telemetry.sttp.publisher import Publisher
+
+ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
+TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
+ICONS = json.loads((ROOT / "icons.json").read_text(encoding="utf-8"))
+SOURCES = "".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "links" / "sttp_publisher").glob("*.py")
+)
+ACTIONS = ("sttp_refresh_metadata", "sttp_list_subscribers", "sttp_disconnect_subscriber")
+
+
+def explained(schema: Any, texts: dict[str, Any]) -> None:
+    """Check that a form explains each of its fields, and no others."""
+    fields = set()
+    for key, value in schema.schema.items():
+        if isinstance(value, section):
+            explained(value.schema, texts["sections"][key])
+        else:
+            fields.add(str(key))
+    assert texts["data"].keys() == texts["data_description"].keys() == fields
+
+
+def test_the_forms_are_explained() -> None:
+    steps = TEXTS["config"]["step"]
+    for texts in ("menu_options", "menu_option_descriptions"):
+        assert LinkKind.STTP_PUBLISHER in steps["user"][texts]
+    explained(flow._SCHEMA, steps["sttp_publisher"])
+    texts = TEXTS["config_subentries"]["sttp_device"]["step"]
+    device = DeviceSubentryFlow()
+    explained(device._device_schema(), texts["user"])
+    explained(device._points_schema(), texts["points"])
+    table = DeviceSubentryFlow.table
+    assert table.columns.keys() == TEXTS["selector"][table.translation_key]["fields"].keys()
+
+
+def test_each_error_and_exception_has_a_text() -> None:
+    errors = set(re.findall(r'"(sttp_(?:port|foreign|cannot|invalid|certificate_m)\w+)"', SOURCES))
+    assert len(errors) == 6
+    assert errors <= TEXTS["config"]["error"].keys()
+    table = (ROOT / "forwarding" / "points_table.py").read_text(encoding="utf-8")
+    shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = )"(\w+)"', table))
+    own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))
+    assert TEXTS["config_subentries"]["sttp_device"]["error"].keys() == shared | own
+    exceptions = set(re.findall(r'translation_key="(sttp_\w+)"', SOURCES))
+    assert exceptions - {"sttp_point"} <= TEXTS["exceptions"].keys()
+
+
+async def test_each_figure_has_a_name_and_an_icon(hass: HomeAssistant) -> None:
+    for figure in figures(Publisher(), lambda: 0.0):
+        assert TEXTS["entity"]["sensor"][figure.key]["name"]
+        assert ICONS["entity"]["sensor"][figure.key]
+
+
+def test_each_action_is_described() -> None:
+    described = load_yaml_dict(str(ROOT / "services.yaml"))
+    for action in ACTIONS:
+        assert TEXTS["services"][action]["description"]
+        assert ICONS["services"][action]
+        assert described[action]["fields"].keys() == TEXTS["services"][action]["fields"].keys()

@@ -1,0 +1,53 @@
+"""Every form, error, figure and issue of the subscriber has its text."""
+
+import json
+from pathlib import Path
+import re
+from typing import Any
+
+from homeassistant.data_entry_flow import section
+
+from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.links.sttp_subscriber import flow
+
+ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
+TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
+ICONS = json.loads((ROOT / "icons.json").read_text(encoding="utf-8"))
+SOURCES = "".join(
+    path.read_text(encoding="utf-8") for path in (ROOT / "links" / "sttp_subscriber").glob("*.py")
+)
+
+
+def explained(schema: Any, texts: dict[str, Any]) -> None:
+    """Check that a form explains each of its fields, and no others."""
+    fields = set()
+    for key, value in schema.schema.items():
+        if isinstance(value, section):
+            explained(value.schema, texts["sections"][key])
+        else:
+            fields.add(str(key))
+    assert texts["data"].keys() == texts["data_description"].keys() == fields
+
+
+def test_the_form_is_explained() -> None:
+    steps = TEXTS["config"]["step"]
+    for texts in ("menu_options", "menu_option_descriptions"):
+        assert LinkKind.STTP_SUBSCRIBER in steps["user"][texts]
+    explained(flow._SCHEMA, steps["sttp_subscriber"])
+
+
+def test_each_error_exception_and_issue_has_a_text() -> None:
+    reasons = set(re.findall(r'(?:ConnectionFailed|DestinationRefused)\("(\w+)"', SOURCES))
+    assert len(reasons) == 7
+    assert reasons | {"sttp_no_signals", "certificate_file"} <= TEXTS["config"]["error"].keys()
+    keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
+    assert keys == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected", "sttp_refused"}
+    assert keys - {"sttp_refused"} <= TEXTS["exceptions"].keys()
+    assert TEXTS["issues"]["sttp_refused"]["description"]
+
+
+def test_each_figure_has_a_name_and_an_icon() -> None:
+    keys = re.findall(r'key="(sttp_\w+)"', SOURCES)
+    for key in {"sttp_signals", "sttp_rate"} & set(keys):
+        assert TEXTS["entity"]["sensor"][key]["name"]
+        assert ICONS["entity"]["sensor"][key]
