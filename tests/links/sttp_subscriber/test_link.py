@@ -5,7 +5,7 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import (
     device_registry as dr,
@@ -103,7 +103,12 @@ async def test_only_the_latest_value_of_an_interval_is_shown(
     await start(hass, entry)
     link = entry.runtime_data
     seen: list[str] = []
-    hass.bus.async_listen("state_changed", lambda event: seen.append(event.data["entity_id"]))
+
+    @callback
+    def see(event: Event[EventStateChangedData]) -> None:
+        seen.append(event.data["entity_id"])
+
+    hass.bus.async_listen("state_changed", see)
     # As a publisher does that does not hold back what is asked of it.
     for value in range(100):
         link._take([Measurement(signal_id(1), value, 0)])
