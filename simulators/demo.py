@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+import logging
 from pathlib import Path
 import shutil
 import signal
@@ -264,6 +265,8 @@ def _arguments() -> argparse.Namespace:
 
 async def main(arguments: argparse.Namespace) -> int:
     """Run until the end or until a signal asks for it; a second signal changes nothing."""
+    # It dumps its last traffic whenever a client goes away in the middle of a request.
+    logging.getLogger("pymodbus.logging").setLevel(logging.CRITICAL)
     names = arguments.check or list(PLATFORMS)
     run = run_screen if arguments.check is None else run_check
     task = asyncio.ensure_future(run(names, real_brokers=arguments.real_brokers))

@@ -14,11 +14,12 @@ import json
 from pathlib import Path
 import signal
 import ssl
-from typing import Any, Self
+from typing import Any, Self, override
 from uuid import NAMESPACE_URL, uuid4, uuid5
 
 from aiohttp import web
 import aiomqtt
+from paho.mqtt.client import Client as PahoClient, MQTTMessage
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.subscribeoptions import SubscribeOptions
@@ -35,6 +36,30 @@ _RECONNECT_S = 0.1
 def identifier(name: str) -> str:
     """Return the id that a site or resource has on every stand-in."""
     return str(uuid5(NAMESPACE_URL, f"powernaut/{name}"))
+
+
+class _Ear(aiomqtt.Client):
+    """Takes each message as it is read, without a task and a queue between, to see when it came."""
+
+    def __init__(self, take: Callable[[MQTTMessage], None], port: int, ca_file: Path) -> None:
+        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
+        properties.SessionExpiryInterval = 3600
+        super().__init__(
+            "127.0.0.1",
+            port,
+            username=_OBSERVER,
+            password=_OBSERVER_PASSWORD,
+            identifier=_OBSERVER,
+            protocol=aiomqtt.ProtocolVersion.V5,
+            clean_start=False,
+            properties=properties,
+            tls_context=ssl.create_default_context(cafile=ca_file),
+        )
+        self._take = take
+
+    @override
+    def _on_message(self, client: PahoClient, userdata: Any, message: MQTTMessage) -> None:
+        self._take(message)
 
 
 class Powernaut:
@@ -183,38 +208,25 @@ class Powernaut:
 
     async def _observe(self) -> None:
         """Look at every message, also after the broker was away."""
-        properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = 3600
-        context = ssl.create_default_context(cafile=self.broker.ca_file)
         # QoS 2, so that each message shows its own, and the retained flag as it was sent.
         options = SubscribeOptions(qos=2, noLocal=True, retainAsPublished=True)
         while True:
             with suppress(aiomqtt.MqttError):
-                async with aiomqtt.Client(
-                    "127.0.0.1",
-                    self.broker.port,
-                    username=_OBSERVER,
-                    password=_OBSERVER_PASSWORD,
-                    identifier=_OBSERVER,
-                    protocol=aiomqtt.ProtocolVersion.V5,
-                    clean_start=False,
-                    properties=properties,
-                    tls_context=context,
-                ) as client:
+                async with _Ear(self._take, self.broker.port, self.broker.ca_file) as client:
                     await client.subscribe("#", options=options)
                     self._client = client
                     self._connected.set()
-                    async for message in client.messages:
-                        self._take(message)
+                    async for _ in client.messages:
+                        pass  # none; it ends with the connection
             self._connected.clear()
             await asyncio.sleep(_RECONNECT_S)
 
-    def _take(self, message: aiomqtt.Message) -> None:
-        topic = str(message.topic)
+    def _take(self, message: MQTTMessage) -> None:
+        topic = message.topic
         try:
             readings = read(
                 topic,
-                bytes(message.payload),
+                message.payload,
                 qos=message.qos,
                 retained=message.retain,
                 known_topics=self.topics,

@@ -4,11 +4,14 @@ import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 import os
 from pathlib import Path
+import shutil
 import socket
 import sys
 from typing import Self
 
 STOP_TIMEOUT_S = 30
+# Has the kernel stop what we started when we are killed ourselves and cannot.
+_TIED_TO_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 
 
 def free_port() -> int:
@@ -63,18 +66,18 @@ class Program:
 
     async def start(self) -> None:
         """Start the process."""
-        try:
-            with self.log.open("ab") as log:
-                self._process = await asyncio.create_subprocess_exec(
-                    *self._command,
-                    stdin=asyncio.subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env=os.environ | self._environment,
-                    start_new_session=True,
-                )
-        except FileNotFoundError as err:
-            raise ProgramError(f"{self._command[0]} is not installed") from err
+        if shutil.which(self._command[0]) is None:
+            raise ProgramError(f"{self._command[0]} is not installed")
+        with self.log.open("ab") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                *_TIED_TO_US,
+                *self._command,
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env=os.environ | self._environment,
+                start_new_session=True,
+            )
 
     def check(self) -> None:
         """Raise with the end of the log if the process has ended by itself."""
