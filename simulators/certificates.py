@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 import ipaddress
 from pathlib import Path
+import ssl
 
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -11,7 +12,7 @@ from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
 
 class Authority:
-    """Signs certificates for 127.0.0.1 and localhost; everything lies in one folder."""
+    """Signs certificates for localhost and an address; everything lies in one folder."""
 
     def __init__(self, folder: Path) -> None:
         """Make the authority; its certificate is `ca_file`."""
@@ -36,7 +37,21 @@ class Authority:
         self.ca_file = folder / "ca.pem"
         self.ca_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
 
-    def sign(self, name: str, *, expired: bool = False) -> tuple[Path, Path]:
+    def client_context(self) -> ssl.SSLContext:
+        """Return a context that trusts this authority alone."""
+        return ssl.create_default_context(cafile=self.ca_file)
+
+    def server_context(
+        self, address: str = "127.0.0.1", *, expired: bool = False
+    ) -> ssl.SSLContext:
+        """Return a context with a certificate for an address."""
+        context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+        context.load_cert_chain(*self.sign("server", address, expired=expired))
+        return context
+
+    def sign(
+        self, name: str, address: str = "127.0.0.1", *, expired: bool = False
+    ) -> tuple[Path, Path]:
         """Return the files of a certificate, for a server or a client, and its key."""
         key = ec.generate_private_key(ec.SECP256R1())
         end = datetime.now(UTC) + (timedelta(hours=-1) if expired else timedelta(days=2))
@@ -53,7 +68,7 @@ class Authority:
                 x509.SubjectAlternativeName(
                     [
                         x509.DNSName("localhost"),
-                        x509.IPAddress(ipaddress.IPv4Address("127.0.0.1")),
+                        x509.IPAddress(ipaddress.ip_address(address)),
                     ]
                 ),
                 critical=False,

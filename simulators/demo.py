@@ -20,8 +20,9 @@ import time
 from aiohttp import ClientError
 
 from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
-from .meters import MeterServer, demo_meters
+from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
+from .platforms.meters import run_meters
 from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
 from .platforms.sttp import run_sttp
@@ -41,8 +42,8 @@ CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s
 REFRESH_S = 0.3
 DAY_S = 1200  # a whole day of sun and of household in 20 minutes
 
-# Unit id, register map and name.
-METERS = ((1, "eastron_sdm630", "House"), (2, "eastron_sdm120", "Solar"))
+# The meters of the first line that are sent on: at the grid connection and at the inverter.
+FORWARDED = 2
 # A switch of the frontend that an alarm of a platform can hang on.
 ALARM_CONFIGURATION = """\
 input_boolean:
@@ -55,6 +56,24 @@ template:
         unique_id: alarm
         device_class: problem
         state: "{{ is_state('input_boolean.alarm', 'on') }}"
+"""
+# What setup commands of the demo call.
+SCRIPTS = """\
+script:
+  setup_greet:
+    alias: Greet a setup client
+    sequence:
+      - variables:
+          answer:
+            status_code: 209
+            message: "Sent to {{ destination }} from {{ headers.from }}"
+            result: "Hello {{ arg }}"
+      - stop: Greeted
+        response_variable: answer
+  setup_broken:
+    alias: Fail
+    sequence:
+      - action: script.that_is_not_there
 """
 
 
@@ -72,7 +91,7 @@ async def run_demo(
 ) -> AsyncIterator[Demo]:
     """Run the meters, the platforms and Home Assistant with all of its entries made."""
     async with AsyncExitStack() as stack:
-        meters = await stack.enter_async_context(MeterServer(demo_meters(day_s=DAY_S)))
+        lines = await stack.enter_async_context(household(DAY_S))
         platforms: dict[str, Platform] = {}
         for name in names:
             (folder / name).mkdir()
@@ -80,34 +99,36 @@ async def run_demo(
                 PLATFORMS[name](folder / name, real_brokers)
             )
         home = HomeAssistant(
-            folder / "home_assistant", port=port, configuration=ALARM_CONFIGURATION
+            folder / "home_assistant", port=port, configuration=ALARM_CONFIGURATION + SCRIPTS
         )
         await stack.enter_async_context(home)
-        devices = await add_meters(home, meters.port)
+        devices = [device for line in lines for device in await add_meters(home, line)]
         for platform in platforms.values():
-            await platform.configure(home, devices)
+            await platform.configure(home, devices[:FORWARDED])
+        platforms["meters"] = await stack.enter_async_context(run_meters(home, devices))
         await home.call("input_boolean.turn_on", entity_id="input_boolean.alarm")
         yield Demo(home=home, platforms=platforms)
 
 
-async def add_meters(home: HomeAssistant, port: int) -> list[str]:
-    """Add the simulated meters through the flows, and return the ids of their devices."""
+async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
+    """Add the meters of a line through the flows, and return the ids of their devices."""
     entry_id = await home.add_entry(
         "grid_telemetry",
         {
             "user": {"next_step_id": "modbus"},
-            "modbus": {"next_step_id": "modbus_tcp"},
-            "modbus_tcp": {"host": "127.0.0.1", "port": port},
+            "modbus": {"next_step_id": line.step},
+            line.step: line.connection,
         },
     )
-    for unit_id, register_map, name in METERS:
+    for name, meter in line.meters.items():
         await home.add_subentry(
             entry_id,
             "meter",
             {
-                "user": {
-                    "unit_id": unit_id,
-                    "register_map": register_map,
+                "user": {"next_step_id": "model"},
+                "model": {
+                    "unit_id": meter.unit,
+                    "register_map": meter.map_name,
                     "meter_name": name,
                     "fast_interval_s": 2,
                     "slow_interval_s": 5,
@@ -121,10 +142,10 @@ async def add_meters(home: HomeAssistant, port: int) -> list[str]:
         entry = await home.command("config_entries/get_single", entry_id=entry_id)
         devices = {device["name"]: device["id"] for device in await home.devices()}
         if entry["config_entry"]["state"] != "loaded" or any(
-            name not in devices for *_, name in METERS
+            name not in devices for name in line.meters
         ):
             return None
-        return [devices[name] for *_, name in METERS]
+        return [devices[name] for name in line.meters]
 
     return await until(loaded, 30, "the meters set up")
 

@@ -16,6 +16,7 @@ import aiohttp
 from .programs import Program, free_port, until
 
 CHECKOUT = Path(__file__).parent.parent
+INTEGRATION = CHECKOUT / "custom_components" / "grid_telemetry"
 START_TIMEOUT_S = 120
 
 # Everything a browser on this machine needs to be let in without a form; the second provider holds
@@ -34,10 +35,14 @@ homeassistant:
     - type: homeassistant
 frontend:
 config:
-recorder:
 history:
 logbook:
 energy:
+recorder:
+"""
+UNRECORDED = """\
+  exclude:
+    entity_globs: {globs}
 """
 # Home Assistant takes this over into its own storage at the first start, on trial for 5 minutes.
 HTTP = """\
@@ -85,16 +90,20 @@ class HomeAssistant:
         *,
         port: int | None = None,
         configuration: str = "",
+        integration: Path = INTEGRATION,
         components: Sequence[Path] = (),
+        unrecorded: Sequence[str] = (),
     ) -> None:
         """Lay out the config folder, which must be new; the port is a free one unless given.
 
-        Lines of configuration and folders of custom components come on top of what is always there.
+        Lines of configuration and folders of custom components come on top of what is always there;
+        entities that match one of `unrecorded` are kept out of the database.
         """
         self.folder = folder
         self.port = port or free_port()
         self.url = f"http://127.0.0.1:{self.port}"
-        self._configuration = CONFIGURATION + configuration
+        exclude = UNRECORDED.format(globs=[*unrecorded]) if unrecorded else ""
+        self._configuration = CONFIGURATION + exclude + configuration
         # The checkout's own custom_components, in reach of the current folder or of PYTHONPATH,
         # would hide the one of the config folder.
         self._program = Program(
@@ -106,7 +115,7 @@ class HomeAssistant:
         self._token: str | None = None
         self.folder.mkdir(parents=True)
         (self.folder / "custom_components").mkdir()
-        for component in (CHECKOUT / "custom_components" / "grid_telemetry", *components):
+        for component in (integration, *components):
             (self.folder / "custom_components" / component.name).symlink_to(
                 component, target_is_directory=True
             )

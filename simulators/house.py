@@ -1,6 +1,6 @@
 """A house with solar panels, as its meters see it: consistent in power, phase angle and energy."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 import math
 import time
 
@@ -21,7 +21,8 @@ class House:
     """Loads on three phases and an inverter on the first; counters run with real time.
 
     `day_s` is how long its day takes, so that a demo sees morning and night. It begins at
-    `starts_at_s`, seconds after its midnight.
+    `starts_at_s`, seconds after its midnight. Parts of it have meters of their own; what they draw
+    is drawn by the house as well.
     """
 
     def __init__(
@@ -29,9 +30,17 @@ class House:
         *,
         day_s: float = _DAY_S,
         starts_at_s: float = 10 * 3600.0,
+        load_w: Mapping[str, float] = _LOAD_W,
+        evening_w: float = _EVENING_W,
+        solar_peak_w: float = _SOLAR_PEAK_W,
+        parts: Sequence[House] = (),
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._clock = clock
+        self._load_w = load_w
+        self._evening_w = evening_w
+        self._solar_peak_w = solar_peak_w
+        self._parts = parts
         self._speed = _DAY_S / day_s
         self._starts_at_s = starts_at_s
         self._began = self._counted = clock()
@@ -52,7 +61,7 @@ class House:
     def grid(self) -> Mapping[str, float]:
         """Return every quantity of a three-phase meter at the grid connection."""
         self._count()
-        active, reactive = self._powers(self._clock())
+        active, reactive = self.powers(self._clock())
         voltages = self._voltages(self._clock())
         values: dict[str, float] = {}
         currents: dict[str, complex] = {}
@@ -63,7 +72,7 @@ class House:
             values[f"power_{phase}"] = active[phase]
             values[f"reactive_power_{phase}"] = reactive[phase]
             values[f"apparent_power_{phase}"] = apparent
-            values[f"power_factor_{phase}"] = active[phase] / apparent
+            values[f"power_factor_{phase}"] = active[phase] / apparent if apparent else 1.0
             values[f"thd_voltage_{phase}"] = 1.8 + 0.2 * index
             values[f"thd_current_{phase}"] = 11.0 + 2.0 * index
             turn = complex(math.cos(index * math.tau / 3), -math.sin(index * math.tau / 3))
@@ -92,6 +101,13 @@ class House:
             "reactive_energy_sum": 0.0,
         }
 
+    def first_phase(self) -> Mapping[str, float]:
+        """Return the quantities of a single-phase meter on the first phase."""
+        values = self.grid()
+        return {
+            key.removesuffix("_l1"): value for key, value in values.items() if key.endswith("_l1")
+        } | {"frequency": values["frequency"]}
+
     # --- physics
 
     def _time_of_day(self, now: float) -> float:
@@ -101,19 +117,23 @@ class House:
         """Return what the inverter makes: a bell around noon, with passing clouds."""
         daylight = math.cos((self._time_of_day(now) - _NOON_S) / _DAY_S * math.tau)
         clouds = 0.93 + 0.05 * math.sin(now / 37.0) + 0.02 * math.sin(now / 5.3)
-        return _SOLAR_PEAK_W * max(0.0, daylight) * clouds
+        return self._solar_peak_w * max(0.0, daylight) * clouds
 
-    def _powers(self, now: float) -> tuple[dict[str, float], dict[str, float]]:
+    def powers(self, now: float) -> tuple[dict[str, float], dict[str, float]]:
         """Return active and reactive power by phase; power into the grid is negative."""
         evening = math.exp(-(((self._time_of_day(now) - 19 * 3600.0) / 7200.0) ** 2))
         active: dict[str, float] = {}
         reactive: dict[str, float] = {}
         for index, phase in enumerate(PHASES):
             ripple = 1 + 0.08 * math.sin(now / (11.0 + 4 * index)) + 0.03 * math.sin(now / 2.9)
-            load = _LOAD_W[phase] * ripple + evening * _EVENING_W / (1 + index)
+            load = self._load_w[phase] * ripple + evening * self._evening_w / (1 + index)
             active[phase] = load
             reactive[phase] = load * _LOAD_VAR_PER_W[phase]
         active["l1"] -= self._solar_w(now)
+        for part in self._parts:
+            for phases, drawn in zip((active, reactive), part.powers(now), strict=True):
+                for phase in PHASES:
+                    phases[phase] += drawn[phase]
         return active, reactive
 
     @staticmethod
@@ -149,7 +169,7 @@ class House:
             "power": power,
             "reactive_power": reactive,
             "apparent_power": apparent,
-            "power_factor": power / apparent,
+            "power_factor": power / apparent if apparent else 1.0,
             "phase_angle": math.degrees(math.atan2(reactive, power)),
             "frequency": self._frequency(),
             "thd_voltage": total("thd_voltage") / 3,
@@ -166,7 +186,7 @@ class House:
         for step in range(steps):
             middle = self._counted + elapsed * (step + 0.5) / steps
             kilo_hours = elapsed / steps / _KILO_HOUR
-            active, reactive = self._powers(middle)
+            active, reactive = self.powers(middle)
             for phase in PHASES:
                 way = "import" if active[phase] >= 0 else "export"
                 self._counters[f"{way}_{phase}"] += abs(active[phase]) * kilo_hours

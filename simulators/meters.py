@@ -9,11 +9,12 @@ import argparse
 import asyncio
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
 import signal
 import ssl
-from typing import Any, Literal, Self
+from typing import Any, Literal, Protocol, Self
 
 from pymodbus import FramerType
 from pymodbus.client.mixin import ModbusClientMixin
@@ -25,11 +26,12 @@ from pymodbus.simulator import DataType, SimData, SimDevice
 import yaml
 
 from .house import House
+from .serial_line import serial_line
 
 _MAPS = Path(__file__).parents[1] / "custom_components" / "grid_telemetry" / "meters"
 
 type Space = Literal["input", "holding"]
-type Transport = Literal["tcp", "udp", "tls", "rtu_over_tcp"]
+type Transport = Literal["tcp", "udp", "tls", "rtu_over_tcp", "serial"]
 type Words = list[int]
 
 _SPACES: Mapping[int, Space] = {3: "holding", 4: "input"}
@@ -76,6 +78,12 @@ class _Place:
         if self.type == "string":
             text = str(value).ljust(2 * self.length, "\0")
             return ModbusClientMixin.convert_to_registers(text, types.STRING)
+        if self.type == "split64":
+            thousands, rest = divmod(round(float(value) / self.scale), 1000)
+            return [
+                *ModbusClientMixin.convert_to_registers(thousands, types.UINT32),
+                *ModbusClientMixin.convert_to_registers(rest, types.UINT32),
+            ]
         if self.type == "version":
             return [int(part) for part in str(value).split(".")]
         raw = float(value) / self.scale
@@ -104,6 +112,32 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
         )
         for key, raw in (known | document["quantities"]).items()
     }
+
+
+class Meter(Protocol):
+    """What a server asks of a meter on its line."""
+
+    unit: int
+    silent: bool
+
+    def answer(self, function: int, address: int, count: int) -> Words | ExcCodes:
+        """Return the registers of a request, or the exception that the meter answers with."""
+
+
+@dataclass
+class RawMeter:
+    """A meter that is nothing but its registers; those not written read as zero."""
+
+    unit: int
+    words: dict[Space, dict[int, int]] = field(default_factory=lambda: {"input": {}, "holding": {}})
+    silent: bool = False
+
+    def answer(self, function: int, address: int, count: int) -> Words | ExcCodes:
+        """Return the registers of a request; a space without any is refused."""
+        space = _SPACES.get(function)
+        if space is None or not self.words[space]:
+            return ExcCodes.ILLEGAL_FUNCTION
+        return [self.words[space].get(address + offset, 0) for offset in range(count)]
 
 
 @dataclass
@@ -177,44 +211,52 @@ class SimulatedMeter:
 
 
 class MeterServer:
-    """Serves meters on one line at the loopback address; `async with` starts and stops it."""
+    """Serves meters on one line at the loopback address; `async with` starts and stops it.
+
+    With the transport `serial` the line is a pseudo terminal, and `device` is its path.
+    """
 
     def __init__(
         self,
-        meters: Iterable[SimulatedMeter],
+        meters: Iterable[Meter],
         *,
         port: int = 0,
         delay_s: float = 0.0,
+        baudrate: int | None = None,
         transport: Transport = "tcp",
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self.port = port
+        self.device = ""
         # What every answer takes, as on a slow line.
         self.delay_s = delay_s
+        # The speed of the line behind a gateway, and how long its bytes took in all.
+        self._baudrate = baudrate
+        self.line_s = 0.0
         # The last ones, and how many there were in all.
         self.requests: deque[Request] = deque(maxlen=10_000)
         self.served = 0
         self._meters = {meter.unit: meter for meter in meters}
         self._transport = transport
         self._tls = tls
-        self._server: ModbusTcpServer | ModbusUdpServer | None = None
+        self._running = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
         devices = [self._device(unit, meter) for unit, meter in self._meters.items()]
         # Whoever is not on the line does not answer; pymodbus takes unit 0 for all others.
         server = self._make_server([*devices, self._device(0, None)])
         await server.serve_forever(background=True)
-        self._server = server
+        self._running.push_async_callback(server.shutdown)
         if isinstance(server.transport, asyncio.Server):
             self.port = server.transport.sockets[0].getsockname()[1]
         elif isinstance(server.transport, asyncio.DatagramTransport):
             self.port = server.transport.get_extra_info("sockname")[1]
+        if self._transport == "serial":
+            self.device = await self._running.enter_async_context(serial_line(self.port))
         return self
 
     async def __aexit__(self, *exc: object) -> None:
-        if self._server is not None:
-            await self._server.shutdown()  # type: ignore[no-untyped-call]
-            self._server = None
+        await self._running.aclose()
 
     def _make_server(self, devices: list[SimDevice]) -> ModbusTcpServer | ModbusUdpServer:
         address = ("127.0.0.1", self.port)
@@ -232,7 +274,11 @@ class MeterServer:
             )
         return ModbusTcpServer(
             devices,
-            framer=FramerType.RTU if self._transport == "rtu_over_tcp" else FramerType.SOCKET,
+            framer=(
+                FramerType.RTU
+                if self._transport in ("rtu_over_tcp", "serial")
+                else FramerType.SOCKET
+            ),
             address=address,
             ignore_missing_devices=True,
             trace_pdu=self._trace,
@@ -247,7 +293,7 @@ class MeterServer:
             )
         return pdu
 
-    def _device(self, unit: int, meter: SimulatedMeter | None) -> SimDevice:
+    def _device(self, unit: int, meter: Meter | None) -> SimDevice:
         async def action(
             function: int,
             start: int,
@@ -263,6 +309,11 @@ class MeterServer:
             if written is not None:
                 return ExcCodes.ILLEGAL_FUNCTION
             answer = meter.answer(function, address, count)
+            if self._baudrate is not None:
+                words = 0 if isinstance(answer, ExcCodes) else len(answer)
+                line_s = line_time_s(words, self._baudrate)
+                self.line_s += line_s
+                await asyncio.sleep(line_s)
             if isinstance(answer, ExcCodes):
                 return answer
             registers[address - start : address - start + count] = answer
@@ -274,6 +325,15 @@ class MeterServer:
         return SimDevice(unit, simdata=(bits, bits.copy(), words, words.copy()), action=action)
 
 
+def line_time_s(words: int, baudrate: int) -> float:
+    """Return how long a read of some registers takes on a serial line, with the pauses around it.
+
+    A request has 8 bytes and an answer 5 beside its registers, of 10 bits each (8N1); a frame ends
+    with the silence of 3.5 bytes.
+    """
+    return (8 + 5 + 2 * words + 2 * 3.5) * 10 / baudrate
+
+
 def demo_meters(*, day_s: float) -> list[SimulatedMeter]:
     """Return the meters of a house with solar panels: grid connection and inverter."""
     house = House(day_s=day_s)
@@ -283,27 +343,41 @@ def demo_meters(*, day_s: float) -> list[SimulatedMeter]:
     ]
 
 
-async def _serve(port: int, delay_s: float, day_s: float) -> None:
+async def _serve(server: MeterServer) -> None:
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
     for number in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    async with MeterServer(demo_meters(day_s=day_s), port=port, delay_s=delay_s) as server:
+        loop.add_signal_handler(number, stop.set)
+    async with server:
         # Lets a bench ask for the count without a request of its own.
-        asyncio.get_running_loop().add_signal_handler(
-            signal.SIGUSR1, lambda: print(f"served {server.served}", flush=True)
+        loop.add_signal_handler(
+            signal.SIGUSR1, lambda: print(f"served {server.line_s} {server.served}", flush=True)
         )
         print(f"listening on 127.0.0.1:{server.port}", flush=True)
         await stop.wait()
 
 
 def main() -> None:
-    """Serve the demo house until a signal comes."""
+    """Serve the demo house, or the meters that are named, until a signal comes."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--port", type=int, default=5020)
     parser.add_argument("--delay", type=float, default=0.0, help="seconds that an answer takes")
+    parser.add_argument("--baudrate", type=int, help="speed of the line behind the gateway")
     parser.add_argument("--day", type=float, default=1200.0, help="seconds that its day takes")
+    parser.add_argument(
+        "--meter", action="append", default=[], metavar="UNIT:MAP", help="a meter at the grid"
+    )
     arguments = parser.parse_args()
-    asyncio.run(_serve(arguments.port, arguments.delay, arguments.day))
+    house = House(day_s=arguments.day)
+    named = [meter.split(":") for meter in arguments.meter]
+    meters = [SimulatedMeter(int(unit), name, house.grid) for unit, name in named]
+    server = MeterServer(
+        meters or demo_meters(day_s=arguments.day),
+        port=arguments.port,
+        delay_s=arguments.delay,
+        baudrate=arguments.baudrate,
+    )
+    asyncio.run(_serve(server))
 
 
 if __name__ == "__main__":

@@ -1,10 +1,13 @@
 """What every test shares."""
 
+from collections.abc import Iterator
 import os
 from pathlib import Path
 import shutil
 
 import pytest
+
+from .texts import shown_texts
 
 MISSING = Path(__file__).parent.parent / ".setup" / "missing"
 
@@ -28,3 +31,11 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if os.environ.get("CI") == "true":
                     pytest.fail(reason)
                 pytest.skip(reason)
+
+
+@pytest.fixture(autouse=True)
+def check_texts() -> Iterator[None]:
+    """Fail a test in which something was shown that has no text, or no icon."""
+    with shown_texts() as problems:
+        yield
+    assert not problems

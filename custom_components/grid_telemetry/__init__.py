@@ -1,16 +1,22 @@
 """Grid Telemetry: meters in, states out, commands in."""
 
+import asyncio
+
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
+from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
 from .links import GridTelemetryConfigEntry, LinkThatAdapts, LinkThatGrows
 from .links.registry import link_module
 from .services import async_setup_services
+
+# The entries that have changed while they are reloaded.
+_WAITING: HassKey[set[str]] = HassKey(f"{DOMAIN}_waiting")
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
@@ -39,6 +45,17 @@ async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry
 
 async def _async_reload(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Take over changed data or subentries."""
+    # Of the changes that come at once, or while the entry is being reloaded, one stands for all.
+    waiting = hass.data.setdefault(_WAITING, set())
+    if entry.entry_id in waiting:
+        return
+    waiting.add(entry.entry_id)
+    try:
+        await asyncio.sleep(0)
+        async with entry.setup_lock:
+            pass
+    finally:
+        waiting.discard(entry.entry_id)
     if (
         entry.state is ConfigEntryState.LOADED
         and isinstance(link := entry.runtime_data, LinkThatAdapts)

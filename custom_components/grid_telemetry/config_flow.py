@@ -3,7 +3,14 @@
 from collections.abc import Mapping
 from typing import Any, override
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlowResult, ConfigSubentryFlow
+from homeassistant.config_entries import (
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigFlowResult,
+    ConfigSubentryFlow,
+    FlowType,
+    SubentryFlowContext,
+)
 from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, LinkKind
@@ -20,6 +27,9 @@ SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.STTP_PUBLISHER: sttp_publisher.SUBENTRY_FLOWS,
     LinkKind.STTP_SUBSCRIBER: {},
 }
+
+# Kinds that show nothing without a subentry: their flow goes on with adding the first.
+GOES_ON = (LinkKind.MODBUS,)
 
 
 class GridTelemetryConfigFlow(
@@ -47,6 +57,18 @@ class GridTelemetryConfigFlow(
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask what to connect to."""
         return self.async_show_menu(step_id="user", menu_options=list(LinkKind))
+
+    @override
+    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
+        """Go on with adding what the entry is of no use without."""
+        kind = LinkKind(result["data"][CONF_KIND])
+        if kind in GOES_ON:
+            first = await self.hass.config_entries.subentries.async_init(
+                (result["result"].entry_id, next(iter(SUBENTRY_FLOWS[kind]))),
+                context=SubentryFlowContext(source=SOURCE_USER),
+            )
+            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, first["flow_id"])
+        return result
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None

@@ -19,7 +19,7 @@ FIGURE_INTERVAL: Final = timedelta(seconds=5)
 class FigureDescription(SensorEntityDescription):
     """One figure; its key is the translation key."""
 
-    value_fn: Callable[[], int | float | str | None]
+    value_fn: Callable[[], int | float | str | datetime | None]
 
 
 class Figure(SensorEntity):

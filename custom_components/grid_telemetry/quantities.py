@@ -19,6 +19,7 @@ from homeassistant.const import (
     UnitOfRatio,
     UnitOfReactiveEnergy,
     UnitOfReactivePower,
+    UnitOfTemperature,
 )
 
 # Home Assistant has neither a unit nor a device class for apparent energy.
@@ -29,6 +30,9 @@ _PHASES = {"l1": "a", "l2": "b", "l3": "c"}
 _LINES = {"l1_l2": "ab", "l2_l3": "bc", "l3_l1": "ca"}
 _TARIFFS = ("t1", "t2", "t3", "t4")
 _QUADRANTS = ("q1", "q2", "q3", "q4")
+_REACTIVE_KINDS = ("inductive", "capacitive")
+# Inputs of an inverter that are measured each on their own.
+_DC_INPUTS = (1, 2, 3, 4)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,6 +53,8 @@ class Quantity:
     solarnode: str | None = None
     # Signal kind of STTP (IEEE 2664).
     sttp: str = "ALOG"
+    # What an enumeration can be; its values are the numbers of these.
+    options: tuple[str, ...] = ()
 
     @property
     def counter(self) -> bool:
@@ -130,6 +136,22 @@ _FREQUENCY = _Measurement(
 _ANGLE = _Measurement(unit=DEGREE, device_class=None, precision=1)
 # Distortion changes with the loads of a day, not within seconds.
 _DISTORTION = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
+_TEMPERATURE = _Measurement(
+    unit=UnitOfTemperature.CELSIUS,
+    device_class=SensorDeviceClass.TEMPERATURE,
+    precision=1,
+    fast=False,
+)
+_CHARGE = _Measurement(
+    unit=UnitOfRatio.PERCENTAGE, device_class=SensorDeviceClass.BATTERY, precision=1
+)
+_HEALTH = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
+_STORED = _Measurement(
+    unit=UnitOfEnergy.KILO_WATT_HOUR,
+    device_class=SensorDeviceClass.ENERGY_STORAGE,
+    precision=2,
+    fast=False,
+)
 
 
 def _voltages() -> Iterator[Quantity]:
@@ -166,6 +188,11 @@ def _powers() -> Iterator[Quantity]:
     yield from _REACTIVE_POWER.with_phases(
         "reactive_power", phases_enabled=False, solarnode="reactivePower"
     )
+    # Some meters keep the two kinds apart, each as a positive number.
+    for kind in _REACTIVE_KINDS:
+        yield from _REACTIVE_POWER.with_phases(
+            f"reactive_power_{kind}", enabled=False, phases_enabled=False
+        )
     yield from _APPARENT_POWER.with_phases(
         "apparent_power", phases_enabled=False, solarnode="apparentPower"
     )
@@ -179,6 +206,59 @@ def _quality() -> Iterator[Quantity]:
     yield _ANGLE("phase_angle", enabled=False)
     for key in ("thd_voltage", "thd_current"):
         yield from _DISTORTION.with_phases(key, enabled=False, phases_enabled=False)
+
+
+def _direct_current() -> Iterator[Quantity]:
+    """Make what inverters and batteries measure on their direct current side."""
+    # The phasors that STTP's kinds of voltage and current stand for exist on the other side only.
+    yield _VOLTAGE("voltage_dc", solarnode="dcVoltage", sttp="ALOG")
+    yield _CURRENT("current_dc", solarnode="dcCurrent", sttp="ALOG")
+    yield _POWER("power_dc", solarnode="dcPower")
+    for number in _DC_INPUTS:
+        yield _VOLTAGE(f"voltage_dc_{number}", enabled=False, sttp="ALOG")
+        yield _CURRENT(f"current_dc_{number}", enabled=False, sttp="ALOG")
+        yield _POWER(f"power_dc_{number}")
+    yield _VOLTAGE("cell_voltage_max", enabled=False, sttp="ALOG")
+    yield _VOLTAGE("cell_voltage_min", enabled=False, sttp="ALOG")
+
+
+def _temperatures() -> Iterator[Quantity]:
+    yield _TEMPERATURE("temperature_cabinet", solarnode="temp")
+    yield _TEMPERATURE("temperature_heat_sink", enabled=False, solarnode="temp_heatSink")
+    for place in ("transformer", "switch", "ambient", "other"):
+        yield _TEMPERATURE(f"temperature_{place}", enabled=False)
+
+
+def _storage() -> Iterator[Quantity]:
+    yield _CHARGE("state_of_charge")
+    yield _HEALTH("state_of_health", enabled=False)
+    yield _STORED("energy_stored")
+    yield _STORED("energy_capacity", enabled=False)
+
+
+def _states() -> Iterator[Quantity]:
+    for key, options in (
+        (
+            "operating_state",
+            (
+                *("off", "sleeping", "starting", "running", "throttled", "shutting_down"),
+                *("fault", "standby", "disconnected", "connected", "charge_protection"),
+            ),
+        ),
+        (
+            "charge_state",
+            ("off", "empty", "discharging", "charging", "full", "holding", "testing"),
+        ),
+    ):
+        yield Quantity(
+            key=key,
+            unit=None,
+            device_class=SensorDeviceClass.ENUM,
+            state_class=None,
+            precision=0,
+            fast=False,
+            options=options,
+        )
 
 
 def _counter(
@@ -229,11 +309,21 @@ def _energies() -> Iterator[Quantity]:
             enabled=True,
             scout=f"Q_{quadrant.upper()}_TOT_ENERGY",
         )
+    for kind in _REACTIVE_KINDS:
+        yield _counter(f"reactive_energy_{kind}", *reactive, enabled=True)
+        yield _counter(f"reactive_energy_{kind}_export", *reactive)
     yield _counter("apparent_energy", UNIT_APPARENT_ENERGY, None, scout="S_TOT_ENERGY")
+    # What an inverter has made, which SolarNode counts as the energy of its datum.
+    yield _counter("energy_produced", *active, enabled=True, solarnode="wattHours")
+    yield _counter("energy_dc_produced", *active)
+    yield _counter("energy_dc_consumed", *active)
 
 
 QUANTITIES: dict[str, Quantity] = {
     quantity.key: quantity
-    for family in (_voltages, _currents, _powers, _quality, _energies)
+    for family in (
+        *(_voltages, _currents, _powers, _quality, _energies),
+        *(_direct_current, _temperatures, _storage, _states),
+    )
     for quantity in family()
 }

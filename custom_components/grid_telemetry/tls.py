@@ -1,6 +1,21 @@
 """TLS contexts of links that speak TLS on sockets of their own."""
 
+from collections.abc import Mapping
 import ssl
+from typing import Any, Final
+
+from homeassistant.helpers.selector import TextSelector
+import voluptuous as vol
+
+CONF_CERTIFICATE: Final = "certificate"
+CONF_KEY: Final = "key"
+CONF_CLIENT_CA: Final = "client_ca"
+
+SERVER_TLS_FIELDS: Final[dict[vol.Marker, Any]] = {
+    vol.Optional(CONF_CERTIFICATE): TextSelector(),
+    vol.Optional(CONF_KEY): TextSelector(),
+    vol.Optional(CONF_CLIENT_CA): TextSelector(),
+}
 
 
 def server_context(
@@ -37,3 +52,18 @@ def client_context(
 def _load_own(context: ssl.SSLContext, certificate: str, key: str | None) -> None:
     # Without a password the library would ask for one at the terminal, and wait.
     context.load_cert_chain(certificate, key, password="")
+
+
+def server_context_of(data: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the context that an entry wants for its server, None where it is without TLS.
+
+    Reads files; raises OSError.
+    """
+    if (certificate := data.get(CONF_CERTIFICATE)) is None:
+        return None
+    return server_context(certificate, data.get(CONF_KEY), data.get(CONF_CLIENT_CA))
+
+
+def server_tls_data(files: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store of the fields; one that was emptied comes as an empty text."""
+    return {key: files[key] for key in map(str, SERVER_TLS_FIELDS) if files.get(key)}

@@ -14,7 +14,7 @@ import pytest
 
 from simulators.demo import ALARM_CONFIGURATION, DAY_S, add_meters
 from simulators.home_assistant import HomeAssistant
-from simulators.meters import MeterServer, demo_meters
+from simulators.household import household
 from simulators.platforms.scout import CLAIM_ID, TOKEN, Scout
 from simulators.programs import until
 from simulators.rabbitmq import Observer, RabbitMq
@@ -57,14 +57,14 @@ async def test_kills_and_restarts_lose_no_sample(
 ) -> None:
     clock = Clock()
     async with (
-        MeterServer(demo_meters(day_s=DAY_S)) as meters,
+        household(DAY_S) as lines,
         RabbitMq(folder=tmp_path / "rabbitmq", claim_id=CLAIM_ID, token=TOKEN) as broker,
         Observer(broker=broker) as observer,
         HomeAssistant(tmp_path / "home", configuration=ALARM_CONFIGURATION) as home,
     ):
         scout = Scout(broker.url, observer, INTERVAL_S)
         # The meter of the house has no counter at zero, which would have to be read twice first.
-        house, _ = await add_meters(home, meters.port)
+        house, *_ = await add_meters(home, lines[0])
         await scout.configure(home, [house])
         # Home Assistant writes its registries after a while, or when it stops.
         await home.stop()

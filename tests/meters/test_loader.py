@@ -86,9 +86,81 @@ rated_power_w: 9000
     assert register_map.rated_power_w == 9000
 
 
+def test_a_map_tells_how_its_meter_is_recognised(tmp_path: Path) -> None:
+    register_map = read_register_map(
+        write(
+            tmp_path,
+            GOOD
+            + """\
+recognise:
+  - {address: 0x10, between: [80, 300]}
+  - {address: 0x0B, type: uint16, register_space: holding, equals: [71, 72]}
+  - {address: 0x50, type: string, length: 4, equals: M1}
+""",
+        )
+    )
+
+    voltage, code, name = register_map.recognise
+    assert voltage.register == register_map.quantities["voltage_l1"]
+    assert [voltage.holds(value) for value in (80, 300, 79.9, 300.1, None, "230")] == [
+        *(True, True),
+        *(False, False, False, False),
+    ]
+    assert code.register.space == "holding"
+    assert [code.holds(value) for value in (71, 72, 73, None)] == [True, True, False, False]
+    assert [name.holds(value) for value in ("M1", "M2", None)] == [True, False, False]
+
+
+def test_the_largest_value_of_each_integer_can_mean_not_available(tmp_path: Path) -> None:
+    quantities = read_register_map(
+        write(
+            tmp_path,
+            GOOD
+            + """\
+  power: {address: 0x20, type: int32}
+  power_factor: {address: 0x22, type: int16}
+  energy_import: {address: 0x24, type: uint64}
+  frequency: {address: 0x28, type: uint16, nan: 0}
+nan: largest
+""",
+        )
+    ).quantities
+
+    assert {key: set(register.nan) for key, register in quantities.items()} == {
+        "voltage_l1": set(),
+        "power": {0x7FFFFFFF},
+        "power_factor": {0x7FFF},
+        "energy_import": {2**64 - 1},
+        "frequency": {0},
+    }
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
+        (
+            GOOD + "recognise: [{address: 2}]\n",
+            "acme.yaml, line 8: recognise.0: either equals or between, not both",
+        ),
+        (
+            GOOD + "recognise:\n- {address: 2, equals: 1}\n- {address: 3, between: [1]}\n",
+            "acme.yaml, line 10: recognise.1.between: length of value must be at least 2",
+        ),
+        (
+            GOOD + "recognise:\n- {address: 2, between: [2, 1]}\n",
+            "acme.yaml, line 9: recognise.0.between: the lower end comes first",
+        ),
+        (
+            GOOD + "recognise:\n- {address: 2, type: string, equals: a}\n",
+            (
+                "acme.yaml, line 9: recognise.0.length: "
+                "goes with type string or version, and only with them"
+            ),
+        ),
+        (
+            GOOD + "  power: {address: 2, nan: largest}\n",
+            "acme.yaml, line 8: quantities.power.nan: only an integer has a largest value",
+        ),
         (
             GOOD + "  voltge_l2: {address: 2}\n",
             (
@@ -226,10 +298,5 @@ def test_a_users_map_replaces_a_shipped_one_of_the_same_name(tmp_path: Path) -> 
 def test_without_a_folder_there_are_the_shipped_maps(tmp_path: Path) -> None:
     loaded = load_register_maps(tmp_path / "none")
 
-    assert sorted(loaded.maps) == [
-        "carlo_gavazzi_em24_e1",
-        "circutor_cem_c31",
-        "eastron_sdm120",
-        "eastron_sdm630",
-    ]
+    assert {"circutor_cem_c31", "eastron_sdm630"} <= loaded.maps.keys()
     assert not loaded.errors

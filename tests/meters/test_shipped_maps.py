@@ -133,7 +133,7 @@ def distinct_values(register_map: RegisterMap) -> dict[str, float]:
     """Return another value for each quantity, in the steps of its register."""
     return {
         key: (-1) ** index * (1000 + 7 * index) * float(register.scale)
-        if not register.type.startswith("uint")
+        if register.type.startswith(("int", "float"))
         else (1000 + 7 * index) * float(register.scale)
         for index, (key, register) in enumerate(register_map.quantities.items())
     }
@@ -148,18 +148,24 @@ async def test_another_stack_reads_back_every_quantity(name: str, socket_enabled
         reader = RegisterReader(connection.for_unit(7), MAPS[name])
         try:
             read = await reader.read(MAPS[name].quantities)
+            # The stand-in refuses what lies between the quantities of a map.
+            while reader.searching:
+                read |= await reader.read(MAPS[name].quantities)
             identity = await reader.identify()
         finally:
             await connection.close()
 
     assert read.keys() == values.keys()
     assert all(math.isclose(read[key], values[key], rel_tol=1e-7) for key in values)
-    assert identity.serial_number == meter.serial_number
+    assert identity.serial_number == (meter.serial_number if MAPS[name].serial_number else None)
     assert identity.firmware == (meter.firmware if MAPS[name].firmware else None)
 
 
-@pytest.mark.parametrize("register_map", MAPS.values(), ids=MAPS)
-def test_fast_and_slow_quantities_are_both_there(register_map: RegisterMap) -> None:
-    groups = {QUANTITIES[key].fast for key in register_map.quantities}
+def test_fast_and_slow_quantities_are_both_there() -> None:
+    groups = {
+        key: {QUANTITIES[quantity].fast for quantity in register_map.quantities}
+        for key, register_map in MAPS.items()
+    }
 
-    assert groups == {True, False}
+    # The energy registers of this one are not public.
+    assert [key for key in groups if groups[key] != {True, False}] == ["circutor_cvm_c10"]

@@ -7,12 +7,15 @@ from pathlib import Path
 import signal
 import sys
 
+from modbus_connection import ModbusSerialParams
+from modbus_connection.tmodbus import ModbusConnection
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.constants import ExcCodes
 import pytest
 
 from simulators.house import PHASES, House
-from simulators.meters import MeterServer, Request, SimulatedMeter, demo_meters
+from simulators.household import household
+from simulators.meters import MeterServer, RawMeter, Request, SimulatedMeter, demo_meters
 
 ROOT = Path(__file__).parents[2]
 
@@ -230,3 +233,61 @@ async def test_the_program_serves_until_a_signal_comes() -> None:
         assert await program.wait() == 0
     volts = client.convert_from_registers(answer.registers, client.DATATYPE.FLOAT32)
     assert 225 < volts < 237
+
+
+# --- more than one line
+
+
+async def test_a_serial_line_needs_no_hardware() -> None:
+    meters = [
+        SimulatedMeter(1, "eastron_sdm120", lambda: {"voltage": 231.0}),
+        SimulatedMeter(2, "eastron_sdm120", lambda: {"voltage": 232.0}),
+    ]
+    async with MeterServer(meters, transport="serial") as server:
+        connection = ModbusConnection(ModbusSerialParams(device=server.device, baudrate=9600))
+        try:
+            words = [
+                await connection.for_unit(unit).read_input_registers(0, 2) for unit in (1, 2, 1)
+            ]
+        finally:
+            await connection.close()
+
+    assert words == [[0x4367, 0], [0x4368, 0], [0x4367, 0]]
+
+
+async def test_a_serial_line_can_be_opened_again() -> None:
+    meter = SimulatedMeter(1, "eastron_sdm120", lambda: {"voltage": 230.0})
+    async with MeterServer([meter], transport="serial") as server:
+        for _ in range(2):
+            connection = ModbusConnection(ModbusSerialParams(device=server.device, baudrate=9600))
+            try:
+                assert await connection.for_unit(1).read_input_registers(0, 1) == [0x4366]
+            finally:
+                await connection.close()
+
+
+async def test_a_meter_of_words_refuses_the_space_it_does_not_have() -> None:
+    meter = RawMeter(1, {"input": {0x10: 7}, "holding": {}})
+
+    assert meter.answer(4, 0x0F, 3) == [0, 7, 0]
+    assert meter.answer(3, 0x10, 1) is ExcCodes.ILLEGAL_FUNCTION
+
+
+async def test_the_house_draws_what_its_parts_draw(clock: Clock) -> None:
+    part = House(clock=clock, load_w=dict.fromkeys(PHASES, 100.0), evening_w=0, solar_peak_w=0)
+    alone, whole = House(clock=clock), House(clock=clock, parts=[part])
+
+    for phase in ("l1", "l3"):
+        drawn = part.grid()[f"power_{phase}"]
+        assert whole.grid()[f"power_{phase}"] == pytest.approx(
+            alone.grid()[f"power_{phase}"] + drawn
+        )
+    assert part.first_phase()["power"] == pytest.approx(part.grid()["power_l1"])
+
+
+async def test_the_household_has_ten_meters_of_ten_families_on_three_lines() -> None:
+    async with household(day_s=60) as lines:
+        meters = [meter for line in lines for meter in line.meters.values()]
+
+    assert [line.step for line in lines] == ["modbus_tcp", "modbus_tcp", "modbus_serial"]
+    assert len({meter.map_name for meter in meters}) == len(meters) == 10

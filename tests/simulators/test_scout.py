@@ -15,9 +15,9 @@ from stomp import ConnectionListener
 from stomp.adapter.ws import WSStompConnection
 from stomp.utils import Frame
 
+from simulators.certificates import Authority
 from simulators.programs import Program
 from simulators.scout import ScoutServer
-from tests.fixtures.certificates import Authority
 from tests.fixtures.scout import CLAIM_ID, HEADERS, METRICS, TOKEN, Platform, metric
 
 OTHER_HOST = "Virtual host 'other' access denied"

@@ -22,9 +22,9 @@ from custom_components.grid_telemetry.stomp.errors import (
     StompTransportError,
     TransportFailure,
 )
+from simulators.certificates import Authority
 from simulators.programs import free_port
 from simulators.scout import ScoutServer
-from tests.fixtures.certificates import Authority
 from tests.fixtures.scout import (
     HEADERS,
     METRICS,
@@ -403,22 +403,22 @@ async def test_a_server_that_does_not_read_is_given_up_over_tls_too(
 
 
 @pytest.mark.parametrize(
-    ("days", "address", "trusted", "text"),
+    ("expired", "address", "trusted", "text"),
     [
-        (-1, "127.0.0.1", True, "certificate has expired"),
-        (10, "127.0.0.2", True, "IP address mismatch"),
-        (10, "127.0.0.1", False, "unable to get local issuer certificate"),
+        (True, "127.0.0.1", True, "certificate has expired"),
+        (False, "127.0.0.2", True, "IP address mismatch"),
+        (False, "127.0.0.1", False, "unable to get local issuer certificate"),
     ],
 )
 async def test_a_certificate_that_does_not_hold(
     authority: Authority,
     session: aiohttp.ClientSession,
-    days: int,
+    expired: bool,
     address: str,
     trusted: bool,
     text: str,
 ) -> None:
-    server = ScoutServer(ssl_context=authority.server_context(address, days=days))
+    server = ScoutServer(ssl_context=authority.server_context(address, expired=expired))
     context: ssl.SSLContext | bool = authority.client_context() if trusted else True
     async with server:
         with pytest.raises(StompTransportError) as caught:

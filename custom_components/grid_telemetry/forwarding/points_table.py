@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import re
-from typing import Any, ClassVar, Final
+from typing import Any, Final
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import (
@@ -122,6 +122,8 @@ class PointsTable:
     """The field for the name of the device on the platform."""
     id_default: str | None = None
     id_pattern: re.Pattern[str]
+    title: Callable[[Mapping[str, Any]], str] | None = None
+    """Makes the title from the fields of the first step; None takes the name."""
     more_fields: Mapping[vol.Marker, Any]
     """Of the first step, behind what every link asks for."""
     columns: Mapping[str, ObjectSelectorField]
@@ -137,7 +139,8 @@ class PointsTable:
 class PointsSubentryFlow(ConfigSubentryFlow):
     """Choose devices and entities, then fill in the table of their readings."""
 
-    table: ClassVar[PointsTable]
+    table: PointsTable
+    """Of the class; a flow whose first step decides on the columns may take another one."""
     _device: dict[str, Any]
     _rows: list[Row]
 
@@ -152,7 +155,8 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             elif any(device_id == other[table.id_field] for other in self._others()):
                 errors[table.id_field] = "device_id_in_use"
             else:
-                more = {str(key): user_input[str(key)] for key in table.more_fields}
+                fields = [str(key) for key in table.more_fields]
+                more = {key: user_input[key] for key in fields if key in user_input}
                 self._device = {table.id_field: device_id, **more}
                 present = self._stored_rows()
                 known = {row[CONF_ENTITY] for row in present}
@@ -207,7 +211,8 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         )
 
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
-        title = self._device[self.table.id_field]
+        table = self.table
+        title = table.title(self._device) if table.title else self._device[table.id_field]
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(

@@ -56,8 +56,9 @@ def line(mock_modbus_connection: MockModbusConnection) -> Iterator[MockModbusCon
 
     with (
         patch(f"{LINK}.async_get_unit", get_unit),
-        patch(f"{LINK}.flow.async_get_temporary_unit", get_temporary_unit),
-        patch(f"{LINK}.meter_flow.async_get_temporary_unit", get_temporary_unit),
+        patch(f"{LINK}.opening.async_get_temporary_unit", get_temporary_unit),
+        patch(f"{LINK}.look.async_get_temporary_unit", get_temporary_unit),
+        patch(f"{LINK}.search_flow.async_get_temporary_unit", get_temporary_unit),
     ):
         yield mock_modbus_connection
 

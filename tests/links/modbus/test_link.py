@@ -332,6 +332,28 @@ async def test_a_silent_meter_leaves_the_others_alone(
     assert state(hass, "power", unit_id=2) == STATE_UNAVAILABLE
 
 
+async def test_a_silent_meter_costs_the_others_a_tenth_of_the_time_at_most(
+    hass: HomeAssistant,
+    line: MockModbusConnection,
+    unit: MockModbusUnit,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    silent = line.for_unit(2)
+    silent.fail_requests(SILENT)
+    await start(hass, link_entry(meter(), meter(2, title="Heat pump")))
+
+    asked = []
+    for second in range(200):
+        before = len(silent.read_events)
+        await after(hass, freezer, 1)
+        asked += [second] * (len(silent.read_events) - before)
+    # At once and after the pause that any failure has, and then with longer ones.
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert asked[0] <= 6
+    assert min(pauses) >= 2.0 * 10
+    assert pauses == sorted(pauses)
+
+
 async def test_a_socket_that_carries_nothing_is_opened_anew(
     hass: HomeAssistant,
     line: MockModbusConnection,
@@ -576,6 +598,51 @@ async def test_a_map_of_the_user_is_used(
     await start(hass, link_entry(meter(register_map="mine")))
 
     assert state(hass, "power") == "1500"
+
+
+async def test_sensors_that_another_map_had_go_with_it(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    entity_registry: er.EntityRegistry,
+    tmp_path: Path,
+) -> None:
+    put_map(hass, tmp_path, MINE)
+    entry = link_entry(meter(), meter(2, title="Other"))
+    await start(hass, entry)
+
+    def sensors() -> dict[str, str]:
+        entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+        return {entity.unique_id: entity.id for entity in entities}
+
+    before = sensors()
+    hass.config_entries.async_update_subentry(
+        entry,
+        entry.subentries["meter_1"],
+        data={**entry.subentries["meter_1"].data, "register_map": "mine"},
+    )
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    # What both maps have stays what it was, with its history and its settings.
+    kept = {"meter_1_power", "meter_1_energy_import"}
+    assert sensors() == {
+        key: before[key] for key in before if key in kept or key.startswith("meter_2_")
+    }
+
+
+async def test_sensors_stay_while_their_map_is_missing(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    entity_registry: er.EntityRegistry,
+    tmp_path: Path,
+) -> None:
+    path = put_map(hass, tmp_path, MINE)
+    entry = link_entry(meter(register_map="mine"))
+    await start(hass, entry)
+    path.unlink()
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert len(er.async_entries_for_config_entry(entity_registry, entry.entry_id)) == 2
 
 
 async def test_a_broken_map_is_a_repair_issue_until_it_is_mended(

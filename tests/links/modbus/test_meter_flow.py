@@ -47,8 +47,12 @@ async def form(hass: HomeAssistant, entry: MockConfigEntry) -> SubentryFlowResul
     result = await hass.config_entries.subentries.async_init(
         (entry.entry_id, "meter"), context={"source": SOURCE_USER}
     )
+    assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"next_step_id": "model"}
+    )
     assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "user"
+    assert result["step_id"] == "model"
     return result
 
 
@@ -160,7 +164,7 @@ async def test_a_meter_that_cannot_be_read_is_not_saved(
     unit.fail_requests(error)
     result = await submit(hass, await form(hass, link_entry()), METER)
     assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "user"
+    assert result["step_id"] == "model"
     assert result["errors"] == {"base": key}
 
     unit.fail_requests(None)
@@ -172,9 +176,7 @@ async def test_a_line_in_use_with_other_settings_is_told(
     hass: HomeAssistant, unit: MockModbusUnit
 ) -> None:
     result = await form(hass, link_entry())
-    with patch(
-        f"{LINK}.meter_flow.async_get_temporary_unit", side_effect=HomeAssistantError("9600")
-    ):
+    with patch(f"{LINK}.look.async_get_temporary_unit", side_effect=HomeAssistantError("9600")):
         result = await submit(hass, result, METER)
 
     assert result["errors"] == {"base": "device_in_use"}
@@ -216,7 +218,9 @@ async def test_maps_that_nobody_verified_are_marked(
     labels = {option["value"]: option["label"] for option in options}
     assert labels["seen"] == "Acme seen"
     assert labels["unseen"] == "Acme unseen (unverified)"
-    assert list(labels.values()) == sorted(labels.values())
+    *models, own = labels.values()
+    assert own == "A register map of my own"
+    assert models == sorted(models)
 
 
 # --- reconfigure

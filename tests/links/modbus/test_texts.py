@@ -61,7 +61,15 @@ async def test_the_forms_of_a_meter_are_explained(
     result = await hass.config_entries.subentries.async_init(
         (entry.entry_id, "meter"), context={"source": SOURCE_USER}
     )
-    explained(result["data_schema"], texts["user"])
+    assert result["menu_options"] == list(texts["user"]["menu_options"])
+    for step in result["menu_options"]:
+        result = await hass.config_entries.subentries.async_init(
+            (entry.entry_id, "meter"), context={"source": SOURCE_USER}
+        )
+        result = await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"next_step_id": step}
+        )
+        explained(result["data_schema"], texts[step])
     result = await entry.start_subentry_reconfigure_flow(hass, "meter_1")
     explained(result["data_schema"], texts["reconfigure"])
 
@@ -79,15 +87,19 @@ def test_quantities_without_device_class_have_an_icon() -> None:
 
 
 def test_each_error_and_exception_has_a_text() -> None:
-    flow = (LINK / "flow.py").read_text()
-    meter_flow = (LINK / "meter_flow.py").read_text()
+    flow = "".join((LINK / f"{name}.py").read_text() for name in ("flow", "opening"))
+    meter_flow = "".join(
+        (LINK / f"{name}.py").read_text() for name in ("look", "meter_flow", "search_flow")
+    )
+    own_map = (LINK / "own_map.py").read_text()
     rest = "".join((LINK / f"{name}.py").read_text() for name in ("__init__", "coordinator"))
 
     errors = {"timeout", "cannot_connect", "invalid_host", "tls_failed", "certificate_file"}
     assert {key for key in errors if f'"{key}"' in flow} == errors
     assert errors | {"device_in_use"} <= TEXTS["config"]["error"].keys()
-    meter_errors = {"unit_in_use", "slow_below_fast"}
-    meter_errors |= set(re.findall(r'_NoMeterError\("(\w+)"', meter_flow))
+    meter_errors = set(re.findall(r'NoMeterError\("(\w+)"', meter_flow))
+    meter_errors |= set(re.findall(r'errors\[.*\] = "(\w+)"', meter_flow))
+    meter_errors |= set(re.findall(r'OwnMapError\([^,]+, "(\w+)"', own_map))
     assert meter_errors == TEXTS["config_subentries"]["meter"]["error"].keys()
     assert set(re.findall(r'translation_key="(\w+)"', rest)) <= TEXTS["exceptions"].keys()
     assert {"register_map_invalid", "register_map_missing"} <= TEXTS["issues"].keys()

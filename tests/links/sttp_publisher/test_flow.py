@@ -65,9 +65,9 @@ async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssis
 @pytest.mark.parametrize(
     ("changes", "errors"),
     [
-        ({"host": "meter"}, {"host": "sttp_invalid_address"}),
-        ({"host": "192.0.2.1"}, {"host": "sttp_foreign_address"}),
-        ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "sttp_invalid_network"}),
+        ({"host": "meter"}, {"host": "invalid_address"}),
+        ({"host": "192.0.2.1"}, {"host": "foreign_address"}),
+        ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "invalid_network"}),
         ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "sttp_certificate_missing"}),
         ({"tls": {"certificate": "/nowhere/certificate.pem"}}, {"base": "certificate_file"}),
     ],
@@ -88,18 +88,17 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = await answer(hass, flow_id, port=port)
-    assert result["errors"] == {"port": "sttp_port_in_use"}
+    assert result["errors"] == {"port": "port_in_use"}
     assert (await answer(hass, flow_id, port=port))["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
     flow_id = await begin(hass)
-    with patch(
-        "custom_components.grid_telemetry.links.sttp_publisher.flow.async_try_to_listen",
-        side_effect=PermissionError(13, "Permission denied"),
+    with patch.object(
+        hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
     ):
         result = await answer(hass, flow_id, port=80)
-    assert result["errors"] == {"base": "sttp_cannot_listen"}
+    assert result["errors"] == {"base": "cannot_listen"}
     assert result["description_placeholders"] == {"error": "Permission denied"}
 
 
@@ -172,7 +171,7 @@ async def test_reconfigure_tries_another_port(hass: HomeAssistant) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         refused = await answer(hass, result["flow_id"], port=port)
-        assert refused["errors"] == {"port": "sttp_port_in_use"}
+        assert refused["errors"] == {"port": "port_in_use"}
     changed = await answer(hass, result["flow_id"], port=port)
     assert changed["reason"] == "reconfigure_successful"
     assert entry.unique_id == f"sttp_publisher/127.0.0.1:{port}"

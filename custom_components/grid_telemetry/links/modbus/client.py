@@ -4,7 +4,7 @@ Home Assistant's shared connection carries the requests, one at a time for the w
 """
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Awaitable, Callable, Collection
 import contextlib
 from dataclasses import dataclass
 import logging
@@ -19,6 +19,7 @@ from modbus_connection import (
 
 from ...meters import RegisterMap
 from .registers import Identity, RegisterReader
+from .sunspec import MapMovedError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -26,6 +27,8 @@ _LOGGER = logging.getLogger(__name__)
 REQUEST_TIMEOUT_S = 2.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
+# Where others answer, a silent one may hold up the line for this share of the time, soon for less.
+_SILENT_SHARE = 1 / 10
 # A socket that stays open but carries nothing is opened anew after so many timeouts in a row.
 _TIMEOUTS_UNTIL_DISCONNECT = 3
 
@@ -52,6 +55,7 @@ class Meter:
         name: str,
         first_pause_s: float,
         line: Line | None = None,
+        find_map: Callable[[ModbusUnit], Awaitable[RegisterMap]] | None = None,
     ) -> None:
         self.map = register_map
         self.name = name
@@ -60,6 +64,8 @@ class Meter:
         # Requests that the last read took, by what was read.
         self.requests: dict[str, int] = {}
         self._unit = unit
+        # Finds the map anew when the device has moved it.
+        self._find_map = find_map
         unit.require_timeout(REQUEST_TIMEOUT_S)
         self._reader = RegisterReader(unit, register_map)
         self._line = line or Line()
@@ -110,10 +116,23 @@ class Meter:
         """Read; a disturbed frame or a dropped socket is no reason to lose an answering meter."""
         try:
             return await self._reader.read(keys)
+        except MapMovedError:
+            await self._follow()
         except ModbusError:
             if not self.answering:
                 raise
-            return await self._reader.read(keys)
+        return await self._reader.read(keys)
+
+    async def _follow(self) -> None:
+        """Find the map where the device has it now.
+
+        Raises `ModbusError` when the device does not answer or has it no more.
+        """
+        found = self.map if self._find_map is None else await self._find_map(self._unit)
+        if found != self.map:
+            _LOGGER.warning("%s has changed its registers; they were found anew", self.name)
+            self.map = found
+            self._reader.follow(found)
 
     async def identify(self) -> Identity:
         """Read serial number and firmware, as far as the meter tells them."""
@@ -132,13 +151,17 @@ class Meter:
         self._failures += 1
         longest = max(MAX_PAUSE_S, self._first_pause_s)
         # The exponent is bounded, since a meter can be away for years.
-        pause = min(longest, self._first_pause_s * 2 ** min(self._failures - 1, 16))
-        self._retry_at = time.monotonic() + pause
+        pause = self._first_pause_s * 2 ** min(self._failures - 1, 16)
+        others_answer = self._line.last_answer > self._silent_since
+        silent = isinstance(err, ModbusTimeoutError)
+        if silent and others_answer and self._failures > 1:
+            pause = max(pause, REQUEST_TIMEOUT_S / _SILENT_SHARE * 2 ** min(self._failures - 2, 16))
+        self._retry_at = time.monotonic() + min(longest, pause)
         if (
-            isinstance(err, ModbusTimeoutError)
+            silent
+            and not others_answer
             and self._failures % _TIMEOUTS_UNTIL_DISCONNECT == 0
             and self._unit.connected
-            and self._line.last_answer < self._silent_since
         ):
             _LOGGER.debug("%s: nothing answers on this connection, it is opened anew", self.name)
             with contextlib.suppress(ModbusConnectionError):

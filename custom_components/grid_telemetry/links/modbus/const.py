@@ -8,12 +8,14 @@ CONF_REGISTER_MAP: Final = "register_map"
 CONF_METER_NAME: Final = "meter_name"
 CONF_FAST_INTERVAL_S: Final = "fast_interval_s"
 CONF_SLOW_INTERVAL_S: Final = "slow_interval_s"
+# Where a device has its SunSpec model, in place of a register map.
+CONF_SUNSPEC: Final = "sunspec"
+# What a meter had no value for when it was added.
+CONF_ABSENT: Final = "absent"
 
 CONF_TRANSPORT: Final = "transport"
-CONF_BAUDRATE: Final = "baudrate"
-CONF_BYTESIZE: Final = "bytesize"
-CONF_PARITY: Final = "parity"
-CONF_STOPBITS: Final = "stopbits"
+# The name or MAC address by which the network knows the device again at another address.
+CONF_ANNOUNCED_AS: Final = "announced_as"
 CONF_VERIFY: Final = "verify"
 CONF_CA_FILE: Final = "ca_file"
 CONF_CLIENT_CERT: Final = "client_cert"

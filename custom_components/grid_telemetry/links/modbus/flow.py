@@ -1,61 +1,43 @@
 """Config steps of the Modbus link: the way to the meters, tested before it is saved."""
 
-import asyncio
 from collections.abc import Mapping
-import socket
-import ssl
-from typing import Any, override
+from typing import Any
 
-from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
-    SOURCE_USER,
     ConfigEntry,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
-    FlowType,
-    SubentryFlowContext,
 )
-from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
-from homeassistant.core import HomeAssistant
+from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
-from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
-    SelectSelector,
-    SelectSelectorConfig,
-    SelectSelectorMode,
-    SerialPortSelector,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 from homeassistant.helpers.typing import UNDEFINED
-from modbus_connection import ModbusConnectionError, ModbusError
 import voluptuous as vol
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
+from ...serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
 from .const import (
-    CONF_BAUDRATE,
-    CONF_BYTESIZE,
     CONF_CA_FILE,
     CONF_CLIENT_CERT,
     CONF_CLIENT_KEY,
     CONF_CLIENT_KEY_PASSWORD,
-    CONF_PARITY,
-    CONF_STOPBITS,
     CONF_TRANSPORT,
     CONF_VERIFY,
     SUBENTRY_METER,
 )
+from .discovery_flow import DiscoverySteps
 from .meter_flow import MeterSubentryFlow
+from .opening import async_open
 from .transport import (
-    PARITIES,
-    ModbusParams,
     Transport,
     link_title,
     link_unique_id,
@@ -64,9 +46,6 @@ from .transport import (
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSubentryFlow}
 
-# How long the test of a connection may take.
-_TEST_S = 5.0
-
 # Certificate files, seldom needed, behind a fold.
 SECTION_CERTIFICATES = "certificates"
 
@@ -74,19 +53,6 @@ _PORT = vol.All(
     NumberSelector(NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)),
     vol.Coerce(int),
 )
-
-
-def _number_choice(*options: int) -> vol.All[Any]:
-    # The frontend sends texts, a script may send numbers.
-    return vol.All(
-        vol.Coerce(str),
-        SelectSelector(
-            SelectSelectorConfig(
-                options=[str(option) for option in options], mode=SelectSelectorMode.DROPDOWN
-            )
-        ),
-        vol.Coerce(int),
-    )
 
 
 def _host_schema(port: int | None) -> vol.Schema:
@@ -123,26 +89,12 @@ _SCHEMAS: Mapping[Transport, vol.Schema] = {
     # Gateways of this kind have no port that most of them share.
     Transport.RTU_OVER_TCP: _host_schema(None),
     Transport.SERIAL: vol.Schema(
-        {
-            vol.Required(CONF_DEVICE): SerialPortSelector(),
-            vol.Required(CONF_BAUDRATE, default="9600"): _number_choice(
-                1200, 2400, 4800, 9600, 19200, 38400, 57600, 115200
-            ),
-            vol.Required(CONF_BYTESIZE, default="8"): _number_choice(7, 8),
-            vol.Required(CONF_PARITY, default="none"): SelectSelector(
-                SelectSelectorConfig(
-                    options=list(PARITIES),
-                    mode=SelectSelectorMode.DROPDOWN,
-                    translation_key="parity",
-                )
-            ),
-            vol.Required(CONF_STOPBITS, default="1"): _number_choice(1, 2),
-        }
+        {**SERIAL_FIELDS, vol.Required(CONF_BYTESIZE, default="8"): number_choice(7, 8)}
     ),
 }
 
 
-class ModbusSteps(ConfigFlow):
+class ModbusSteps(DiscoverySteps):
     """The steps of a Modbus entry: one form for each transport, new or to change."""
 
     async def async_step_modbus(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -230,7 +182,7 @@ class ModbusSteps(ConfigFlow):
         )
         if current is not None and let_go:
             await self.hass.config_entries.async_unload(current.entry_id)
-        error, detail = await _async_open(self.hass, params)
+        error, detail = await async_open(self.hass, params)
         if current is not None and let_go and error is not None:
             await self.hass.config_entries.async_setup(current.entry_id)
         return error, detail
@@ -253,64 +205,8 @@ class ModbusSteps(ConfigFlow):
             data=data,
         )
 
-    @override
-    async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
-        """Go on with adding the first meter, since a line without one shows nothing."""
-        result = await super().async_on_create_entry(result)
-        if result["data"][CONF_KIND] == LinkKind.MODBUS:
-            meter = await self.hass.config_entries.subentries.async_init(
-                (result["result"].entry_id, SUBENTRY_METER),
-                context=SubentryFlowContext(source=SOURCE_USER),
-            )
-            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, meter["flow_id"])
-        return result
-
 
 def _as_input(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of an entry in the shape of its form."""
-    suggested: dict[str, Any] = {
-        key: str(value) if key in (CONF_BAUDRATE, CONF_BYTESIZE, CONF_STOPBITS) else value
-        for key, value in data.items()
-    }
+    suggested = serial_input(data)
     return {**suggested, SECTION_CERTIFICATES: suggested}
-
-
-async def _async_open(hass: HomeAssistant, params: ModbusParams) -> tuple[str | None, str]:
-    """Open a connection; return the key of an error and what the system says of it.
-
-    No meter need answer, since which units there are is not known yet. Over UDP nothing but an
-    answer would prove that somebody is there, so there the meters are the test.
-    """
-    try:
-        async with async_get_temporary_unit(hass, params, 1) as unit:
-            try:
-                async with asyncio.timeout(_TEST_S):
-                    await unit.read_holding_registers(0, 1)
-            except ModbusConnectionError as err:
-                return _reason(err)
-            except TimeoutError as err:
-                return (None, "") if unit.connected else ("timeout", str(err) or f"{_TEST_S:.0f} s")
-            except ModbusError:
-                # Somebody answered, if only to refuse.
-                return None, ""
-    except OSError as err:
-        # A certificate or key that cannot be read.
-        return "certificate_file", str(err)
-    except HomeAssistantError as err:
-        return "device_in_use", str(err)
-    return None, ""
-
-
-def _reason(err: ModbusConnectionError) -> tuple[str, str]:
-    """Return why a connection could not be opened."""
-    cause: BaseException = err
-    while cause.__cause__ is not None:
-        cause = cause.__cause__
-    match cause:
-        case ssl.SSLError():
-            key = "tls_failed"
-        case socket.gaierror():
-            key = "invalid_host"
-        case _:
-            key = "cannot_connect"
-    return key, str(cause) or str(err)

@@ -15,9 +15,14 @@ _INVALID = "register_map_invalid"
 _MISSING = "register_map_missing"
 
 
+def map_folder(hass: HomeAssistant) -> Path:
+    """Return where users keep maps of their own."""
+    return Path(hass.config.path(DOMAIN, "meters"))
+
+
 async def async_load_register_maps(hass: HomeAssistant) -> Mapping[str, RegisterMap]:
     """Return all maps by name; a repair issue stands for each file that cannot be used."""
-    folder = Path(hass.config.path(DOMAIN, "meters"))
+    folder = map_folder(hass)
     loaded = await hass.async_add_executor_job(load_register_maps, folder)
     _tell(
         hass,

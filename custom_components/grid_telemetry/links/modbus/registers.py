@@ -3,7 +3,7 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import logging
 import time
@@ -28,6 +28,7 @@ from modbus_connection.model import (
 
 from ...meters import Register, RegisterMap, RegisterSpace
 from .payload import scaled, shortest_float32
+from .sunspec import MapMovedError
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -44,6 +45,10 @@ _SEARCH_REQUESTS = 16
 _FIRST_RETRY_S = 60.0
 _LAST_RETRY_S = 3600.0
 _RETRIES_PER_READ = 4
+# The exponents that SunSpec allows; devices have been seen with others while they fall asleep.
+_EXPONENTS = (-10, 10)
+# What the anchor of a map is called among the quantities that are read with it.
+_ANCHOR = "anchor"
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +112,14 @@ class RegisterReader:
         """Return whether the next read goes on with finding refused registers."""
         return bool(self._suspects)
 
+    def follow(self, register_map: RegisterMap) -> None:
+        """Read at other addresses from now on; what was learned of the old ones is void."""
+        self._map = register_map
+        self._refused.clear()
+        self._suspects.clear()
+        self._cuts.clear()
+        self._components.clear()
+
     async def identify(self) -> Identity:
         """Read serial number and firmware, as far as the meter tells them."""
         return Identity(
@@ -117,7 +130,8 @@ class RegisterReader:
     async def read(self, keys: Collection[str]) -> dict[str, float]:
         """Read quantities; what the meter refuses or has no value for is left out.
 
-        Raises `ModbusError` when the meter does not answer.
+        Raises `ModbusError` when the meter does not answer, and `MapMovedError` when what is at
+        these addresses is no longer what the map is about.
         """
         values: dict[str, float] = {}
         while readable := self._readable(keys):
@@ -207,6 +221,8 @@ class RegisterReader:
         if (component := self._components.get(plan)) is None:
             component = self._components[plan] = self._component(keys)
         raw = await _update(component)
+        if (anchor := self._map.anchor) is not None and not anchor.holds(raw[_ANCHOR]):
+            raise MapMovedError(f"{self._map.source} is no longer at {anchor.register.address}")
         registers = self._map.quantities
         values = ((key, _value(registers[key], raw[key])) for key in keys)
         return {key: value for key, value in values if value is not None}
@@ -217,6 +233,8 @@ class RegisterReader:
         barred = (self._refused.keys() | self._suspected_keys) - set(keys)
         barriers = self._cuts | {(registers[key].space, registers[key].address) for key in barred}
         readable = [register for key, register in registers.items() if key not in barred]
+        if (anchor := self._map.anchor) is not None:
+            readable.append(anchor.register)
         ranges = {
             space: _ranges(
                 [register for register in readable if register.space == space],
@@ -233,26 +251,55 @@ class RegisterReader:
         )
         for key in keys:
             component.add(key, _field(registers[key]), space=registers[key].space)
+        if anchor is not None:
+            component.add(_ANCHOR, _field(anchor.register), space=anchor.register.space)
         return component
 
     async def _read_text(self, register: Register | None) -> str | None:
         if register is None:
             return None
-        component = ManualComponent(cast("ModbusUnit", self._reads), max_span=self._map.max_span)
-        component.add("text", _field(register), space=register.space)
         try:
-            raw = (await _update(component))["text"]
+            value = await read_register(cast("ModbusUnit", self._reads), register)
         except ModbusError as err:
             _LOGGER.debug("The meter does not tell what it is: %s", err)
             return None
-        if raw is None:
-            return None
-        if register.type == "version":
+        return None if value is None else str(value) or None
+
+
+async def read_once(
+    unit: ModbusUnit, register_map: RegisterMap, keys: Collection[str]
+) -> tuple[Identity, dict[str, float]]:
+    """Read a meter that is not polled: what it says of itself, and quantities.
+
+    Raises `ModbusError` when the meter does not answer.
+    """
+    reader = RegisterReader(unit, register_map)
+    values = await reader.read(keys)
+    while reader.searching:
+        values |= await reader.read(keys)
+    return await reader.identify(), values
+
+
+async def read_register(unit: ModbusUnit, register: Register) -> float | str | None:
+    """Read one register on its own; None if it has no value.
+
+    Raises `ModbusError` when the meter refuses it or does not answer.
+    """
+    component = ManualComponent(unit, max_span=register.count)
+    component.add("value", _field(register), space=register.space)
+    raw = (await _update(component))["value"]
+    if raw is None:
+        return None
+    match register.type:
+        case "string":
+            return str(raw).strip("\0 ")
+        case "version":
             words = int(raw).to_bytes(2 * register.count)
             return ".".join(
                 str(int.from_bytes(words[at : at + 2])) for at in range(0, len(words), 2)
             )
-        return str(raw).strip("\x00 ") or None
+        case _:
+            return _value(register, raw)
 
 
 async def _update(component: ManualComponent) -> dict[str, Any]:
@@ -269,11 +316,17 @@ async def _update(component: ManualComponent) -> dict[str, Any]:
 
 
 def _within(register: Register, block: ReadBlock) -> bool:
-    return (
-        register.space == block.space
-        and block.address <= register.address
-        and register.end <= block.address + block.count
+    return register.space == block.space and any(
+        block.address <= first and end <= block.address + block.count
+        for first, end in _spans(register)
     )
+
+
+def _spans(register: Register) -> Iterator[tuple[int, int]]:
+    """Return where a value and its scale factor are: first address, and the one after the last."""
+    yield register.address, register.end
+    if register.scale_address is not None:
+        yield register.scale_address, register.scale_address + 1
 
 
 def _ranges(
@@ -281,14 +334,14 @@ def _ranges(
 ) -> tuple[tuple[int, int], ...]:
     """Return the runs of addresses that a request may lie in, first and last address of each."""
     runs: list[tuple[int, int]] = []
-    for register in sorted(registers, key=lambda register: register.address):
+    for address, end in sorted(span for register in registers for span in _spans(register)):
         if runs:
             first, last = runs[-1]
-            barred = any(last < barrier <= register.address for barrier in barriers)
-            if register.address - last <= max_gap + 1 and not barred:
-                runs[-1] = (first, max(last, register.end - 1))
+            barred = any(last < barrier <= address for barrier in barriers)
+            if address - last <= max_gap + 1 and not barred:
+                runs[-1] = (first, max(last, end - 1))
                 continue
-        runs.append((register.address, register.end - 1))
+        runs.append((address, end - 1))
     return tuple(runs)
 
 
@@ -301,7 +354,7 @@ def _field(register: Register) -> RegisterField[Any]:
             )
         case "string":
             return string(register.address, register.count)
-        case "version":
+        case "version" | "split64":
             return RawField(register.address, count=register.count)
         case _:
             return NumberField(
@@ -310,12 +363,19 @@ def _field(register: Register) -> RegisterField[Any]:
                 signed=register.type.startswith("int"),
                 nan=register.nan,
                 word_order=register.word_order,
+                scale_register=register.scale_address,
+                scale_exponent_range=_EXPONENTS,
             )
 
 
 def _value(register: Register, raw: float | None) -> float | None:
     if raw is None:
         return None
+    if register.codes is not None:
+        return register.codes.get(int(raw))
     if register.type == "float32":
         raw = shortest_float32(raw)
+    elif register.type == "split64":
+        thousands, rest = divmod(int(raw), 2**32)
+        raw = 1000 * thousands + rest
     return scaled(raw, register.scale)

@@ -14,6 +14,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from ...const import DOMAIN
 from ...quantities import QUANTITIES
+from .const import CONF_ABSENT
 from .coordinator import MeterCoordinator
 
 DESCRIPTIONS: dict[str, SensorEntityDescription] = {
@@ -23,11 +24,17 @@ DESCRIPTIONS: dict[str, SensorEntityDescription] = {
         native_unit_of_measurement=quantity.unit,
         device_class=quantity.device_class,
         state_class=quantity.state_class,
-        suggested_display_precision=quantity.precision,
+        suggested_display_precision=None if quantity.options else quantity.precision,
+        options=list(quantity.options) or None,
         entity_registry_enabled_default=quantity.enabled_default,
     )
     for quantity in QUANTITIES.values()
 }
+
+
+def sensor_unique_id(subentry: ConfigSubentry, key: str) -> str:
+    """Return the unique id of a quantity of a meter."""
+    return f"{subentry.subentry_id}_{key}"
 
 
 class MeterSensor(CoordinatorEntity[MeterCoordinator], SensorEntity):
@@ -39,7 +46,11 @@ class MeterSensor(CoordinatorEntity[MeterCoordinator], SensorEntity):
         # With its key as context, the coordinator reads only what an enabled entity shows.
         super().__init__(coordinator, key)
         self.entity_description = DESCRIPTIONS[key]
-        self._attr_unique_id = f"{subentry.subentry_id}_{key}"
+        self._attr_unique_id = sensor_unique_id(subentry, key)
+        self._attr_entity_registry_enabled_default = (
+            self.entity_description.entity_registry_enabled_default
+            and key not in subentry.data.get(CONF_ABSENT, ())
+        )
         register_map = coordinator.meter.map
         self._attr_device_info = DeviceInfo(
             identifiers={(DOMAIN, subentry.subentry_id)},
@@ -56,9 +67,12 @@ class MeterSensor(CoordinatorEntity[MeterCoordinator], SensorEntity):
 
     @property
     @override
-    def native_value(self) -> float | None:
+    def native_value(self) -> float | str | None:
         """Return the value of the last poll."""
-        return self.coordinator.data.get(self.entity_description.key)
+        key = self.entity_description.key
+        value = self.coordinator.data.get(key)
+        options = QUANTITIES[key].options
+        return options[int(value)] if options and value is not None else value
 
 
 class MeterCounter(MeterSensor, RestoreSensor):

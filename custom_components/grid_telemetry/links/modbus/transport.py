@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any
 
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
 from modbus_connection import (
@@ -12,24 +12,17 @@ from modbus_connection import (
     ModbusUdpParams,
 )
 
+from ...serial_line import CONF_BAUDRATE, CONF_BYTESIZE, CONF_PARITY, CONF_STOPBITS, PARITIES
 from .const import (
-    CONF_BAUDRATE,
-    CONF_BYTESIZE,
     CONF_CA_FILE,
     CONF_CLIENT_CERT,
     CONF_CLIENT_KEY,
     CONF_CLIENT_KEY_PASSWORD,
-    CONF_PARITY,
-    CONF_STOPBITS,
     CONF_TRANSPORT,
     CONF_VERIFY,
 )
 
 type ModbusParams = ModbusTcpParams | ModbusUdpParams | ModbusTlsParams | ModbusSerialParams
-
-
-# The names of the form, and the letters of the line settings.
-PARITIES: Mapping[str, Literal["N", "E", "O"]] = {"none": "N", "even": "E", "odd": "O"}
 
 
 class Transport(StrEnum):

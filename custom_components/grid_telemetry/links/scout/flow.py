@@ -96,6 +96,7 @@ class ScoutSteps(ConfigFlow):
     """The steps of a Scout entry."""
 
     _scout_login: dict[str, Any]
+    _scout_error = ""
 
     async def async_step_scout(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the address and the login of the gateway, and try them."""
@@ -120,6 +121,7 @@ class ScoutSteps(ConfigFlow):
             step_id="scout",
             data_schema=self.add_suggested_values_to_schema(_LOGIN_SCHEMA, suggested),
             errors=errors,
+            description_placeholders={"error": self._scout_error},
         )
 
     async def async_step_scout_gateway(
@@ -183,7 +185,10 @@ class ScoutSteps(ConfigFlow):
             step_id="scout_reauth_confirm",
             data_schema=_TOKEN_SCHEMA,
             errors=errors,
-            description_placeholders={"claim_id": entry.data[CONF_CLAIM_ID]},
+            description_placeholders={
+                "claim_id": entry.data[CONF_CLAIM_ID],
+                "error": self._scout_error,
+            },
         )
 
     async def _async_try_login(self, data: dict[str, Any]) -> dict[str, str]:
@@ -197,6 +202,7 @@ class ScoutSteps(ConfigFlow):
         try:
             await login_test(self.hass, parameters_of(data), allow_plain=data[CONF_ALLOW_PLAIN])
         except DeliveryError as err:
+            self._scout_error = err.detail
             return {"base": err.reason}
         return {}
 

@@ -2,14 +2,11 @@
 
 from typing import Final
 
-CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
 CONF_CERTIFICATE: Final = "certificate"
 CONF_KEY: Final = "key"
 CONF_CLIENT_CA: Final = "client_ca"
 
-DEFAULT_HOST: Final = "127.0.0.1"
-DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
 DEFAULT_MAX_SUBSCRIBERS: Final = 32
 
 # Not `device`, which is Scout's: the texts of a subentry belong to its type.

@@ -1,67 +1,41 @@
 """Config steps of the STTP publisher link: where it listens, and to whom it opens."""
 
 from collections.abc import Mapping
-import errno
-from ipaddress import ip_address, ip_network
 from typing import Any
 
-from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
-    ConfigEntryState,
-    ConfigFlow,
-    ConfigFlowResult,
-)
-from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-    TextSelector,
-    TextSelectorConfig,
-)
+from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
+from ...listening import (
+    address_of,
+    async_try_to_listen,
+    listening_data,
+    listening_fields,
+    mistakes_of,
+    whole_number,
+)
 from ...sttp.constants import DEFAULT_PORT
 from .const import (
-    CONF_ALLOWED_NETWORKS,
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,
     CONF_KEY,
     CONF_MAX_SUBSCRIBERS,
-    DEFAULT_HOST,
     DEFAULT_MAX_SUBSCRIBERS,
-    DEFAULT_NETWORKS,
 )
-from .server import async_tls_context, async_try_to_listen
+from .server import async_tls_context
 from .subentries import SUBENTRY_FLOWS
 
 __all__ = ["SUBENTRY_FLOWS", "SttpPublisherSteps"]
 
 SECTION_TLS = "tls"
-_ERRORS_BY_NUMBER: dict[int | None, tuple[str, str]] = {
-    errno.EADDRINUSE: (CONF_PORT, "sttp_port_in_use"),
-    # asyncio passes over addresses of other machines, and has no number when none is left.
-    None: (CONF_HOST, "sttp_foreign_address"),
-}
-
-
-def _whole_number(low: int, high: int) -> vol.All[Any]:
-    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
-    return vol.All(NumberSelector(config), vol.Coerce(int))
-
 
 _SCHEMA = vol.Schema(
     {
-        vol.Required(CONF_HOST, default=DEFAULT_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): _whole_number(1, 65_535),
-        vol.Required(CONF_ALLOWED_NETWORKS, default=list(DEFAULT_NETWORKS)): TextSelector(
-            TextSelectorConfig(multiple=True)
-        ),
-        vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): _whole_number(
-            1, 1_000
-        ),
+        **listening_fields(DEFAULT_PORT),
+        vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): whole_number(1, 1_000),
         vol.Required(SECTION_TLS): section(
             vol.Schema(
                 {
@@ -96,7 +70,7 @@ class SttpPublisherSteps(ConfigFlow):
                     self._abort_if_unique_id_configured()
                 errors, detail = await self._async_sttp_try(data)
             if not errors:
-                title = f"STTP {_address(data)}"
+                title = f"STTP {address_of(data)}"
                 if self.source == SOURCE_RECONFIGURE:
                     return self.async_update_and_abort(
                         self._get_reconfigure_entry(),
@@ -128,18 +102,8 @@ class SttpPublisherSteps(ConfigFlow):
             await async_tls_context(self.hass, data)
         except OSError as err:
             return {"base": "certificate_file"}, str(err)
-        port = data[CONF_PORT]
-        if self.source == SOURCE_RECONFIGURE:
-            entry = self._get_reconfigure_entry()
-            if entry.state is ConfigEntryState.LOADED and entry.data[CONF_PORT] == port:
-                # The entry has the port itself; what is left to try is the address.
-                port = 0
-        try:
-            await async_try_to_listen(data[CONF_HOST], port)
-        except OSError as err:
-            field, key = _ERRORS_BY_NUMBER.get(err.errno, ("base", "sttp_cannot_listen"))
-            return {field: key}, err.strerror or str(err)
-        return {}, ""
+        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        return await async_try_to_listen(data, current)
 
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,34 +112,19 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     return {
         CONF_KIND: LinkKind.STTP_PUBLISHER,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
-        CONF_HOST: user_input[CONF_HOST].strip(),
-        CONF_ALLOWED_NETWORKS: [text.strip() for text in user_input[CONF_ALLOWED_NETWORKS]],
+        **listening_data(user_input),
         **{key: value for key, value in files.items() if value},
     }
 
 
 def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the errors of what is no address, by field."""
-    errors: dict[str, str] = {}
-    try:
-        ip_address(data[CONF_HOST])
-    except ValueError:
-        errors[CONF_HOST] = "sttp_invalid_address"
-    try:
-        for text in data[CONF_ALLOWED_NETWORKS]:
-            ip_network(text)
-    except ValueError:
-        errors[CONF_ALLOWED_NETWORKS] = "sttp_invalid_network"
+    """Return the errors of what cannot be, by field."""
+    errors = mistakes_of(data)
     if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
         errors["base"] = "sttp_certificate_missing"
     return errors
 
 
-def _address(data: Mapping[str, Any]) -> str:
-    host = data[CONF_HOST]
-    return f"{f'[{host}]' if ':' in host else host}:{data[CONF_PORT]}"
-
-
 def _unique_id(data: Mapping[str, Any]) -> str:
     """Return what two entries for the same server have in common."""
-    return f"sttp_publisher/{_address(data)}"
+    return f"sttp_publisher/{address_of(data)}"

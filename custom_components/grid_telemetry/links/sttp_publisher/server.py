@@ -8,10 +8,10 @@ from typing import Any
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
+from ...listening import CONF_ALLOWED_NETWORKS
 from ...sttp.publisher import Limits, Publisher
 from ...tls import server_context
 from .const import (
-    CONF_ALLOWED_NETWORKS,
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,
     CONF_KEY,
@@ -44,10 +44,3 @@ def publisher_of(data: Mapping[str, Any], tls: ssl.SSLContext | None) -> Publish
             connections_per_address=max(connections // 2, min(connections, _UNSHARED)),
         ),
     )
-
-
-async def async_try_to_listen(host: str, port: int) -> None:
-    """Listen for a moment; raises OSError where that cannot be."""
-    publisher = Publisher(host=host, port=port)
-    await publisher.start()
-    await publisher.stop()

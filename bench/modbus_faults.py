@@ -1,0 +1,264 @@
+"""Eight meters on a line with faults: how the others keep their interval, against core's `modbus`.
+
+Each meter is read every second for some time; what is told is how often the healthy meters were
+updated of the times that they should have been, and the longest that any of them had to wait.
+Home Assistant's `modbus` reads one register of each of the same meters as often.
+
+dead       one meter answers nothing
+garbling   one answer in twenty has a wrong byte, of any meter (RTU over TCP)
+late       one meter answers after the time-out
+one client a gateway that takes one client, drops it now and then, and then refuses for 2 s
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+import contextlib
+from dataclasses import dataclass
+import logging
+import sys
+import time
+from types import MappingProxyType
+from typing import Any, Final, Literal
+
+from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigSubentryData
+from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
+from homeassistant.core import (
+    Event,
+    EventStateChangedData,
+    HomeAssistant,
+    callback,
+)
+from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.setup import async_setup_component
+
+from custom_components.grid_telemetry.const import DOMAIN
+from simulators.gateway import Faults, Gateway
+from simulators.house import House
+from simulators.meters import MeterServer, SimulatedMeter
+
+from .modbus import home_assistant
+
+UNITS: Final = range(1, 9)
+SICK: Final = 4
+MAP: Final = "eastron_sdm630"
+# Where an SDM630 has its power, which changes with every read.
+POWER: Final = 0x34
+INTERVAL_S: Final = 1
+WINDOW_S: Final = 30.0
+ANSWER_S: Final = 0.02
+LATE_S: Final = 2.5
+DROP_EVERY_S: Final = 6.0
+REFUSE_S: Final = 2.0
+# What the healthy meters keep of their updates; a line that is away cannot be read.
+GOAL: Final = 0.8
+
+type Wire = Literal["tcp", "rtu_over_tcp"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fault:
+    """A fault, and whose updates count."""
+
+    name: str
+    wire: Wire
+    faults: Faults
+    silent: bool = False
+    drops: bool = False
+    healthy: Sequence[int] = tuple(unit for unit in UNITS if unit != SICK)
+
+
+FAULTS: Final = (
+    Fault(name="none", wire="tcp", faults=Faults(), healthy=UNITS),
+    Fault(name="dead", wire="tcp", faults=Faults(), silent=True),
+    Fault(name="garbling", wire="rtu_over_tcp", faults=Faults(garbled=0.05), healthy=UNITS),
+    Fault(name="late, TCP", wire="tcp", faults=Faults(late_s={SICK: LATE_S})),
+    Fault(name="late, RTU", wire="rtu_over_tcp", faults=Faults(late_s={SICK: LATE_S})),
+    Fault(
+        name="one client",
+        wire="tcp",
+        faults=Faults(one_client_s=REFUSE_S),
+        drops=True,
+        healthy=UNITS,
+    ),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Kept:
+    """What the healthy meters got."""
+
+    share: float
+    longest_s: float
+
+    def __str__(self) -> str:
+        return f"{self.share:4.0%} of the updates, longest gap {self.longest_s:4.1f} s"
+
+
+@contextlib.asynccontextmanager
+async def line(fault: Fault) -> AsyncIterator[Gateway]:
+    """Run the meters behind a gateway with a fault."""
+    house = House()
+    meters = [
+        SimulatedMeter(unit, MAP, house.grid, silent=fault.silent and unit == SICK)
+        for unit in UNITS
+    ]
+    async with (
+        MeterServer(meters, delay_s=ANSWER_S, transport=fault.wire) as server,
+        Gateway(
+            server.port, unit_at=6 if fault.wire == "tcp" else 0, faults=fault.faults
+        ) as gateway,
+    ):
+        yield gateway
+
+
+async def watch(
+    hass: HomeAssistant, sensors: Mapping[int, str], fault: Fault, gateway: Gateway
+) -> Kept:
+    """Count the updates of the sensors, by unit, for a while."""
+    seen: dict[int, list[float]] = {unit: [time.monotonic()] for unit in fault.healthy}
+    units = {entity_id: unit for unit, entity_id in sensors.items()}
+
+    @callback
+    def changed(event: Event[EventStateChangedData]) -> None:
+        new = event.data["new_state"]
+        unit = units[event.data["entity_id"]]
+        if new is not None and new.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN) and unit in seen:
+            seen[unit].append(time.monotonic())
+
+    stop = async_track_state_change_event(hass, list(units), changed)
+    end = time.monotonic() + WINDOW_S
+    while (left := end - time.monotonic()) > 0:
+        await asyncio.sleep(min(left, DROP_EVERY_S))
+        if fault.drops:
+            gateway.drop()
+    stop()
+    updates = sum(len(times) - 1 for times in seen.values())
+    gaps = [
+        then - before
+        for times in seen.values()
+        for before, then in zip(times, [*times[1:], end], strict=True)
+    ]
+    return Kept(share=updates / (len(seen) * WINDOW_S / INTERVAL_S), longest_s=max(gaps))
+
+
+async def ours(fault: Fault) -> tuple[Kept, Gateway]:
+    """Let this integration read a line with a fault."""
+    async with line(fault) as gateway, home_assistant() as hass:
+        await hass.config_entries.async_add(_entry(fault.wire, gateway.port))
+        sensors = {unit: f"sensor.meter_{unit}_active_power" for unit in UNITS}
+        await _first_values(hass, [sensors[unit] for unit in fault.healthy])
+        return await watch(hass, sensors, fault, gateway), gateway
+
+
+async def theirs(fault: Fault) -> tuple[Kept, Gateway]:
+    """Let Home Assistant's `modbus` read it."""
+    async with line(fault) as gateway, home_assistant() as hass:
+        hub = {
+            "name": "theirs",
+            "type": "tcp" if fault.wire == "tcp" else "rtuovertcp",
+            "host": "127.0.0.1",
+            "port": gateway.port,
+            "timeout": 2,
+            "sensors": [
+                {
+                    "name": f"Meter {unit}",
+                    "slave": unit,
+                    "address": POWER,
+                    "input_type": "input",
+                    "data_type": "float32",
+                    "precision": 6,
+                    "scan_interval": INTERVAL_S,
+                }
+                for unit in UNITS
+            ],
+        }
+        await async_setup_component(hass, "modbus", {"modbus": [hub]})
+        sensors = {unit: f"sensor.meter_{unit}" for unit in UNITS}
+        await _first_values(hass, [sensors[unit] for unit in fault.healthy])
+        return await watch(hass, sensors, fault, gateway), gateway
+
+
+def _entry(wire: Wire, port: int) -> ConfigEntry[Any]:
+    return ConfigEntry(
+        data={"kind": "modbus", "transport": wire, "host": "127.0.0.1", "port": port},
+        discovery_keys=MappingProxyType({}),
+        domain=DOMAIN,
+        minor_version=1,
+        options={},
+        source=SOURCE_USER,
+        title="bench",
+        unique_id=None,
+        version=1,
+        subentries_data=[
+            ConfigSubentryData(
+                subentry_type="meter",
+                title=f"Meter {unit}",
+                unique_id=str(unit),
+                data={
+                    "unit_id": unit,
+                    "register_map": MAP,
+                    "fast_interval_s": INTERVAL_S,
+                    "slow_interval_s": 10,
+                },
+            )
+            for unit in UNITS
+        ],
+    )
+
+
+async def _first_values(hass: HomeAssistant, sensors: Sequence[str]) -> None:
+    """Wait until the healthy meters have been read once, for as long as a window at most."""
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(WINDOW_S):
+            await until(hass, sensors)
+
+
+async def until(hass: HomeAssistant, sensors: Sequence[str]) -> None:
+    """Wait until all of the sensors have a value."""
+    missing = set(sensors)
+    there = asyncio.Event()
+
+    @callback
+    def look(_: Event[EventStateChangedData] | None = None) -> None:
+        for sensor in list(missing):
+            state = hass.states.get(sensor)
+            if state is not None and state.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+                missing.remove(sensor)
+        if not missing:
+            there.set()
+
+    stop = async_track_state_change_event(hass, sensors, look)
+    look()
+    try:
+        await there.wait()
+    finally:
+        stop()
+
+
+async def run() -> bool:
+    """Print what each fault costs; return whether the goal is met."""
+    print(
+        f"modbus_faults: {len(UNITS)} meters, each every {INTERVAL_S} s for {WINDOW_S:.0f} s,"
+        f" {ANSWER_S * 1000:.0f} ms an answer",
+        flush=True,
+    )
+    met = True
+    for fault in FAULTS:
+        mine, gateway = await ours(fault)
+        peer, _ = await theirs(fault)
+        print(f"modbus_faults: {fault.name:10} grid_telemetry {mine}; core modbus {peer}")
+        if fault.drops:
+            print(
+                f"modbus_faults: {'':10} {gateway.clients} connections one after the other,"
+                f" {gateway.refused} refused",
+                flush=True,
+            )
+        else:
+            met = met and mine.share >= GOAL
+    print(f"modbus_faults: goal {GOAL:.0%} of the updates: {'met' if met else 'NOT met'}")
+    return met
+
+
+if __name__ == "__main__":
+    logging.disable(logging.CRITICAL)
+    sys.exit(0 if asyncio.run(run()) else 1)

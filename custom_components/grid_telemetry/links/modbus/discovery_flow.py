@@ -1,0 +1,113 @@
+"""Config steps for devices that tell the network that they are there.
+
+Matched (manifest.json) is what is publicly known: the service `_modbus._tcp`, which the meter
+reader whatwatt Go documents, and the MAC prefixes that the IEEE has given to makers of meters with
+an Ethernet port (00:19:EE Carlo Gavazzi Controls, 00:0E:6B Janitza electronics).
+"""
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.helpers.device_registry import format_mac
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+from homeassistant.helpers.typing import UNDEFINED
+
+from ...const import CONF_KIND, DOMAIN, LinkKind
+from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT
+from .opening import async_open
+from .transport import Transport, link_title, link_unique_id, modbus_params
+
+_PORT = 502
+
+
+class DiscoverySteps(ConfigFlow):
+    """Offer a device that was seen in the network, or follow one to its new address."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._seen: dict[str, Any] = {}
+
+    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
+        """Take a device that announces Modbus TCP."""
+        return await self._async_discovered(
+            host=discovery_info.host,
+            port=discovery_info.port or _PORT,
+            announced_as=discovery_info.name,
+            name=discovery_info.name.removesuffix(f".{discovery_info.type}"),
+            other_names=(discovery_info.hostname.rstrip("."),),
+        )
+
+    async def async_step_dhcp(self, discovery_info: DhcpServiceInfo) -> ConfigFlowResult:
+        """Take a device whose maker builds meters."""
+        return await self._async_discovered(
+            host=discovery_info.ip,
+            port=_PORT,
+            announced_as=format_mac(discovery_info.macaddress),
+            name=discovery_info.hostname or discovery_info.ip,
+            other_names=(discovery_info.hostname,),
+        )
+
+    async def _async_discovered(
+        self, *, host: str, port: int, announced_as: str, name: str, other_names: Collection[str]
+    ) -> ConfigFlowResult:
+        data = {
+            CONF_KIND: LinkKind.MODBUS,
+            CONF_TRANSPORT: Transport.TCP,
+            CONF_HOST: host,
+            CONF_PORT: port,
+            CONF_ANNOUNCED_AS: announced_as,
+        }
+        await self.async_set_unique_id(link_unique_id(data))
+        if self._is_set_up(data, other_names):
+            return self.async_abort(reason="already_configured")
+        error, _ = await async_open(self.hass, modbus_params(data))
+        if error is not None:
+            return self.async_abort(reason="no_modbus")
+        self._seen = data
+        self.context["title_placeholders"] = {"name": name}
+        self._set_confirm_only()
+        return await self.async_step_modbus_discovered()
+
+    def _is_set_up(self, data: Mapping[str, Any], other_names: Collection[str]) -> bool:
+        """Return whether an entry is this device; one whose device has moved follows it."""
+        for entry in self.hass.config_entries.async_entries(DOMAIN):
+            if entry.data.get(CONF_TRANSPORT) != Transport.TCP:
+                continue
+            if entry.data.get(CONF_ANNOUNCED_AS) == data[CONF_ANNOUNCED_AS]:
+                self._update(entry, data)
+                return True
+            if entry.data[CONF_PORT] == data[CONF_PORT]:
+                if entry.data[CONF_HOST] == data[CONF_HOST]:
+                    # It was set up by hand; from now on it is followed too.
+                    self._update(entry, data)
+                    return True
+                if entry.data[CONF_HOST] in other_names:
+                    return True
+        return False
+
+    def _update(self, entry: ConfigEntry, data: Mapping[str, Any]) -> None:
+        moved = entry.data | data
+        self.hass.config_entries.async_update_entry(
+            entry,
+            data=moved,
+            unique_id=link_unique_id(moved),
+            # A name that the user gave stays.
+            title=link_title(moved) if entry.title == link_title(entry.data) else UNDEFINED,
+        )
+
+    async def async_step_modbus_discovered(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask whether meters shall be read there."""
+        if user_input is not None:
+            return self.async_create_entry(title=link_title(self._seen), data=self._seen)
+        return self.async_show_form(
+            step_id="modbus_discovered",
+            description_placeholders={
+                "name": self.context["title_placeholders"]["name"],
+                "address": link_title(self._seen),
+            },
+        )

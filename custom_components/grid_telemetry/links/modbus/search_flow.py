@@ -1,0 +1,241 @@
+"""Config steps that look for the meters on a line and add those that the user chooses."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from functools import partial
+from types import MappingProxyType
+from typing import Any
+
+from homeassistant.components.modbus import async_get_temporary_unit
+from homeassistant.components.sensor import SensorDeviceClass
+from homeassistant.config_entries import (
+    ConfigSubentry,
+    ConfigSubentryData,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+)
+import voluptuous as vol
+
+from ...quantities import QUANTITIES
+from .const import (
+    CONF_ABSENT,
+    CONF_FAST_INTERVAL_S,
+    CONF_REGISTER_MAP,
+    CONF_SLOW_INTERVAL_S,
+    CONF_SUNSPEC,
+    CONF_UNIT_ID,
+    SUBENTRY_METER,
+)
+from .detection import Found, search
+from .look import NoMeterError, async_look, interval_fields, meters_of, unit_id_selector
+from .maps import async_load_register_maps
+from .readings import async_readings
+from .transport import modbus_params
+
+CONF_FIRST_UNIT_ID = "first_unit_id"
+CONF_LAST_UNIT_ID = "last_unit_id"
+CONF_TIMEOUT_S = "timeout_s"
+CONF_METERS = "meters"
+
+_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_FIRST_UNIT_ID, default=1): unit_id_selector(),
+        vol.Required(CONF_LAST_UNIT_ID, default=16): unit_id_selector(),
+        vol.Required(CONF_TIMEOUT_S, default=1): NumberSelector(
+            NumberSelectorConfig(
+                min=0.2,
+                max=10,
+                step=0.1,
+                mode=NumberSelectorMode.BOX,
+                unit_of_measurement="s",
+            )
+        ),
+        **interval_fields(),
+    }
+)
+
+
+class SearchSteps(ConfigSubentryFlow):
+    """Look for meters, show what they say, and add several at once."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._search_input: dict[str, Any] = {}
+        self._search_task: asyncio.Task[list[Found]] | None = None
+        self._search_error: NoMeterError | None = None
+        # What was found, by what stands for it in the form.
+        self._candidates: dict[str, Found] = {}
+
+    async def async_step_search(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask where to look."""
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            self._search_input = user_input
+            if user_input[CONF_LAST_UNIT_ID] < user_input[CONF_FIRST_UNIT_ID]:
+                errors[CONF_LAST_UNIT_ID] = "last_below_first"
+            if user_input[CONF_SLOW_INTERVAL_S] < user_input[CONF_FAST_INTERVAL_S]:
+                errors[CONF_SLOW_INTERVAL_S] = "slow_below_fast"
+            if not errors:
+                return await self.async_step_searching()
+        elif self._search_error is not None:
+            errors["base"], detail = self._search_error.key, str(self._search_error)
+        return self.async_show_form(
+            step_id="search",
+            data_schema=self.add_suggested_values_to_schema(_SCHEMA, self._search_input),
+            errors=errors,
+            description_placeholders={"error": detail},
+        )
+
+    async def async_step_searching(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Look, and show how far it is; closing the form ends the search."""
+        if self._search_task is None:
+            self._search_error = None
+            # Not eager: what ends before it is shown would hand this input on to the next step.
+            self._search_task = self.hass.async_create_task(
+                self._async_search(), "search for meters", eager_start=False
+            )
+        if not self._search_task.done():
+            return self.async_show_progress(
+                step_id="searching",
+                progress_action="searching",
+                progress_task=self._search_task,
+            )
+        task, self._search_task = self._search_task, None
+        try:
+            self._offer(task.result())
+        except NoMeterError as err:
+            self._search_error = err
+            return self.async_show_progress_done(next_step_id="search")
+        return self.async_show_progress_done(next_step_id="found")
+
+    async def _async_search(self) -> list[Found]:
+        """Return what answers; raise `NoMeterError` if nothing does."""
+        first, last = self._search_input[CONF_FIRST_UNIT_ID], self._search_input[CONF_LAST_UNIT_ID]
+        entry = self._get_entry()
+        maps = await async_load_register_maps(self.hass)
+        async with async_look(self.hass, entry, first) as line:
+            found = await search(
+                line,
+                partial(async_get_temporary_unit, self.hass, modbus_params(entry.data)),
+                range(first, last + 1),
+                maps,
+                timeout_s=self._search_input[CONF_TIMEOUT_S],
+                known={str(meter.unique_id) for meter in meters_of(entry)},
+                progress=self.async_update_progress,
+            )
+        if not found:
+            raise NoMeterError("nothing_found")
+        return found
+
+    def _offer(self, found: Sequence[Found]) -> None:
+        self._candidates = {f"{meter.key} {meter.map.key}": meter for meter in found}
+
+    async def async_step_found(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what each says, several models of a meter side by side, and let choose."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            chosen = [self._candidates[key] for key in user_input[CONF_METERS]]
+            if not chosen:
+                errors[CONF_METERS] = "nothing_chosen"
+            elif max(Counter(meter.key for meter in chosen).values()) > 1:
+                errors[CONF_METERS] = "several_models"
+            else:
+                return self._add(chosen)
+        return self.async_show_form(
+            step_id="found",
+            data_schema=self.add_suggested_values_to_schema(
+                await self._async_found_schema(), user_input
+            ),
+            errors=errors,
+            description_placeholders={"count": str(len(self._candidates))},
+        )
+
+    async def _async_found_schema(self) -> vol.Schema:
+        options = []
+        for key, meter in self._candidates.items():
+            readings = await async_readings(self.hass, meter.values)
+            values = ", ".join(f"{name} {value}" for name, value in readings)
+            options.append(
+                SelectOptionDict(value=key, label=f"{meter.unit_id}: {meter.map.label}: {values}")
+            )
+        # Where a unit can be several models, only the user can tell.
+        models = Counter(meter.key for meter in self._candidates.values())
+        clear = [key for key, meter in self._candidates.items() if models[meter.key] == 1]
+        return vol.Schema(
+            {
+                vol.Required(CONF_METERS, default=clear): SelectSelector(
+                    SelectSelectorConfig(
+                        options=options, multiple=True, mode=SelectSelectorMode.LIST
+                    )
+                )
+            }
+        )
+
+    def _add(self, chosen: Sequence[Found]) -> SubentryFlowResult:
+        """Add the meters that were chosen; the flow itself ends with one of them."""
+        entry = self._get_entry()
+        first, *others = self._subentries(chosen)
+        for other in others:
+            self.hass.config_entries.async_add_subentry(
+                entry,
+                ConfigSubentry(
+                    data=MappingProxyType(dict(other["data"])),
+                    subentry_type=SUBENTRY_METER,
+                    title=other["title"],
+                    unique_id=other["unique_id"],
+                ),
+            )
+        return self.async_create_entry(
+            title=first["title"], data=first["data"], unique_id=first["unique_id"]
+        )
+
+    def _subentries(self, chosen: Sequence[Found]) -> Iterator[ConfigSubentryData]:
+        titles = {meter.title for meter in meters_of(self._get_entry())}
+        for meter in chosen:
+            title = f"{meter.map.manufacturer} {meter.map.models[0]}"
+            if title in titles:
+                title = f"{title} {meter.unit_id}"
+            titles.add(title)
+            yield ConfigSubentryData(
+                data=found_data(meter)
+                | {
+                    key: self._search_input[key]
+                    for key in (CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S)
+                },
+                subentry_type=SUBENTRY_METER,
+                title=title,
+                unique_id=meter.key,
+            )
+
+
+def found_data(meter: Found) -> dict[str, Any]:
+    """Return what an entry keeps of a meter that was found."""
+    data: dict[str, Any] = {CONF_UNIT_ID: meter.unit_id, CONF_REGISTER_MAP: meter.map.key}
+    if meter.place is not None:
+        data[CONF_SUNSPEC] = asdict(meter.place)
+        # A device fills in a part of its models only. Energy that was never counted is none of
+        # what is missing: it reads as not available until it is.
+        data[CONF_ABSENT] = sorted(
+            key
+            for key in meter.map.quantities.keys() - meter.values.keys()
+            if QUANTITIES[key].device_class is not SensorDeviceClass.ENERGY
+        )
+    return data

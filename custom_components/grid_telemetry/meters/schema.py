@@ -1,0 +1,215 @@
+"""The schema of a register map: from the document that YAML gives to a `RegisterMap`."""
+
+from collections.abc import Callable
+from decimal import Decimal
+import difflib
+import math
+from typing import Any
+
+import voluptuous as vol
+
+from ..quantities import QUANTITIES
+from .model import (
+    ADDRESSES,
+    DEFAULT_RATED_POWER_W,
+    TEXT_TYPES,
+    TYPES,
+    Check,
+    Register,
+    RegisterMap,
+)
+
+
+def _integer(low: int, high: int) -> Callable[[Any], Any]:
+    def integer(value: Any) -> int:
+        # YAML's `yes` is a bool, and to Python a bool is an int.
+        if type(value) is not int:
+            raise vol.Invalid(f"expected an integer, got {value!r}")
+        return value
+
+    return vol.All(integer, vol.Range(min=low, max=high))
+
+
+def _scale(value: Any) -> Decimal:
+    if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
+        raise vol.Invalid(f"expected a number other than 0, got {value!r}")
+    return Decimal(repr(value))
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise vol.Invalid(f"expected a text, got {value!r}")
+    return value
+
+
+def _known_quantities(value: Any) -> Any:
+    """Raise for names that are no quantity, with the nearest one that is."""
+    if not isinstance(value, dict) or not value:
+        raise vol.Invalid("expected at least one quantity")
+    errors = []
+    for key in value:
+        # The states of an enumeration are numbered otherwise by each meter.
+        if key not in QUANTITIES or QUANTITIES[key].options:
+            near = difflib.get_close_matches(str(key), QUANTITIES, n=1)
+            hint = f", did you mean {near[0]}?" if near else ""
+            errors.append(vol.Invalid(f"there is no such quantity{hint}", path=[key]))
+    if errors:
+        raise vol.MultipleInvalid(errors)
+    return value
+
+
+_REGISTER = {
+    vol.Required("address"): _integer(0, ADDRESSES - 1),
+    vol.Optional("type"): vol.In([*TYPES, *TEXT_TYPES]),
+    vol.Optional("length"): _integer(1, 32),
+    vol.Optional("scale"): _scale,
+    vol.Optional("register_space"): vol.In(["input", "holding"]),
+    vol.Optional("word_order"): vol.In(["big", "little"]),
+    vol.Optional("nan"): vol.Any(
+        "largest", _integer(0, 2**64 - 1), vol.All([_integer(0, 2**64 - 1)], vol.Length(min=1))
+    ),
+}
+
+
+def _ascending(value: list[float]) -> list[float]:
+    if value[0] > value[1]:
+        raise vol.Invalid("the lower end comes first")
+    return value
+
+
+_CHECK = _REGISTER | {
+    vol.Optional("equals"): vol.Any(
+        vol.Any(int, float, str), vol.All([vol.Any(int, float, str)], vol.Length(min=1))
+    ),
+    vol.Optional("between"): vol.All([vol.Coerce(float)], vol.Length(min=2, max=2), _ascending),
+}
+
+
+def _registers(document: dict[str, Any]) -> dict[str, Any]:
+    """Replace every register of a document by a `Register`, with the defaults of the map."""
+    errors: list[vol.Invalid] = []
+
+    def register(raw: dict[str, Any], *path: str | int, text: bool) -> Register | None:
+        try:
+            return _register(document, raw, text=text)
+        except vol.Invalid as err:
+            err.prepend(list(path))
+            errors.append(err)
+            return None
+
+    def checked(raw: dict[str, Any], index: int) -> Check | None:
+        if ("equals" in raw) == ("between" in raw):
+            errors.append(
+                vol.Invalid("either equals or between, not both", path=["recognise", index])
+            )
+            return None
+        found = register(raw, "recognise", index, text=True)
+        if found is None:
+            return None
+        equals = raw.get("equals", [])
+        return Check(
+            register=found,
+            equals=tuple(equals if isinstance(equals, list) else [equals]),
+            between=tuple(raw["between"]) if "between" in raw else None,
+        )
+
+    for key in ("serial_number", "firmware"):
+        if key in document:
+            document[key] = register(document[key], key, text=True)
+    document["recognise"] = [
+        check
+        for index, raw in enumerate(document["recognise"])
+        if (check := checked(raw, index)) is not None
+    ]
+    document["quantities"] = {
+        key: register(raw, "quantities", key, text=False)
+        for key, raw in document["quantities"].items()
+    }
+    if errors:
+        raise vol.MultipleInvalid(errors)
+    return document
+
+
+def _register(document: dict[str, Any], raw: dict[str, Any], *, text: bool) -> Register:
+    kind: str | None = raw.get("type", document.get("type"))
+    if kind is None:
+        raise vol.Invalid("the type is missing, here and at the top of the map", path=["type"])
+    if kind in TEXT_TYPES and not text:
+        raise vol.Invalid(f"a quantity is a number, not a {kind}", path=["type"])
+    if (kind in TEXT_TYPES) != ("length" in raw):
+        raise vol.Invalid("goes with type string or version, and only with them", path=["length"])
+    if raw.get("nan") == "largest" and "int" not in kind:
+        raise vol.Invalid("only an integer has a largest value", path=["nan"])
+    register = Register(
+        address=raw["address"],
+        type=kind,
+        count=raw.get("length") or TYPES[kind],
+        space=raw.get("register_space", document["register_space"]),
+        word_order=raw.get("word_order", document["word_order"]),
+        scale=raw.get("scale", Decimal(1)),
+        nan=_not_available(kind, raw.get("nan", document.get("nan"))),
+    )
+    if register.end > ADDRESSES:
+        raise vol.Invalid("the value reaches beyond the last address", path=["address"])
+    if register.count > document["max_span"]:
+        raise vol.Invalid("the value is wider than max_span", path=["type"])
+    return register
+
+
+def _not_available(kind: str, nan: Any) -> frozenset[int]:
+    """Return the raw words that mean "not available", as an unsigned number."""
+    if nan == "largest":
+        if "int" not in kind:
+            return frozenset()
+        bits = 16 * TYPES[kind] - (0 if kind.startswith("uint") else 1)
+        return frozenset({2**bits - 1})
+    return frozenset([] if nan is None else nan if isinstance(nan, list) else [nan])
+
+
+_MAP = vol.Schema(
+    vol.All(
+        {
+            vol.Required("manufacturer"): _text,
+            vol.Required("models"): vol.All([_text], vol.Length(min=1)),
+            vol.Required("source"): _text,
+            vol.Optional("verified", default=False): bool,
+            vol.Required("register_space"): vol.In(["input", "holding"]),
+            vol.Optional("word_order", default="big"): vol.In(["big", "little"]),
+            vol.Optional("type"): vol.In(list(TYPES)),
+            vol.Optional("nan"): "largest",
+            # 125 is the most that one Modbus answer holds.
+            vol.Optional("max_span", default=125): _integer(1, 125),
+            vol.Optional("max_gap", default=16): _integer(0, 124),
+            vol.Optional("rated_power_w", default=DEFAULT_RATED_POWER_W): vol.All(
+                vol.Coerce(float), vol.Range(min=1, max=1e12)
+            ),
+            vol.Optional("serial_number"): _REGISTER,
+            vol.Optional("firmware"): _REGISTER,
+            vol.Optional("recognise", default=list): [_CHECK],
+            vol.Required("quantities"): vol.All(_known_quantities, {str: _REGISTER}),
+        },
+        _registers,
+    )
+)
+
+
+def register_map(key: str, document: Any) -> RegisterMap:
+    """Return the map of a document.
+
+    Raises `vol.MultipleInvalid` with the path of every fault.
+    """
+    document = _MAP(document)
+    return RegisterMap(
+        key=key,
+        manufacturer=document["manufacturer"],
+        models=tuple(document["models"]),
+        source=document["source"],
+        verified=document["verified"],
+        max_span=document["max_span"],
+        max_gap=document["max_gap"],
+        rated_power_w=document["rated_power_w"],
+        serial_number=document.get("serial_number"),
+        firmware=document.get("firmware"),
+        recognise=tuple(document["recognise"]),
+        quantities=document["quantities"],
+    )

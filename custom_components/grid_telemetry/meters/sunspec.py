@@ -1,0 +1,303 @@
+"""SunSpec: the models of meters, inverters and batteries, placed where a device has them.
+
+Offsets count from the first register of a model, its number. They, the types and what stands for
+"not available" come from the model definitions of the SunSpec Alliance (sunspec/models, Apache-2.0)
+and its information model specification.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import NamedTuple
+
+from ..quantities import QUANTITIES
+from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap
+
+# The addresses where a device may begin its list of models, the usual one first.
+BASES = (40000, 50000, 0)
+COMMON_MODEL = 1
+
+# Registers of each type, its type in a register map, and the raw values for "not available". A
+# counter that reads 0 has not counted: the standard does not tell that from one that is not there.
+_TYPES: Mapping[str, tuple[int, str, frozenset[int]]] = {
+    "int16": (1, "int16", frozenset({0x8000})),
+    "uint16": (1, "uint16", frozenset({0xFFFF})),
+    "enum16": (1, "uint16", frozenset({0xFFFF})),
+    "uint32": (2, "uint32", frozenset({0xFFFF_FFFF})),
+    "acc32": (2, "uint32", frozenset({0})),
+    "uint64": (4, "uint64", frozenset({0xFFFF_FFFF_FFFF_FFFF})),
+    "float32": (2, "float32", frozenset()),
+}
+# Registers of a model that nobody asks for but that a request may read across: all can be read.
+_MAX_GAP = 48
+
+_KILO = Decimal("0.001")
+_PERCENT = Decimal("0.01")
+
+
+class _Point(NamedTuple):
+    offset: int
+    type: str
+    # Where its scale factor is.
+    factor: int | None
+    scale: Decimal
+    codes: Mapping[int, int] | None
+
+
+type _Points = dict[str, _Point]
+
+
+def _run(
+    offset: int,
+    kind: str,
+    keys: str,
+    *,
+    factor: int | None = None,
+    scale: Decimal = Decimal(1),
+    codes: Mapping[int, int] | None = None,
+) -> _Points:
+    """Return points that lie one after the other; `-` is one that has no quantity."""
+    size = _TYPES[kind][0]
+    return {
+        key: _Point(offset + index * size, kind, factor, scale, codes)
+        for index, key in enumerate(keys.split())
+        if key != "-"
+    }
+
+
+def _phases(key: str) -> str:
+    return f"{key} {key}_l1 {key}_l2 {key}_l3"
+
+
+def _codes(key: str, names: Mapping[int, str]) -> Mapping[int, int]:
+    """Return the numbers of a quantity's options by the code that a model has for them."""
+    options = QUANTITIES[key].options
+    return {code: options.index(name) for code, name in names.items()}
+
+
+_OPERATION = ("off", "sleeping", "starting", "running", "throttled", "shutting_down", "fault")
+_INVERTER_STATES = _codes("operating_state", dict(enumerate((*_OPERATION, "standby"), 1)))
+_DER_STATES = _codes("operating_state", dict(enumerate((*_OPERATION, "standby"))))
+_BATTERY_STATES = _codes(
+    "operating_state",
+    {
+        1: "disconnected",
+        2: "starting",
+        3: "connected",
+        4: "standby",
+        5: "charge_protection",
+        6: "shutting_down",
+        99: "fault",
+    },
+)
+_CHARGE_STATES = _codes("charge_state", dict(enumerate(QUANTITIES["charge_state"].options, 1)))
+
+_AVERAGE_AND_PHASES = "voltage_ln_average voltage_l1 voltage_l2 voltage_l3"
+_LINES = "voltage_l1_l2 voltage_l2_l3 voltage_l3_l1"
+_ENERGIES = f"{_phases('energy_export')} {_phases('energy_import')}"
+_QUADRANTS = " - - - ".join(f"reactive_energy_q{quadrant}" for quadrant in (1, 2, 3, 4))
+_TEMPERATURES = " ".join(
+    f"temperature_{place}" for place in ("cabinet", "heat_sink", "transformer", "other")
+)
+_DER_TEMPERATURES = " ".join(
+    f"temperature_{place}"
+    for place in ("ambient", "cabinet", "heat_sink", "transformer", "switch", "other")
+)
+
+_METER: _Points = {
+    **_run(2, "int16", _phases("current"), factor=6),
+    **_run(7, "int16", f"{_AVERAGE_AND_PHASES} voltage_ll_average {_LINES}", factor=15),
+    **_run(16, "int16", "frequency", factor=17),
+    **_run(18, "int16", _phases("power"), factor=22),
+    **_run(23, "int16", _phases("apparent_power"), factor=27),
+    **_run(28, "int16", _phases("reactive_power"), factor=32),
+    **_run(33, "int16", _phases("power_factor"), factor=37, scale=_PERCENT),
+    **_run(38, "acc32", _ENERGIES, factor=54, scale=_KILO),
+    **_run(72, "acc32", _QUADRANTS, factor=104, scale=_KILO),
+}
+
+_METER_FLOAT: _Points = {
+    **_run(2, "float32", _phases("current")),
+    **_run(10, "float32", f"{_AVERAGE_AND_PHASES} voltage_ll_average {_LINES}"),
+    **_run(26, "float32", f"frequency {_phases('power')} {_phases('apparent_power')}"),
+    **_run(44, "float32", f"{_phases('reactive_power')} {_phases('power_factor')}"),
+    **_run(60, "float32", _ENERGIES, scale=_KILO),
+    **_run(92, "float32", _QUADRANTS, scale=_KILO),
+}
+
+_INVERTER: _Points = {
+    **_run(2, "uint16", _phases("current"), factor=6),
+    **_run(7, "uint16", f"{_LINES} voltage_l1 voltage_l2 voltage_l3", factor=13),
+    **_run(14, "int16", "power", factor=15),
+    **_run(16, "uint16", "frequency", factor=17),
+    **_run(18, "int16", "apparent_power", factor=19),
+    **_run(20, "int16", "reactive_power", factor=21),
+    **_run(22, "int16", "power_factor", factor=23, scale=_PERCENT),
+    **_run(24, "acc32", "energy_produced", factor=26, scale=_KILO),
+    **_run(27, "uint16", "current_dc", factor=28),
+    **_run(29, "uint16", "voltage_dc", factor=30),
+    **_run(31, "int16", "power_dc", factor=32),
+    **_run(33, "int16", _TEMPERATURES, factor=37),
+    **_run(38, "enum16", "operating_state", codes=_INVERTER_STATES),
+}
+
+_INVERTER_FLOAT: _Points = {
+    **_run(2, "float32", f"{_phases('current')} {_LINES} voltage_l1 voltage_l2 voltage_l3"),
+    **_run(22, "float32", "power frequency apparent_power reactive_power"),
+    **_run(30, "float32", "power_factor", scale=_PERCENT),
+    **_run(32, "float32", "energy_produced", scale=_KILO),
+    **_run(34, "float32", f"current_dc voltage_dc power_dc {_TEMPERATURES}"),
+    **_run(48, "enum16", "operating_state", codes=_INVERTER_STATES),
+}
+
+_STORAGE: _Points = {
+    **_run(8, "uint16", "state_of_charge", factor=22),
+    **_run(10, "uint16", "voltage_dc", factor=24),
+    **_run(11, "enum16", "charge_state", codes=_CHARGE_STATES),
+}
+
+_BATTERY: _Points = {
+    **_run(3, "uint16", "energy_capacity", factor=53, scale=_KILO),
+    **_run(11, "uint16", "state_of_charge", factor=56),
+    **_run(13, "uint16", "state_of_health", factor=58),
+    **_run(16, "enum16", "charge_state", codes=_CHARGE_STATES),
+    **_run(22, "enum16", "operating_state", codes=_BATTERY_STATES),
+    **_run(34, "uint16", "voltage_dc", factor=59),
+    **_run(37, "uint16", "cell_voltage_max", factor=60),
+    **_run(40, "uint16", "cell_voltage_min", factor=60),
+    **_run(44, "int16", "current_dc", factor=61),
+    **_run(47, "int16", "power_dc", factor=63),
+}
+
+_DER_AC: _Points = {
+    **_run(4, "enum16", "operating_state", codes=_DER_STATES),
+    **_run(10, "int16", "power", factor=116),
+    **_run(11, "int16", "apparent_power", factor=118),
+    **_run(12, "int16", "reactive_power", factor=119),
+    **_run(13, "int16", "power_factor", factor=117),
+    **_run(14, "int16", "current", factor=113),
+    **_run(15, "uint16", "voltage_ll_average voltage_ln_average", factor=114),
+    **_run(17, "uint32", "frequency", factor=115),
+    **_run(19, "uint64", "energy_produced energy_import", factor=120, scale=_KILO),
+    **_run(
+        *(27, "uint64", "reactive_energy_export reactive_energy_import"),
+        factor=121,
+        scale=_KILO,
+    ),
+    **_run(35, "int16", _DER_TEMPERATURES, factor=122),
+}
+for _index, (_phase, _line) in enumerate((("l1", "l1_l2"), ("l2", "l2_l3"), ("l3", "l3_l1"))):
+    _at = 41 + 23 * _index
+    _DER_AC |= {
+        **_run(_at, "int16", f"power_{_phase}", factor=116),
+        **_run(_at + 1, "int16", f"apparent_power_{_phase}", factor=118),
+        **_run(_at + 2, "int16", f"reactive_power_{_phase}", factor=119),
+        **_run(_at + 3, "int16", f"power_factor_{_phase}", factor=117),
+        **_run(_at + 4, "int16", f"current_{_phase}", factor=113),
+        **_run(_at + 5, "uint16", f"voltage_{_line} voltage_{_phase}", factor=114),
+    }
+
+_DER_STORAGE: _Points = {
+    **_run(2, "uint16", "energy_capacity energy_stored", factor=7, scale=_KILO),
+    **_run(4, "uint16", "state_of_charge state_of_health", factor=8),
+}
+
+_DER_DC: _Points = {
+    **_run(5, "int16", "current_dc", factor=15),
+    **_run(6, "int16", "power_dc", factor=17),
+    **_run(7, "uint64", "energy_dc_produced energy_dc_consumed", factor=18, scale=_KILO),
+}
+for _number in (1, 2, 3, 4):
+    _at = 20 + 25 * (_number - 1)
+    _DER_DC |= {
+        **_run(_at + 10, "int16", f"current_dc_{_number}", factor=15),
+        **_run(_at + 11, "uint16", f"voltage_dc_{_number}", factor=16),
+        **_run(_at + 12, "int16", f"power_dc_{_number}", factor=17),
+    }
+
+# What each model is about, and its points.
+_MODELS: Mapping[int, tuple[str, _Points]] = {
+    **dict.fromkeys((101, 102, 103), ("inverter", _INVERTER)),
+    **dict.fromkeys((111, 112, 113), ("inverter", _INVERTER_FLOAT)),
+    124: ("storage", _STORAGE),
+    **dict.fromkeys((201, 202, 203, 204), ("meter", _METER)),
+    **dict.fromkeys((211, 212, 213, 214), ("meter", _METER_FLOAT)),
+    701: ("AC side", _DER_AC),
+    713: ("storage", _DER_STORAGE),
+    714: ("DC side", _DER_DC),
+    802: ("battery", _BATTERY),
+}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class SunSpecPlace:
+    """Where a device has a model, and what the device says of itself."""
+
+    model: int
+    # The how-manieth of its model in the device, from 0.
+    instance: int
+    address: int
+    length: int
+    # The common block that stands before it; None in a device that breaks the standard.
+    common: int | None
+    manufacturer: str
+    product: str
+
+
+def measures(model: int) -> bool:
+    """Return whether a model has quantities that are known here."""
+    return model in _MODELS
+
+
+def sunspec_map(place: SunSpecPlace) -> RegisterMap:
+    """Return the registers of a model that was found in a device."""
+    about, points = _MODELS[place.model]
+    return RegisterMap(
+        key=f"sunspec_{place.model}",
+        manufacturer=place.manufacturer,
+        models=(f"{place.product} ({about})",),
+        source=f"SunSpec model {place.model}",
+        verified=True,
+        max_span=125,
+        max_gap=_MAX_GAP,
+        rated_power_w=DEFAULT_RATED_POWER_W,
+        serial_number=_text(place.common, 50, 16),
+        firmware=_text(place.common, 42, 8),
+        recognise=(),
+        quantities={
+            key: _register(place, point)
+            for key, point in points.items()
+            # A device may keep less of a model than its definition has.
+            if max(point.offset + _TYPES[point.type][0], (point.factor or 0) + 1)
+            <= place.length + 2
+        },
+        anchor=Check(
+            register=Register(
+                address=place.address, type="uint32", count=2, space="holding", word_order="big"
+            ),
+            equals=(place.model << 16 | place.length,),
+        ),
+    )
+
+
+def _text(common: int | None, offset: int, count: int) -> Register | None:
+    if common is None:
+        return None
+    return Register(
+        address=common + offset, type="string", count=count, space="holding", word_order="big"
+    )
+
+
+def _register(place: SunSpecPlace, point: _Point) -> Register:
+    count, kind, nan = _TYPES[point.type]
+    return Register(
+        address=place.address + point.offset,
+        type=kind,
+        count=count,
+        space="holding",
+        word_order="big",
+        scale=point.scale,
+        nan=nan,
+        scale_address=None if point.factor is None else place.address + point.factor,
+        codes=point.codes,
+    )

@@ -1,0 +1,719 @@
+"""Looking for meters: who is there, what it is, and adding several at once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import (
+    EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE,
+    FlowResultType,
+)
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from modbus_connection import (
+    GatewayTargetError,
+    IllegalDataAddressError,
+    ModbusConnectionError,
+    ModbusDesyncError,
+    ModbusProtocolError,
+    ModbusTimeoutError,
+    ModbusUnit,
+)
+from modbus_connection.mock import MockModbusConnection, MockModbusUnit
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_capture_events,
+)
+
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.modbus import detection
+from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
+from simulators.house import House
+from simulators.meters import Meter, MeterServer, SimulatedMeter
+from simulators.sunspec import SunSpecDevice, meter_points, solar_device
+
+from .conftest import LINK, link_entry, meter, start, state, write_sdm630
+from .test_sunspec import load
+
+SEARCH = {
+    "first_unit_id": 1,
+    "last_unit_id": 4,
+    "timeout_s": 1,
+    "fast_interval_s": 2,
+    "slow_interval_s": 20,
+}
+
+
+@pytest.fixture
+def silent(line: MockModbusConnection) -> MockModbusConnection:
+    """Return a line at which nobody answers."""
+    for unit_id in range(1, 17):
+        line.for_unit(unit_id).fail_requests(ModbusTimeoutError())
+    return line
+
+
+def answering(line: MockModbusConnection, unit_id: int) -> MockModbusUnit:
+    """Let somebody answer as a unit."""
+    unit = line.for_unit(unit_id)
+    unit.fail_requests(None)
+    return unit
+
+
+def sdm630(line: MockModbusConnection, unit_id: int, **values: float) -> MockModbusUnit:
+    """Put an Eastron SDM630 on the line."""
+    unit = answering(line, unit_id)
+    write_sdm630(unit, voltage_l1=230.2, voltage_l2=229.9, frequency=50.01, **values)
+    unit.holding[0xFC00] = [0, unit_id]
+    return unit
+
+
+def shipped(*keys: str) -> dict[str, RegisterMap]:
+    """Return some of the maps that there are."""
+    known = load_register_maps(Path("/none")).maps
+    return {key: known[key] for key in keys}
+
+
+async def search(
+    line: MockModbusConnection,
+    *keys: str,
+    maps: Mapping[str, RegisterMap] | None = None,
+    unit_ids: range = range(1, 5),
+    known: Collection[str] = (),
+) -> list[tuple[int, str]]:
+    """Search a line for some maps; return the unit ids and the maps that were found."""
+
+    @asynccontextmanager
+    async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
+        yield line.for_unit(unit_id)
+
+    found = await detection.search(
+        line.for_unit(1),
+        get_unit,
+        unit_ids,
+        maps or shipped(*keys),
+        timeout_s=1,
+        known=known,
+        progress=lambda _: None,
+    )
+    return [(meter.unit_id, meter.map.key) for meter in found]
+
+
+# --- who is there, and what it is
+
+
+async def test_meters_are_recognised_where_they_answer(silent: MockModbusConnection) -> None:
+    sdm630(silent, 2)
+    sdm630(silent, 4)
+
+    assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630"), (4, "eastron_sdm630")]
+
+
+async def test_nobody_is_recognised_on_an_empty_line(silent: MockModbusConnection) -> None:
+    assert await search(silent, "eastron_sdm630") == []
+
+
+async def test_a_meter_of_another_family_is_not_recognised(silent: MockModbusConnection) -> None:
+    answering(silent, 1)
+
+    assert await search(silent, "eastron_sdm630", "eastron_sdm120") == []
+
+
+async def test_a_gateway_that_answers_for_silent_meters_is_asked_once_for_each(
+    silent: MockModbusConnection,
+) -> None:
+    for unit_id in (2, 3):
+        silent.for_unit(unit_id).fail_requests(GatewayTargetError())
+    sdm630(silent, 4)
+
+    assert await search(silent, "eastron_sdm630") == [(4, "eastron_sdm630")]
+    assert len(silent.for_unit(2).read_events) == 1
+
+
+async def test_a_meter_that_refuses_what_is_asked_first_is_there(
+    silent: MockModbusConnection,
+) -> None:
+    unit = sdm630(silent, 2)
+    unit.fail_read(0, IllegalDataAddressError(), register_type="holding")
+
+    assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630")]
+
+
+async def test_a_meter_that_ignores_what_it_does_not_know_is_there(
+    silent: MockModbusConnection,
+) -> None:
+    unit = sdm630(silent, 2)
+    for address in (0, 40000, 50000):
+        unit.fail_read(address, ModbusTimeoutError(), register_type="holding")
+
+    assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630")]
+
+
+async def test_a_late_answer_of_another_meter_is_none(silent: MockModbusConnection) -> None:
+    silent.for_unit(2).fail_requests(ModbusDesyncError("unit 1"))
+
+    assert await search(silent, "eastron_sdm630") == []
+    assert len(silent.for_unit(2).read_events) == 2
+
+
+async def test_garbled_answers_are_nobody_that_could_be_read(silent: MockModbusConnection) -> None:
+    silent.for_unit(2).fail_requests(ModbusProtocolError("crc"))
+
+    assert await search(silent, "eastron_sdm630") == []
+
+
+async def test_a_meter_that_goes_away_meanwhile_is_left_out(silent: MockModbusConnection) -> None:
+    unit = sdm630(silent, 2)
+    unit.fail_read(0x48, ModbusTimeoutError(), register_type="input")
+
+    assert await search(silent, "eastron_sdm630") == []
+
+
+async def test_maps_are_no_longer_tried_on_a_meter_that_ignores_them(
+    silent: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(detection, "_UNANSWERED", 1)
+    unit = answering(silent, 2)
+    unit.fail_read(0, ModbusTimeoutError(), register_type="input")
+
+    assert await search(silent, "eastron_sdm630", "schneider_iem3000") == []
+    assert [event.address for event in unit.read_events if event.count == 2][-1] == 0
+
+
+async def test_a_meter_that_refuses_all_of_a_map_is_none_of_it(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    (tmp_path / "acme.yaml").write_text(
+        "manufacturer: Acme\nmodels: [One]\nsource: none\nregister_space: holding\n"
+        "type: uint16\nrecognise:\n  - {address: 0, equals: 0}\n"
+        "quantities:\n  power: {address: 9}\n"
+    )
+    answering(silent, 2).fail_read(9, IllegalDataAddressError())
+    register_map = load_register_maps(tmp_path).maps["acme"]
+
+    assert await search(silent, maps={"acme": register_map}) == []
+
+
+async def test_a_dropped_line_ends_the_search(silent: MockModbusConnection) -> None:
+    answering(silent, 2).fail_read(0, ModbusConnectionError("gone"), register_type="input")
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_line_that_cannot_be_opened_ends_the_search(silent: MockModbusConnection) -> None:
+    silent.for_unit(1).fail_requests(ModbusConnectionError("refused"))
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_line_that_drops_between_meters_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    silent.for_unit(3).fail_requests(ModbusConnectionError("gone"))
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_meters_that_are_set_up_are_left_out(silent: MockModbusConnection) -> None:
+    sdm630(silent, 2)
+    load(answering(silent, 3), solar_device(3, House()))
+
+    assert await search(silent, "eastron_sdm630", known={"2", "3_103_0"}) == [
+        (3, "sunspec_203"),
+        (3, "sunspec_802"),
+    ]
+
+
+async def test_the_same_meter_under_several_unit_ids_is_found_once(
+    silent: MockModbusConnection,
+) -> None:
+    for unit_id in (1, 2, 3):
+        sdm630(silent, unit_id).holding[0xFC00] = [0, 4711]
+
+    assert await search(silent, "eastron_sdm630") == [(1, "eastron_sdm630")]
+
+
+async def test_a_meter_without_serial_number_is_known_by_what_it_counted(
+    silent: MockModbusConnection,
+) -> None:
+    for unit_id, energy in ((1, 8100.5), (2, 8100.75), (3, 12.5), (4, 0.0)):
+        unit = sdm630(silent, unit_id, energy_import=energy)
+        unit.fail_read(0xFC00, IllegalDataAddressError())
+
+    assert [unit_id for unit_id, _ in await search(silent, "eastron_sdm630")] == [1, 3, 4]
+
+
+async def test_new_meters_without_serial_number_are_taken_for_different_ones(
+    silent: MockModbusConnection,
+) -> None:
+    for unit_id in (1, 2):
+        sdm630(silent, unit_id).fail_read(0xFC00, IllegalDataAddressError())
+
+    assert len(await search(silent, "eastron_sdm630")) == 2
+
+
+async def test_look_alikes_are_all_found(silent: MockModbusConnection) -> None:
+    sdm630(silent, 2)
+
+    assert {key for _, key in await search(silent, "eastron_sdm630", "eastron_sdm54")} == {
+        "eastron_sdm630",
+        "eastron_sdm54",
+    }
+
+
+async def test_the_map_with_the_most_telling_checks_comes_first(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    for name, check in (
+        ("a_range", "between: [1, 9]"),
+        ("b_code", "equals: 7"),
+        ("c_codes", "equals: [6, 7]}\n  - {address: 1, between: [0, 1]"),
+    ):
+        (tmp_path / f"{name}.yaml").write_text(
+            "manufacturer: Acme\nmodels: [One]\nsource: none\nregister_space: holding\n"
+            f"type: uint16\nrecognise:\n  - {{address: 0, {check}}}\n"
+            "quantities:\n  power: {address: 2}\n"
+        )
+    answering(silent, 1).holding[0] = 7
+
+    maps = load_register_maps(tmp_path).maps
+    found = await search(
+        silent,
+        maps={key: maps[key] for key in ("a_range", "b_code", "c_codes")},
+        unit_ids=range(1, 2),
+    )
+
+    assert [key for _, key in found] == ["c_codes", "b_code", "a_range"]
+
+
+# --- the steps
+
+
+async def begin(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> SubentryFlowResult:
+    """Begin to add meters in one of the ways there are."""
+    if hass.config_entries.async_get_entry(entry.entry_id) is None:
+        await start(hass, entry)
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "meter"), context={"source": SOURCE_USER}
+    )
+    return await submit(hass, result, {"next_step_id": step})
+
+
+async def submit(
+    hass: HomeAssistant, result: SubentryFlowResult, data: dict[str, Any] | None
+) -> SubentryFlowResult:
+    """Submit a form and wait for what follows."""
+    return await hass.config_entries.subentries.async_configure(result["flow_id"], data)
+
+
+async def look_for(hass: HomeAssistant, entry: MockConfigEntry, **data: Any) -> SubentryFlowResult:
+    """Look for meters and return what is shown then."""
+    result = await begin(hass, entry, "search")
+    assert result["step_id"] == "search"
+    result = await submit(hass, result, SEARCH | data)
+    if result["type"] is FlowResultType.SHOW_PROGRESS:
+        assert result["progress_action"] == "searching"
+        await hass.async_block_till_done(wait_background_tasks=True)
+        result = await submit(hass, result, None)
+    return result
+
+
+def offered(result: SubentryFlowResult) -> dict[str, str]:
+    """Return the lines of the form with what was found."""
+    assert result["step_id"] == "found"
+    assert result["data_schema"] is not None
+    (field,) = result["data_schema"].schema.values()
+    return {option["value"]: option["label"] for option in field.config["options"]}
+
+
+def chosen(result: SubentryFlowResult) -> list[str]:
+    """Return what is chosen at first."""
+    assert result["data_schema"] is not None
+    (field,) = result["data_schema"].schema
+    default: list[str] = field.default()
+    return default
+
+
+@pytest.fixture
+def only_sdm() -> Iterator[None]:
+    """Know two families only, since simulated registers of zero look like many."""
+    known = shipped("eastron_sdm630", "eastron_sdm120")
+    with (
+        patch(f"{LINK}.search_flow.async_load_register_maps", return_value=known),
+        patch(f"{LINK}.meter_flow.async_load_register_maps", return_value=known),
+    ):
+        yield
+
+
+async def test_what_was_found_is_shown_with_its_values_and_added(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2, power=1234.5, energy_import=100.5)
+    sdm630(silent, 4, power=-1.5)
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    assert offered(result)["2 eastron_sdm630"] == (
+        "2: Eastron SDM630: Voltage L1 230.2 V, Current L1 0.00 A, Active power 1234.5 W, "
+        "Frequency 50.01 Hz, Imported energy 100.50 kWh, Exported energy 0.00 kWh, "
+        "Total energy 0.00 kWh"
+    )
+    meters = [key for key in offered(result) if "sdm630" in key]
+    result = await submit(hass, result, {"meters": meters})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert {
+        subentry.title: (subentry.unique_id, dict(subentry.data))
+        for subentry in entry.subentries.values()
+    } == {
+        title: (
+            str(unit_id),
+            {
+                "unit_id": unit_id,
+                "register_map": "eastron_sdm630",
+                "fast_interval_s": 2,
+                "slow_interval_s": 20,
+            },
+        )
+        for title, unit_id in (("Eastron SDM630", 2), ("Eastron SDM630 4", 4))
+    }
+    first, second = (
+        hass.states.get(f"sensor.eastron_sdm630_{suffix}active_power") for suffix in ("", "4_")
+    )
+    assert first is not None
+    assert second is not None
+    assert (first.state, second.state) == ("1234.5", "-1.5")
+
+
+async def test_each_sunspec_model_becomes_a_device(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    device_registry: dr.DeviceRegistry,
+    entity_registry: er.EntityRegistry,
+) -> None:
+    load(answering(silent, 1), solar_device(1, House()))
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    assert chosen(result) == list(offered(result))
+    await submit(hass, result, {"meters": chosen(result)})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert {subentry.unique_id for subentry in entry.subentries.values()} == {
+        "1_103_0",
+        "1_203_0",
+        "1_802_0",
+    }
+    assert {
+        device.name for device in dr.async_entries_for_config_entry(device_registry, entry.entry_id)
+    } == {
+        "Example SunSpec One (inverter)",
+        "Example SunSpec One (meter)",
+        "Example SunSpec One (battery)",
+    }
+    charge = hass.states.get("sensor.example_sunspec_one_battery_state_of_charge")
+    assert charge is not None
+    assert charge.state == "63.5"
+    # What an inverter leaves out is disabled; a counter that has not counted yet is not.
+    sensors = {
+        sensor.entity_id: sensor.disabled
+        for sensor in er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+    }
+    assert sensors["sensor.example_sunspec_one_inverter_current_dc"] is True
+    assert sensors["sensor.example_sunspec_one_inverter_produced_energy"] is False
+
+
+async def test_several_meters_are_added_with_few_reloads(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    for unit_id in range(1, 13):
+        sdm630(silent, unit_id)
+    entry = link_entry()
+    result = await look_for(hass, entry, last_unit_id=12)
+
+    with patch.object(
+        hass.config_entries, "async_reload", wraps=hass.config_entries.async_reload
+    ) as reload:
+        await submit(hass, result, {"meters": chosen(result)})
+        await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert len(entry.subentries) == len(entry.runtime_data.diagnostics()["meters"]) == 12
+    assert reload.call_count <= 2
+
+
+async def test_a_device_that_sleeps_is_shown_by_its_state(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    load(answering(silent, 1), SunSpecDevice(1, [(103, lambda: {"St": 2})]))
+
+    result = await look_for(hass, link_entry())
+
+    assert list(offered(result).values()) == [
+        "1: Example SunSpec One (inverter): Operating state Sleeping"
+    ]
+
+
+async def test_progress_is_told(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    told = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE)
+    await look_for(hass, link_entry())
+
+    assert [event.data["progress"] for event in told] == [0, 0.25, 0.5, 0.75]
+
+
+async def test_a_search_ends_with_its_form(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    began, ended = asyncio.Event(), asyncio.Event()
+
+    async def endless(*args: object, **options: object) -> list[object]:
+        began.set()
+        try:
+            await asyncio.Event().wait()
+        finally:
+            ended.set()
+        return []
+
+    with patch(f"{LINK}.search_flow.search", endless):
+        result = await begin(hass, link_entry(), "search")
+        result = await submit(hass, result, SEARCH)
+        assert result["type"] is FlowResultType.SHOW_PROGRESS
+        await asyncio.wait_for(began.wait(), 10)
+        # A page that is opened again sees the same progress.
+        assert (await submit(hass, result, None))["type"] is FlowResultType.SHOW_PROGRESS
+        hass.config_entries.subentries.async_abort(result["flow_id"])
+        await asyncio.wait_for(ended.wait(), 10)
+    assert silent.for_unit(1).required_timeout is None
+
+
+async def test_an_empty_line_is_told_and_can_be_searched_again(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    result = await look_for(hass, link_entry())
+    assert result["step_id"] == "search"
+    assert result["errors"] == {"base": "nothing_found"}
+
+    sdm630(silent, 2)
+    result = await submit(hass, result, SEARCH)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    result = await submit(hass, result, None)
+    assert list(offered(result)) == ["2 eastron_sdm630"]
+
+
+@pytest.mark.parametrize(
+    ("error", "key", "detail"),
+    [
+        (ModbusConnectionError("refused"), "cannot_connect", "refused"),
+        (HomeAssistantError("9600"), "device_in_use", "9600"),
+    ],
+)
+async def test_a_line_that_cannot_be_used_is_told(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    error: Exception,
+    key: str,
+    detail: str,
+) -> None:
+    with patch(f"{LINK}.search_flow.search", side_effect=error):
+        result = await look_for(hass, link_entry())
+
+    assert result["errors"] == {"base": key}
+    assert result["description_placeholders"] == {"error": detail}
+
+
+async def test_a_range_has_to_go_up(hass: HomeAssistant, silent: MockModbusConnection) -> None:
+    result = await look_for(hass, link_entry(), first_unit_id=5)
+
+    assert result["errors"] == {"last_unit_id": "last_below_first"}
+
+
+async def test_energy_is_not_read_more_often_than_power(
+    hass: HomeAssistant, silent: MockModbusConnection
+) -> None:
+    result = await look_for(hass, link_entry(), slow_interval_s=1)
+
+    assert result["errors"] == {"slow_interval_s": "slow_below_fast"}
+
+
+async def test_look_alikes_are_left_to_the_user(
+    hass: HomeAssistant, silent: MockModbusConnection
+) -> None:
+    sdm630(silent, 2)
+    known = shipped("eastron_sdm630", "eastron_sdm54")
+    with patch(f"{LINK}.search_flow.async_load_register_maps", return_value=known):
+        result = await look_for(hass, link_entry())
+
+    assert len(offered(result)) == 2
+    assert chosen(result) == []
+    both = list(offered(result))
+    result = await submit(hass, result, {"meters": both})
+    assert result["errors"] == {"meters": "several_models"}
+    result = await submit(hass, result, {"meters": []})
+    assert result["errors"] == {"meters": "nothing_chosen"}
+    result = await submit(hass, result, {"meters": both[:1]})
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_polled_meter_goes_on_meanwhile(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 1, power=5)
+    sdm630(silent, 2)
+    result = await look_for(hass, link_entry(meter(1)))
+
+    assert list(offered(result)) == ["2 eastron_sdm630"]
+    assert state(hass, "power") == "5.0"
+    assert silent.for_unit(1).required_timeout == 2.0
+
+
+# --- SunSpec without a search
+
+
+async def test_sunspec_can_be_chosen_in_place_of_a_model(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    load(answering(silent, 7), solar_device(7, House()))
+    entry = link_entry()
+    result = await begin(hass, entry, "model")
+    data = {
+        "unit_id": 7,
+        "register_map": "sunspec",
+        "fast_interval_s": 3,
+        "slow_interval_s": 33,
+    }
+    result = await submit(hass, result, data)
+    assert len(offered(result)) == 3
+    result = await submit(hass, result, {"meters": ["7_203_0 sunspec_203"]})
+
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Example SunSpec One (meter)"
+    assert result["unique_id"] == "7_203_0"
+    assert result["data"]["register_map"] == "sunspec_203"
+    assert (result["data"]["fast_interval_s"], result["data"]["slow_interval_s"]) == (3, 33)
+
+
+@pytest.mark.parametrize(
+    ("error", "key"), [(None, "no_sunspec"), (ModbusTimeoutError("late"), "no_answer")]
+)
+async def test_a_unit_without_sunspec_is_told(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    error: Exception | None,
+    key: str,
+) -> None:
+    silent.for_unit(1).fail_requests(error)
+    result = await begin(hass, link_entry(), "model")
+    result = await submit(
+        hass,
+        result,
+        {"unit_id": 1, "register_map": "sunspec", "fast_interval_s": 3, "slow_interval_s": 33},
+    )
+
+    assert result["step_id"] == "model"
+    assert result["errors"] == {"base": key}
+
+
+async def test_a_sunspec_meter_can_be_changed(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    device = SunSpecDevice(1, [(203, lambda: meter_points(House().grid()))])
+    load(answering(silent, 1), device)
+    entry = link_entry()
+    result = await look_for(hass, entry)
+    await submit(hass, result, {"meters": chosen(result)})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (subentry_id,) = entry.subentries
+
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    assert result["data_schema"] is not None
+    assert "register_map" not in [str(key) for key in result["data_schema"].schema]
+    intervals = {"fast_interval_s": 5, "slow_interval_s": 50}
+    result = await submit(hass, result, {"unit_id": 1, "meter_name": "Grid", **intervals})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.subentries[subentry_id].title == "Grid"
+
+    device.inserted.append(123)
+    device.base = 50000
+    load(answering(silent, 5), device)
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    result = await submit(hass, result, {"unit_id": 5, **intervals})
+    assert result["step_id"] == "confirm"
+    assert result["description_placeholders"]["meter"] == "Example SunSpec One (meter)"
+    result = await submit(hass, result, {})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    subentry = entry.subentries[subentry_id]
+    assert subentry.title == "Example SunSpec One (meter)"
+    assert subentry.unique_id == "5_203_0"
+    assert subentry.data["sunspec"]["address"] == 50096
+    assert subentry.data["fast_interval_s"] == 5
+
+
+async def test_a_sunspec_model_that_is_not_at_another_unit_stays(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    load(answering(silent, 1), solar_device(1, House()))
+    load(answering(silent, 5), SunSpecDevice(5, [(124, dict)]))
+    entry = link_entry()
+    result = await look_for(hass, entry, last_unit_id=1)
+    await submit(hass, result, {"meters": ["1_203_0 sunspec_203"]})
+    await hass.async_block_till_done(wait_background_tasks=True)
+    (subentry_id,) = entry.subentries
+
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    result = await submit(hass, result, {"unit_id": 5, "fast_interval_s": 5, "slow_interval_s": 50})
+
+    assert result["errors"] == {"base": "no_answer"}
+    assert "no SunSpec model 203" in result["description_placeholders"]["error"]
+
+
+# --- over real sockets
+
+
+async def test_a_house_of_meters_is_found_on_a_real_line(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    house = House()
+    meters: list[Meter] = [
+        SimulatedMeter(2, "eastron_sdm120", house.solar, serial_number="19070815"),
+        SimulatedMeter(3, "carlo_gavazzi_em24_e1", house.grid),
+        solar_device(4, house),
+    ]
+    async with MeterServer(meters) as server:
+        entry = MockConfigEntry(
+            domain=DOMAIN,
+            unique_id=f"tcp:127.0.0.1:{server.port}",
+            data={"kind": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": server.port},
+        )
+        entry.add_to_hass(hass)
+        assert await hass.config_entries.async_setup(entry.entry_id)
+        result = await begin(hass, entry, "search")
+        result = await submit(hass, result, SEARCH | {"timeout_s": 0.3})
+        async with asyncio.timeout(60):
+            while result["type"] is FlowResultType.SHOW_PROGRESS:
+                await asyncio.sleep(0.05)
+                result = await submit(hass, result, None)
+        found = set(offered(result))
+        assert {
+            "2 eastron_sdm120",
+            "3 carlo_gavazzi_em24_e1",
+            "4_103_0 sunspec_103",
+            "4_203_0 sunspec_203",
+            "4_802_0 sunspec_802",
+        } <= found
+        assert not [key for key in found if key.startswith("1")]
+        hass.config_entries.subentries.async_abort(result["flow_id"])
+        assert await hass.config_entries.async_unload(entry.entry_id)
