@@ -26,12 +26,14 @@ from .platforms.meters import run_meters
 from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
 from .platforms.sttp import run_sttp
+from .platforms.virtual_meter import run_virtual_meter
 from .programs import ProgramError, free_port, until
 
 PLATFORMS: dict[str, RunPlatform] = {
     "scout": run_scout,
     "powernaut": run_powernaut,
     "sttp": run_sttp,
+    "virtual_meter": run_virtual_meter,
 }
 
 # What can go wrong with what runs here; anything else is a fault of this program.

@@ -14,11 +14,13 @@ from homeassistant.config_entries import (
 from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, LinkKind
+from .links.group import flow as group
 from .links.modbus import flow as modbus
 from .links.powernaut import flow as powernaut
 from .links.scout import flow as scout
 from .links.sttp_publisher import flow as sttp_publisher
 from .links.sttp_subscriber import flow as sttp_subscriber
+from .links.virtual_meter import flow as virtual_meter
 
 SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
@@ -26,10 +28,12 @@ SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.POWERNAUT: powernaut.SUBENTRY_FLOWS,
     LinkKind.STTP_PUBLISHER: sttp_publisher.SUBENTRY_FLOWS,
     LinkKind.STTP_SUBSCRIBER: {},
+    LinkKind.VIRTUAL_METER: virtual_meter.SUBENTRY_FLOWS,
+    LinkKind.GROUP: group.SUBENTRY_FLOWS,
 }
 
 # Kinds that show nothing without a subentry: their flow goes on with adding the first.
-GOES_ON = (LinkKind.MODBUS,)
+GOES_ON = (LinkKind.MODBUS, LinkKind.VIRTUAL_METER, LinkKind.GROUP)
 
 
 class GridTelemetryConfigFlow(
@@ -38,6 +42,8 @@ class GridTelemetryConfigFlow(
     powernaut.PowernautSteps,
     sttp_publisher.SttpPublisherSteps,
     sttp_subscriber.SttpSubscriberSteps,
+    virtual_meter.VirtualMeterSteps,
+    group.GroupSteps,
     domain=DOMAIN,
 ):
     """Set up a link: choose its kind, then follow its steps."""

@@ -17,3 +17,5 @@ class LinkKind(StrEnum):
     POWERNAUT = "powernaut"
     STTP_PUBLISHER = "sttp_publisher"
     STTP_SUBSCRIBER = "sttp_subscriber"
+    VIRTUAL_METER = "virtual_meter"
+    GROUP = "group"

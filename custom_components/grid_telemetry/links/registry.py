@@ -4,11 +4,13 @@ from ..const import CONF_KIND, LinkKind
 from . import (
     GridTelemetryConfigEntry,
     LinkModule,
+    group,
     modbus,
     powernaut,
     scout,
     sttp_publisher,
     sttp_subscriber,
+    virtual_meter,
 )
 
 LINKS: dict[LinkKind, LinkModule] = {
@@ -17,6 +19,8 @@ LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.POWERNAUT: powernaut,
     LinkKind.STTP_PUBLISHER: sttp_publisher,
     LinkKind.STTP_SUBSCRIBER: sttp_subscriber,
+    LinkKind.VIRTUAL_METER: virtual_meter,
+    LinkKind.GROUP: group,
 }
 
 

@@ -1,0 +1,142 @@
+"""Config steps of the virtual meter link: the port or the line that it is read on."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlow,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_DEVICE
+import voluptuous as vol
+
+from ...const import CONF_KIND, LinkKind
+from ...listening import (
+    async_try_to_listen,
+    listening_data,
+    listening_fields,
+    mistakes_of,
+    whole_number,
+)
+from ...serial_line import SERIAL_FIELDS, serial_input
+from .const import (
+    CONF_MAX_CLIENTS,
+    CONF_TRANSPORT,
+    DEFAULT_MAX_CLIENTS,
+    DEFAULT_PORT,
+    Transport,
+)
+from .server import place_of, server_of
+from .subentries import SUBENTRY_FLOWS
+
+__all__ = ["SUBENTRY_FLOWS", "VirtualMeterSteps"]
+
+_PORT_SCHEMA: Final = vol.Schema(
+    {
+        **listening_fields(DEFAULT_PORT),
+        vol.Required(CONF_MAX_CLIENTS, default=DEFAULT_MAX_CLIENTS): whole_number(1, 32),
+    }
+)
+_SCHEMAS: Final = {
+    Transport.TCP: _PORT_SCHEMA,
+    Transport.RTU_OVER_TCP: _PORT_SCHEMA,
+    Transport.SERIAL: vol.Schema(SERIAL_FIELDS),
+}
+
+
+class VirtualMeterSteps(ConfigFlow):
+    """The steps of a virtual meter's entry: one form for each transport, new or to change."""
+
+    async def async_step_virtual_meter(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask how the meter is read."""
+        return self.async_show_menu(
+            step_id="virtual_meter",
+            menu_options=[f"virtual_meter_{transport}" for transport in Transport],
+        )
+
+    async def async_step_virtual_meter_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the port or the line."""
+        transport = Transport(self._get_reconfigure_entry().data[CONF_TRANSPORT])
+        return await self._async_serving_step(transport, user_input)
+
+    async def async_step_virtual_meter_tcp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port of a Modbus TCP meter."""
+        return await self._async_serving_step(Transport.TCP, user_input)
+
+    async def async_step_virtual_meter_rtu_over_tcp(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the port of a meter behind a converter that passes a serial line on."""
+        return await self._async_serving_step(Transport.RTU_OVER_TCP, user_input)
+
+    async def async_step_virtual_meter_serial(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a serial port."""
+        return await self._async_serving_step(Transport.SERIAL, user_input)
+
+    async def _async_serving_step(
+        self, transport: Transport, user_input: dict[str, Any] | None
+    ) -> ConfigFlowResult:
+        """Ask where to serve, and try to serve there."""
+        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            data = {CONF_KIND: LinkKind.VIRTUAL_METER, CONF_TRANSPORT: transport, **user_input}
+            if transport is not Transport.SERIAL:
+                data |= listening_data(user_input)
+                errors = mistakes_of(data)
+            if not errors:
+                unique_id = f"virtual_meter/{place_of(data)}"
+                await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
+                if current is None or current.unique_id != unique_id:
+                    self._abort_if_unique_id_configured()
+                errors, detail = await self._async_try_to_serve(data, current)
+            if not errors:
+                return self._save_place(data, current)
+        suggested = user_input or ({} if current is None else serial_input(current.data))
+        return self.async_show_form(
+            step_id=f"virtual_meter_{transport}",
+            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            errors=errors,
+            description_placeholders={"error": detail},
+        )
+
+    async def _async_try_to_serve(
+        self, data: Mapping[str, Any], current: ConfigEntry | None
+    ) -> tuple[dict[str, str], str]:
+        """Listen, or open the line; return the errors by field, and the system's words."""
+        if data[CONF_TRANSPORT] != Transport.SERIAL:
+            return await async_try_to_listen(data, current)
+        if (
+            current is not None
+            and current.state is ConfigEntryState.LOADED
+            and current.data[CONF_DEVICE] == data[CONF_DEVICE]
+        ):
+            # The entry has the line itself, and only how it is used changes.
+            return {}, ""
+        server = server_of(data, {})
+        try:
+            await server.start()
+        except OSError as err:
+            return {"base": "cannot_open"}, err.strerror or str(err)
+        await server.stop()
+        return {}, ""
+
+    def _save_place(self, data: dict[str, Any], current: ConfigEntry | None) -> ConfigFlowResult:
+        title = f"Virtual meter {place_of(data)}"
+        if current is None:
+            return self.async_create_entry(title=title, data=data)
+        return self.async_update_and_abort(
+            current, unique_id=self.unique_id, title=title, data=data
+        )

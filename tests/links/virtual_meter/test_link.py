@@ -1,0 +1,398 @@
+"""The link in Home Assistant: what clients read, and how it fares."""
+
+import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+import math
+import socket
+import time
+from types import MappingProxyType, SimpleNamespace
+from typing import Any
+from unittest.mock import patch
+
+from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.util import dt as dt_util
+from pymodbus.client import AsyncModbusTcpClient
+from pymodbus.exceptions import ModbusIOException
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+)
+
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from custom_components.grid_telemetry.quantities import QUANTITIES
+
+from .conftest import AddEntry, Connect, meter, point
+
+TYPES = AsyncModbusTcpClient.DATATYPE
+WITHIN_S = 20
+NOT_AVAILABLE = 0x8000
+
+
+async def set_up(hass: HomeAssistant, entry: MockConfigEntry) -> MockConfigEntry:
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await hass.async_block_till_done()
+    return entry
+
+
+def show(hass: HomeAssistant, entity_id: str, value: Any, unit: str | None) -> None:
+    attributes = {} if unit is None else {"unit_of_measurement": unit}
+    hass.states.async_set(entity_id, str(value), attributes)
+
+
+async def floats(
+    client: AsyncModbusTcpClient, address: int, *, unit: int = 1, holding: bool = False
+) -> float:
+    """Return the float32 at an address."""
+    ask = client.read_holding_registers if holding else client.read_input_registers
+    answer = await ask(address, count=2, device_id=unit)
+    assert not answer.isError(), answer
+    value = client.convert_from_registers(answer.registers, TYPES.FLOAT32)
+    assert isinstance(value, float)
+    return value
+
+
+def figure(hass: HomeAssistant, entry: MockConfigEntry, key: str) -> str:
+    entity_id = er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, f"{entry.entry_id}_virtual_meter_{key}"
+    )
+    assert entity_id is not None
+    state = hass.states.get(entity_id)
+    assert state is not None
+    return state.state
+
+
+def read_figures(hass: HomeAssistant) -> None:
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=6))
+
+
+@contextmanager
+def later(seconds: float) -> Iterator[None]:
+    """Let states look older than they are; the sockets' own clock runs on."""
+    clock = SimpleNamespace(time=lambda: time.time() + seconds)
+    with patch("custom_components.grid_telemetry.links.virtual_meter.meter.time", clock):
+        yield
+
+
+async def test_an_sdm630_has_the_states_in_its_registers(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 1.2345, "kW")
+    show(hass, "sensor.bought", 8123.4, "kWh")
+    show(hass, "sensor.voltage", 230.2, "V")
+    entry = await set_up(
+        hass,
+        add_entry(
+            meter(
+                point("sensor.grid", "power", unit="W", factor=-1.0),
+                point("sensor.bought", "energy_import", unit="kWh"),
+                point("sensor.voltage", "voltage_l1", unit="V"),
+            )
+        ),
+    )
+    client = await connect(entry)
+    assert await floats(client, 0x34) == pytest.approx(-1234.5, rel=1e-6)
+    assert await floats(client, 0x48) == pytest.approx(8123.4, rel=1e-6)
+    assert await floats(client, 0x00) == pytest.approx(230.2, rel=1e-6)
+    # What no sensor fills, and what lies between the quantities.
+    assert await floats(client, 0x02) == 0
+    assert await floats(client, 0x32) == 0
+    serial = await client.read_holding_registers(0xFC00, count=2, device_id=1)
+    assert any(serial.registers)
+
+    show(hass, "sensor.grid", 2, "kW")
+    assert await floats(client, 0x34) == -2000
+
+
+async def test_an_sdm120_stands_beside_it_on_the_same_port(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.solar", -640.5, "W")
+    entry = add_entry(
+        meter(),
+        meter(point("sensor.solar", "power", unit="W"), profile="eastron_sdm120", unit=7),
+    )
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x0C, unit=7) == -640.5
+    assert await floats(client, 0x0C, unit=1) == 0
+    nobody = await client.read_input_registers(0x0C, count=2, device_id=9)
+    assert nobody.exception_code == 11
+
+
+# Offsets in the model, from its number on, and scale factors.
+SUNSPEC_203 = {
+    "current_l2": (4, 6, "INT16", 12.34),
+    "voltage_l1": (8, 15, "INT16", 230.1),
+    "voltage_l3_l1": (14, 15, "INT16", 399.9),
+    "frequency": (16, 17, "INT16", 50.02),
+    "power": (18, 22, "INT16", -4321.0),
+    "apparent_power": (23, 27, "INT16", 5000.0),
+    "reactive_power_l3": (31, 32, "INT16", -17.0),
+    "power_factor": (33, 37, "INT16", -0.987),
+    "energy_export": (38, 54, "UINT32", 123.456),
+    "energy_import": (46, 54, "UINT32", 81234.567),
+    "reactive_energy_q4": (96, 104, "UINT32", 9.876),
+}
+# Of SunSpec's units in ours.
+SUNSPEC_UNITS = {"energy": 1000, "reactive_energy": 1000, "power_factor": 100}
+
+
+async def test_sunspec_203_has_integers_and_scale_factors(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    for key, (*_, value) in SUNSPEC_203.items():
+        show(hass, f"sensor.{key}", value, QUANTITIES[key].unit)
+    points = [point(f"sensor.{key}", key, unit=QUANTITIES[key].unit) for key in SUNSPEC_203]
+    entry = await set_up(hass, add_entry(meter(*points, profile="sunspec_203", unit=126)))
+    client = await connect(entry)
+    header = await client.read_holding_registers(40000, count=4, device_id=126)
+    assert header.registers == [0x5375, 0x6E53, 1, 66]
+    model = await client.read_holding_registers(40070, count=107, device_id=126)
+    assert model.registers[:2] == [203, 105]
+    for key, (offset, factor, kind, value) in SUNSPEC_203.items():
+        words = model.registers[offset : offset + (2 if kind == "UINT32" else 1)]
+        raw = client.convert_from_registers(words, TYPES[kind])
+        exponent = client.convert_from_registers([model.registers[factor]], TYPES.INT16)
+        assert isinstance(raw, int)
+        assert isinstance(exponent, int)
+        per_unit = SUNSPEC_UNITS.get(str(QUANTITIES[key].device_class), 1)
+        assert raw * 10**exponent == pytest.approx(value * per_unit, abs=10**exponent / 2), key
+    # What no sensor fills.
+    assert model.registers[3] == NOT_AVAILABLE
+    assert model.registers[40:42] == [0, 0]
+    end = await client.read_holding_registers(40177, count=2, device_id=126)
+    assert end.registers == [0xFFFF, 0]
+
+
+async def test_sunspec_213_has_floats(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 43210.5, "W")
+    show(hass, "sensor.factor", 98.7, "%")
+    show(hass, "sensor.sold", 1.5, "MWh")
+    entry = add_entry(
+        meter(
+            point("sensor.grid", "power", unit="W"),
+            point("sensor.factor", "power_factor", factor=0.01),
+            point("sensor.sold", "energy_export", unit="kWh"),
+            profile="sunspec_213",
+        )
+    )
+    client = await connect(await set_up(hass, entry))
+    model = await client.read_holding_registers(40070, count=2, device_id=1)
+    assert model.registers == [213, 124]
+    assert await floats(client, 40070 + 28, holding=True) == 43210.5
+    assert await floats(client, 40070 + 52, holding=True) == pytest.approx(0.987)
+    assert await floats(client, 40070 + 60, holding=True) == 1_500_000
+    assert math.isnan(await floats(client, 40070 + 12, holding=True))
+    end = await client.read_holding_registers(40196, count=2, device_id=1)
+    assert end.registers == [0xFFFF, 0]
+
+
+async def test_a_value_that_is_stale_is_not_available_or_refused(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    grid = point("sensor.grid", "power", unit="W")
+    entry = add_entry(
+        meter(grid, max_age_s=60),
+        meter(grid, profile="sunspec_203", unit=2, max_age_s=60),
+        meter(grid, profile="sunspec_213", unit=3, max_age_s=120),
+    )
+    client = await connect(await set_up(hass, entry))
+
+    async def power_203() -> int:
+        answer = await client.read_holding_registers(40088, count=1, device_id=2)
+        return int(answer.registers[0])
+
+    with later(59):
+        assert await floats(client, 0x34) == 100
+        assert await power_203() == 100
+    with later(61):
+        refused = await client.read_input_registers(0, count=80, device_id=1)
+        assert refused.exception_code == 4
+        # The others of the meter can still be read.
+        assert await floats(client, 0x48) == 0
+        assert await power_203() == NOT_AVAILABLE
+        assert await floats(client, 40098, unit=3, holding=True) == 100
+        read_figures(hass)
+        await hass.async_block_till_done()
+        assert figure(hass, entry, "stale") == "2"
+    with later(121):
+        assert math.isnan(await floats(client, 40098, unit=3, holding=True))
+    # The same value reported again is a new one.
+    show(hass, "sensor.grid", 100, "W")
+    assert await power_203() == 100
+    show(hass, "sensor.grid", "unavailable", "W")
+    assert await power_203() == NOT_AVAILABLE
+    # More than 16 bits hold.
+    show(hass, "sensor.grid", 40, "kW")
+    assert await power_203() == NOT_AVAILABLE
+
+
+async def test_a_renamed_entity_is_read_on_and_a_removed_one_is_not(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    registry = er.async_get(hass)
+    known = registry.async_get_or_create("sensor", "test", "grid", suggested_object_id="grid")
+    show(hass, "sensor.grid", 100, "W")
+    entry = add_entry(meter(point(known.id, "power", unit="W")))
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x34) == 100
+    registry.async_update_entity("sensor.grid", new_entity_id="sensor.house")
+    hass.states.async_remove("sensor.grid")
+    show(hass, "sensor.house", 200, "W")
+    await hass.async_block_till_done()
+    assert await floats(client, 0x34) == 200
+    registry.async_remove("sensor.house")
+    await hass.async_block_till_done()
+    assert (await client.read_input_registers(0x34, count=2, device_id=1)).exception_code == 4
+
+
+@pytest.mark.parametrize(
+    ("function", "address", "count", "code"),
+    [
+        ("read_holding_registers", 0, 2, 2),
+        ("read_holding_registers", 0xFC00, 3, 2),
+        ("read_input_registers", 0, 81, 3),
+        ("read_input_registers", 0x17D, 2, 2),
+        ("read_coils", 0, 1, 1),
+    ],
+)
+async def test_what_the_meter_does_not_have_is_refused(
+    hass: HomeAssistant,
+    add_entry: AddEntry,
+    connect: Connect,
+    function: str,
+    address: int,
+    count: int,
+    code: int,
+) -> None:
+    client = await connect(await set_up(hass, add_entry(meter())))
+    answer = await getattr(client, function)(address, count=count, device_id=1)
+    assert answer.exception_code == code
+
+
+async def test_nothing_can_be_written(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    client = await connect(await set_up(hass, add_entry(meter(profile="sunspec_213"))))
+    assert (await client.write_register(40088, 1, device_id=1)).exception_code == 1
+    assert (await client.write_registers(40088, [1, 2], device_id=1)).exception_code == 1
+
+
+async def test_sunspec_is_not_in_the_input_registers(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    client = await connect(await set_up(hass, add_entry(meter(profile="sunspec_213"))))
+    assert (await client.read_input_registers(40000, count=2, device_id=1)).exception_code == 1
+
+
+async def test_rtu_over_tcp_is_silent_for_other_units(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    entry = add_entry(
+        meter(point("sensor.grid", "power", unit="W"), unit=5), transport="rtu_over_tcp"
+    )
+    await set_up(hass, entry)
+    client = await connect(entry, timeout=0.3)
+    with pytest.raises(ModbusIOException):
+        await client.read_input_registers(0x34, count=2, device_id=6)
+    client = await connect(entry)
+    assert await floats(client, 0x34, unit=5) == 100
+
+
+async def test_the_health_is_shown(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    entry = await set_up(hass, add_entry(meter(point("sensor.gone", "power", unit="W"))))
+    assert figure(hass, entry, "clients") == "0"
+    assert figure(hass, entry, "last_request") == "unknown"
+    assert figure(hass, entry, "last_refusal") == "unknown"
+    client = await connect(entry)
+    await floats(client, 0x48)
+    await client.read_input_registers(0x34, count=2, device_id=1)
+    read_figures(hass)
+    await hass.async_block_till_done()
+    assert figure(hass, entry, "clients") == "1"
+    assert float(figure(hass, entry, "rate")) > 0
+    assert figure(hass, entry, "last_request").endswith(":00+00:00")
+    assert figure(hass, entry, "refused") == "1"
+    assert figure(hass, entry, "stale") == "1"
+    assert figure(hass, entry, "last_refusal") == (
+        "127.0.0.1: DEVICE_FAILURE: 04 00 34 00 02 of unit 1"
+    )
+    (device,) = dr.async_entries_for_config_entry(dr.async_get(hass), entry.entry_id)
+    assert device.model == "Virtual meter"
+    told = await async_get_config_entry_diagnostics(hass, entry)
+    assert told["link"] == {
+        "clients": 1,
+        "requests": 2,
+        "refused": 1,
+        "last_refusal": "127.0.0.1: DEVICE_FAILURE: 04 00 34 00 02 of unit 1",
+        "stale": {1: ["power"]},
+    }
+
+
+async def test_a_reload_frees_the_port_at_once_whoever_is_connected(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    entry = await set_up(hass, add_entry(meter()))
+    clients = [await connect(entry) for _ in range(3)]
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert entry.state is ConfigEntryState.LOADED
+    assert await floats(await connect(entry), 0) == 0
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with socket.create_server(("127.0.0.1", entry.data["port"])):
+        pass
+    async with asyncio.timeout(WITHIN_S):
+        while any(client.connected for client in clients):
+            await asyncio.sleep(0.01)
+
+
+async def test_a_new_meter_is_served_at_once(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    entry = await set_up(hass, add_entry())
+    new = meter(unit=3)
+    hass.config_entries.async_add_subentry(
+        entry,
+        ConfigSubentry(
+            data=MappingProxyType(dict(new["data"])),
+            subentry_type=new["subentry_type"],
+            title=new["title"],
+            unique_id=None,
+        ),
+    )
+    await hass.async_block_till_done()
+    assert await floats(await connect(entry), 0, unit=3) == 0
+
+
+async def test_a_port_in_use_is_tried_again(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    entry = add_entry(meter())
+    with socket.create_server(("127.0.0.1", entry.data["port"])):
+        assert not await hass.config_entries.async_setup(entry.entry_id)
+    assert entry.state is ConfigEntryState.SETUP_RETRY
+    assert entry.error_reason_translation_key == "cannot_serve"
+    assert await hass.config_entries.async_reload(entry.entry_id)
+    assert await hass.config_entries.async_remove(entry.entry_id)
+
+
+async def test_strangers_are_not_let_in(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    entry = await set_up(hass, add_entry(meter(), allowed_networks=["192.168.1.0/24"]))
+    client = await connect(entry)
+    async with asyncio.timeout(WITHIN_S):
+        while client.connected:
+            await asyncio.sleep(0.01)
+    read_figures(hass)
+    await hass.async_block_till_done()
+    assert figure(hass, entry, "last_refusal") == "127.0.0.1: not in an allowed network"
+    assert figure(hass, entry, "clients") == "0"

@@ -1,0 +1,214 @@
+"""The steps of a meter that is played: what is suggested, and what is refused."""
+
+from collections.abc import Generator
+from typing import Any
+from unittest.mock import AsyncMock, patch
+
+from homeassistant.config_entries import SOURCE_USER
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.quantities import QUANTITIES
+
+from .conftest import AddEntry, meter, point
+
+
+@pytest.fixture(autouse=True)
+def no_setup() -> Generator[AsyncMock]:
+    """Keep the entries from being set up; the link has tests of its own."""
+    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
+        yield mock
+
+
+def our_meter(hass: HomeAssistant, *keys: str) -> str:
+    """Register a meter of ours with some quantities, and return its device."""
+    owner = MockConfigEntry(domain=DOMAIN)
+    owner.add_to_hass(hass)
+    found = dr.async_get(hass).async_get_or_create(
+        config_entry_id=owner.entry_id, identifiers={(DOMAIN, "meter")}, name="House"
+    )
+    for key in keys:
+        quantity = QUANTITIES[key]
+        er.async_get(hass).async_get_or_create(
+            "sensor",
+            DOMAIN,
+            f"meter_{key}",
+            suggested_object_id=f"house_{key}",
+            config_entry=owner,
+            device_id=found.id,
+            capabilities={"state_class": quantity.state_class},
+            original_device_class=quantity.device_class,
+            translation_key=key,
+            unit_of_measurement=quantity.unit,
+        )
+    return found.id
+
+
+async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "virtual_meter"), context={"source": SOURCE_USER}
+    )
+    assert result["step_id"] == "user"
+    chosen = {"profile": "eastron_sdm630", "unit_id": "1", "max_age_s": 60, **chosen}
+    return dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+
+
+async def save(
+    hass: HomeAssistant, result: dict[str, Any], rows: list[dict[str, Any]]
+) -> dict[str, Any]:
+    return dict(
+        await hass.config_entries.subentries.async_configure(result["flow_id"], {"points": rows})
+    )
+
+
+def suggested(result: dict[str, Any]) -> list[dict[str, Any]]:
+    (key,) = result["data_schema"].schema
+    rows: list[dict[str, Any]] = key.description["suggested_value"]
+    return rows
+
+
+def quantities(result: dict[str, Any]) -> list[str]:
+    return [row.get("quantity", "") for row in suggested(result)]
+
+
+@pytest.mark.parametrize(
+    ("profile", "title", "known"),
+    [
+        ("eastron_sdm630", "Eastron SDM630 (1)", ["power", "voltage_l1", "current_l1", ""]),
+        ("eastron_sdm120", "Eastron SDM120 (1)", ["power", "voltage", "current", ""]),
+        ("sunspec_203", "SunSpec 203 (1)", ["power", "voltage_l1", "current_l1", ""]),
+        ("sunspec_213", "SunSpec 213 (1)", ["power", "voltage_l1", "current_l1", ""]),
+    ],
+)
+async def test_quantities_of_our_meters_are_known(
+    hass: HomeAssistant, add_entry: AddEntry, profile: str, title: str, known: list[str]
+) -> None:
+    entry = add_entry()
+    found = our_meter(hass, "power", "voltage_l1", "temperature_cabinet", "current_l1")
+    result = await begin(hass, entry, profile=profile, devices=[found])
+    assert result["step_id"] == "points"
+    assert quantities(result) == known
+    result = await save(hass, result, suggested(result))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == title
+    (subentry,) = entry.subentries.values()
+    assert (subentry.data["unit_id"], subentry.data["max_age_s"]) == ("1", 60)
+    voltage = er.async_get(hass).async_get("sensor.house_voltage_l1")
+    assert voltage is not None
+    assert subentry.data["points"][1] == {
+        "entity": voltage.id,
+        "name": known[1],
+        "unit": "V",
+        "factor": 1.0,
+    }
+
+
+async def test_a_meter_with_one_phase_fills_the_first_of_three(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    found = our_meter(hass, "voltage", "power", "energy_export")
+    result = await begin(hass, add_entry(), devices=[found])
+    assert quantities(result) == ["voltage_l1", "power", "energy_export"]
+
+
+async def test_other_sensors_are_judged_by_device_class_and_unit(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    for name, device_class, unit in (
+        ("grid", "power", "kW"),
+        ("solar", "power", "W"),
+        ("factor", "power_factor", "%"),
+        ("rotation", "frequency", "rpm"),
+        ("bought", "energy", "Wh"),
+        ("bare", None, None),
+    ):
+        attributes = {"device_class": device_class, "unit_of_measurement": unit}
+        hass.states.async_set(
+            f"sensor.{name}", "1", {key: value for key, value in attributes.items() if value}
+        )
+    names = ["grid", "solar", "factor", "rotation", "bought", "bare"]
+    result = await begin(
+        hass,
+        add_entry(),
+        profile="sunspec_213",
+        entities=[f"sensor.{name}" for name in names],
+    )
+    rows = [
+        (row["entity"][7:], row.get("quantity", ""), row["factor"]) for row in suggested(result)
+    ]
+    assert rows == [
+        ("grid", "power", 1),
+        ("factor", "power_factor", 0.01),
+        ("bought", "energy_import", 1),
+        ("solar", "", 1),
+        ("rotation", "", 1),
+        ("bare", "", 1),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("rows", "error", "detail"),
+    [
+        (
+            [{"entity": entity, "quantity": "power"} for entity in ("sensor.a", "sensor.b")],
+            "duplicate_quantity",
+            "power",
+        ),
+        (
+            [{"entity": "sensor.a", "quantity": "frequency"}],
+            "wrong_unit",
+            "sensor.a: W → Hz",
+        ),
+        ([{"entity": "sensor.a", "quantity": "power", "factor": 0}], "zero_factor", "power"),
+        ([{"entity": "sensor.a"}], "no_points", ""),
+    ],
+)
+async def test_rows_that_cannot_be_are_told_and_can_be_corrected(
+    hass: HomeAssistant, add_entry: AddEntry, rows: list[dict[str, Any]], error: str, detail: str
+) -> None:
+    for name in "ab":
+        hass.states.async_set(f"sensor.{name}", "1", {"unit_of_measurement": "W"})
+    result = await begin(hass, add_entry(), entities=["sensor.a", "sensor.b"])
+    refused = await save(hass, result, rows)
+    assert refused["errors"] == {"base": error}
+    assert refused["description_placeholders"]["row"] == detail
+    saved = await save(hass, refused, [{"entity": "sensor.a", "quantity": "power"}])
+    assert saved["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize("unit", ["0", "248", "1a", ""])
+async def test_a_unit_id_is_a_number_from_1_to_247(
+    hass: HomeAssistant, add_entry: AddEntry, unit: str
+) -> None:
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    result = await begin(hass, add_entry(), unit_id=unit, entities=["sensor.a"])
+    assert result["errors"] == {"unit_id": "invalid_device_id"}
+
+
+async def test_a_unit_id_is_given_once(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    entry = add_entry(meter(unit=247))
+    result = await begin(hass, entry, unit_id="247", entities=["sensor.a"])
+    assert result["errors"] == {"unit_id": "device_id_in_use"}
+
+
+async def test_another_meter_can_be_chosen_later(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "V"})
+    entry = add_entry(meter(point("sensor.a", "voltage_l1", unit="V")))
+    (subentry_id,) = entry.subentries
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    chosen = {"profile": "eastron_sdm120", "unit_id": "2", "max_age_s": 30}
+    result = dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    # It has no such quantity.
+    assert suggested(result) == [{"entity": "sensor.a", "factor": 1.0}]
+    refused = await save(hass, result, suggested(result))
+    assert refused["errors"] == {"base": "no_points"}
+    saved = await save(hass, refused, [{"entity": "sensor.a", "quantity": "voltage"}])
+    assert saved["reason"] == "reconfigure_successful"
+    subentry = entry.subentries[subentry_id]
+    assert subentry.title == "Eastron SDM120 (2)"
+    assert subentry.data["points"][0]["name"] == "voltage"
