@@ -25,6 +25,8 @@ from .platforms import Platform, Received, RunPlatform
 from .platforms.meters import run_meters
 from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
+from .platforms.setup import run_setup
+from .platforms.solarnode import run_solarnode
 from .platforms.sttp import run_sttp
 from .platforms.virtual_meter import run_virtual_meter
 from .programs import ProgramError, free_port, until
@@ -34,6 +36,8 @@ PLATFORMS: dict[str, RunPlatform] = {
     "powernaut": run_powernaut,
     "sttp": run_sttp,
     "virtual_meter": run_virtual_meter,
+    "setup": run_setup,
+    "solarnode": run_solarnode,
 }
 
 # What can go wrong with what runs here; anything else is a fault of this program.

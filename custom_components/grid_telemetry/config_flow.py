@@ -18,6 +18,8 @@ from .links.group import flow as group
 from .links.modbus import flow as modbus
 from .links.powernaut import flow as powernaut
 from .links.scout import flow as scout
+from .links.setup_server import flow as setup_server
+from .links.solarnode import flow as solarnode
 from .links.sttp_publisher import flow as sttp_publisher
 from .links.sttp_subscriber import flow as sttp_subscriber
 from .links.virtual_meter import flow as virtual_meter
@@ -28,8 +30,10 @@ SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.POWERNAUT: powernaut.SUBENTRY_FLOWS,
     LinkKind.STTP_PUBLISHER: sttp_publisher.SUBENTRY_FLOWS,
     LinkKind.STTP_SUBSCRIBER: {},
+    LinkKind.SETUP_SERVER: setup_server.SUBENTRY_FLOWS,
     LinkKind.VIRTUAL_METER: virtual_meter.SUBENTRY_FLOWS,
     LinkKind.GROUP: group.SUBENTRY_FLOWS,
+    LinkKind.SOLARNODE: {},
 }
 
 # Kinds that show nothing without a subentry: their flow goes on with adding the first.
@@ -42,8 +46,10 @@ class GridTelemetryConfigFlow(
     powernaut.PowernautSteps,
     sttp_publisher.SttpPublisherSteps,
     sttp_subscriber.SttpSubscriberSteps,
+    setup_server.SetupServerSteps,
     virtual_meter.VirtualMeterSteps,
     group.GroupSteps,
+    solarnode.SolarNodeSteps,
     domain=DOMAIN,
 ):
     """Set up a link: choose its kind, then follow its steps."""

@@ -17,5 +17,7 @@ class LinkKind(StrEnum):
     POWERNAUT = "powernaut"
     STTP_PUBLISHER = "sttp_publisher"
     STTP_SUBSCRIBER = "sttp_subscriber"
+    SETUP_SERVER = "setup_server"
+    SOLARNODE = "solarnode"
     VIRTUAL_METER = "virtual_meter"
     GROUP = "group"

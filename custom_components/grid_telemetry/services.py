@@ -2,9 +2,11 @@
 
 from homeassistant.core import HomeAssistant, callback
 
+from .commands.actions import async_setup_actions as async_setup_command_actions
 from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
 from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
 from .links.scout.actions import async_setup_actions as async_setup_scout_actions
+from .links.solarnode.actions import async_setup_actions as async_setup_solarnode_actions
 from .links.sttp_publisher.actions import async_setup_actions as async_setup_sttp_actions
 
 
@@ -15,3 +17,5 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_scout_actions(hass)
     async_setup_powernaut_actions(hass)
     async_setup_sttp_actions(hass)
+    async_setup_command_actions(hass)
+    async_setup_solarnode_actions(hass)

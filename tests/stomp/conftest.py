@@ -1,1 +1,3 @@
 from tests.fixtures.scout import *  # noqa: F403
+
+from .setup_house import *  # noqa: F403

@@ -8,6 +8,8 @@ from . import (
     modbus,
     powernaut,
     scout,
+    setup_server,
+    solarnode,
     sttp_publisher,
     sttp_subscriber,
     virtual_meter,
@@ -19,8 +21,10 @@ LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.POWERNAUT: powernaut,
     LinkKind.STTP_PUBLISHER: sttp_publisher,
     LinkKind.STTP_SUBSCRIBER: sttp_subscriber,
+    LinkKind.SETUP_SERVER: setup_server,
     LinkKind.VIRTUAL_METER: virtual_meter,
     LinkKind.GROUP: group,
+    LinkKind.SOLARNODE: solarnode,
 }
 
 

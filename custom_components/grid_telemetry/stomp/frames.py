@@ -34,7 +34,7 @@ _UNESCAPING: Final = {
 }
 
 _ESCAPE: Final = re.compile(r"\\.?")
-_LINE_ENDS: Final = re.compile(rb"(?:\r?\n)+")
+_LINE_ENDS: Final = re.compile(rb"(?:\n+|\r\n)+")
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _COMMAND: Final = re.compile(r"[A-Z]{1,20}")
 _LENGTH: Final = re.compile(r"[0-9]{1,15}")
@@ -119,6 +119,11 @@ class Decoder:
         self._scanned = 0  # up to here the buffer was searched for the end of this part
         self._head: tuple[str, dict[str, str]] | None = None
         self._error: StompProtocolError | None = None
+
+    @property
+    def pending(self) -> bool:
+        """Whether a frame has begun and is not complete, when all that is was taken."""
+        return self._head is not None or bool(self._buffer)
 
     def feed(self, data: bytes) -> Iterator[Frame | Heartbeat]:
         """Take bytes in and return an iterator over what is complete by now.

@@ -1,0 +1,16 @@
+"""Names of what a SolarNode's entry stores."""
+
+from typing import Final
+
+CONF_LOGIN: Final = "login"
+CONF_SOURCES: Final = "sources"
+CONF_INTERVAL_S: Final = "interval_s"
+CONF_LIVE_SOURCES: Final = "live_sources"
+
+DEFAULT_PORT: Final = 8780
+DEFAULT_INTERVAL_S: Final = 10
+
+MAX_LIVE_SOURCES: Final = 2
+"""More a node does not stream to one client."""
+MAX_SENSORS: Final = 5_000
+"""More sensors than Home Assistant is made for."""

@@ -1,0 +1,191 @@
+"""Config steps of the SolarNode link: where the node is, as whom to log in, what to read."""
+
+from collections.abc import Mapping
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigFlow,
+    ConfigFlowResult,
+)
+from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+from ...ant import is_pattern, matches
+from ...const import CONF_KIND, LinkKind
+from ...forwarding.delivery import DeliveryError
+from ...stomp.sns import MAX_PASSWORD_BYTES
+from . import parameters_of
+from .client import open_session
+from .const import (
+    CONF_INTERVAL_S,
+    CONF_LIVE_SOURCES,
+    CONF_LOGIN,
+    CONF_SOURCES,
+    DEFAULT_INTERVAL_S,
+    DEFAULT_PORT,
+    MAX_LIVE_SOURCES,
+)
+from .latest import Latest, read_latest
+from .plan import Plan
+
+_CREDENTIALS: dict[vol.Marker, Any] = {
+    vol.Required(CONF_LOGIN): TextSelector(TextSelectorConfig(autocomplete="off")),
+    vol.Required(CONF_PASSWORD): TextSelector(
+        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
+    ),
+}
+_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
+            NumberSelector(
+                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
+            ),
+            vol.Coerce(int),
+        ),
+        **_CREDENTIALS,
+        vol.Optional(CONF_SOURCES, default=list): TextSelector(TextSelectorConfig(multiple=True)),
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+            NumberSelectorConfig(
+                min=1, max=3_600, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement="s"
+            )
+        ),
+        vol.Optional(CONF_LIVE_SOURCES, default=list): TextSelector(
+            TextSelectorConfig(multiple=True)
+        ),
+    }
+)
+_REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
+# A reply that breaks the connection is asked for again in parts; this is as far as a test goes.
+_ATTEMPTS: Final = 6
+
+
+class SolarNodeSteps(ConfigFlow):
+    """The steps of a SolarNode's entry."""
+
+    async def async_step_solarnode(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for the node, the login and the sources, and try them."""
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            data = _data_of(user_input)
+            await self.async_set_unique_id(f"solarnode/{data[CONF_HOST].lower()}:{data[CONF_PORT]}")
+            if (
+                self.source != SOURCE_RECONFIGURE
+                or self.unique_id != self._get_reconfigure_entry().unique_id
+            ):
+                self._abort_if_unique_id_configured()
+            errors, detail = await _async_try(data)
+            if not errors:
+                title = f"SolarNode {data[CONF_HOST]}"
+                if self.source == SOURCE_RECONFIGURE:
+                    return self.async_update_and_abort(
+                        self._get_reconfigure_entry(),
+                        unique_id=self.unique_id,
+                        title=title,
+                        data=data,
+                    )
+                return self.async_create_entry(title=title, data=data)
+        suggested: Mapping[str, Any] = user_input or {}
+        if not suggested and self.source == SOURCE_RECONFIGURE:
+            stored = self._get_reconfigure_entry().data
+            # The password is never shown again; it is asked for anew.
+            suggested = {key: stored[key] for key in stored if key != CONF_PASSWORD}
+        return self.async_show_form(
+            step_id="solarnode",
+            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            errors=errors,
+            description_placeholders={"error": detail},
+        )
+
+    async def async_step_solarnode_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change the node, the login or what is read."""
+        return await self.async_step_solarnode(user_input)
+
+    async def async_step_solarnode_reauth(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Say that the login was refused."""
+        return await self.async_step_solarnode_reauth_confirm()
+
+    async def async_step_solarnode_reauth_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask for a new login and try it."""
+        entry = self._get_reauth_entry()
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            # Which sources there are is no matter of the login.
+            errors, detail = await _async_try({**entry.data, **user_input, CONF_SOURCES: []})
+            if not errors:
+                return self.async_update_and_abort(entry, data_updates=user_input)
+        return self.async_show_form(
+            step_id="solarnode_reauth_confirm",
+            data_schema=self.add_suggested_values_to_schema(
+                _REAUTH_SCHEMA, {CONF_LOGIN: entry.data[CONF_LOGIN]}
+            ),
+            errors=errors,
+            description_placeholders={"title": entry.title, "error": detail},
+        )
+
+
+def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store."""
+    return {
+        CONF_KIND: LinkKind.SOLARNODE,
+        **user_input,
+        CONF_HOST: user_input[CONF_HOST].strip(),
+        CONF_SOURCES: _names(user_input[CONF_SOURCES]),
+        CONF_LIVE_SOURCES: _names(user_input[CONF_LIVE_SOURCES]),
+    }
+
+
+def _names(given: list[str]) -> list[str]:
+    """Return names without blanks around them, each once."""
+    return list(dict.fromkeys(name.strip() for name in given if name.strip()))
+
+
+async def _async_try(data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
+    """Log in and read; return the errors by field and what is said of them."""
+    if not data[CONF_LOGIN].isprintable() or set(":,") & set(data[CONF_LOGIN]):
+        return {CONF_LOGIN: "solarnode_invalid_login"}, ""
+    if len(data[CONF_PASSWORD].encode()) > MAX_PASSWORD_BYTES or "\0" in data[CONF_PASSWORD]:
+        return {CONF_PASSWORD: "solarnode_password_too_long"}, ""
+    live = data[CONF_LIVE_SOURCES]
+    if len(live) > MAX_LIVE_SOURCES or any(is_pattern(source) for source in live):
+        return {CONF_LIVE_SOURCES: "solarnode_live_sources"}, ""
+    try:
+        latest = await _async_read(data)
+    except DeliveryError as err:
+        return {"base": err.reason}, err.detail
+    if data[CONF_SOURCES] and not latest.datum:
+        return {CONF_SOURCES: "solarnode_no_sources"}, ""
+    return {}, ""
+
+
+async def _async_read(data: Mapping[str, Any]) -> Latest:
+    """Return the latest datum; raises a `DeliveryError`."""
+    plan = Plan(data[CONF_SOURCES], matches)
+    attempts = 1
+    while True:
+        try:
+            async with open_session(parameters_of(data)) as session:
+                return await read_latest(session, plan, lambda: ())
+        except DeliveryError as err:
+            if err.reason != "connection_lost" or attempts == _ATTEMPTS:
+                raise
+            attempts += 1
