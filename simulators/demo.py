@@ -22,6 +22,7 @@ from aiohttp import ClientError
 from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
 from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
+from .platforms.ardexa import run_ardexa
 from .platforms.meters import run_meters
 from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
@@ -38,6 +39,7 @@ PLATFORMS: dict[str, RunPlatform] = {
     "virtual_meter": run_virtual_meter,
     "setup": run_setup,
     "solarnode": run_solarnode,
+    "ardexa": run_ardexa,
 }
 
 # What can go wrong with what runs here; anything else is a fault of this program.

@@ -14,6 +14,7 @@ from homeassistant.config_entries import (
 from homeassistant.core import callback
 
 from .const import CONF_KIND, DOMAIN, LinkKind
+from .links.ardexa import flow as ardexa
 from .links.group import flow as group
 from .links.modbus import flow as modbus
 from .links.powernaut import flow as powernaut
@@ -34,6 +35,7 @@ SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
     LinkKind.VIRTUAL_METER: virtual_meter.SUBENTRY_FLOWS,
     LinkKind.GROUP: group.SUBENTRY_FLOWS,
     LinkKind.SOLARNODE: {},
+    LinkKind.ARDEXA: ardexa.SUBENTRY_FLOWS,
 }
 
 # Kinds that show nothing without a subentry: their flow goes on with adding the first.
@@ -50,6 +52,7 @@ class GridTelemetryConfigFlow(
     virtual_meter.VirtualMeterSteps,
     group.GroupSteps,
     solarnode.SolarNodeSteps,
+    ardexa.ArdexaSteps,
     domain=DOMAIN,
 ):
     """Set up a link: choose its kind, then follow its steps."""

@@ -21,3 +21,4 @@ class LinkKind(StrEnum):
     SOLARNODE = "solarnode"
     VIRTUAL_METER = "virtual_meter"
     GROUP = "group"
+    ARDEXA = "ardexa"

@@ -4,6 +4,7 @@ from homeassistant.core import HomeAssistant, callback
 
 from .commands.actions import async_setup_actions as async_setup_command_actions
 from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
+from .links.ardexa.actions import async_setup_actions as async_setup_ardexa_actions
 from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
 from .links.scout.actions import async_setup_actions as async_setup_scout_actions
 from .links.solarnode.actions import async_setup_actions as async_setup_solarnode_actions
@@ -19,3 +20,4 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_sttp_actions(hass)
     async_setup_command_actions(hass)
     async_setup_solarnode_actions(hass)
+    async_setup_ardexa_actions(hass)

@@ -4,6 +4,7 @@ from ..const import CONF_KIND, LinkKind
 from . import (
     GridTelemetryConfigEntry,
     LinkModule,
+    ardexa,
     group,
     modbus,
     powernaut,
@@ -25,6 +26,7 @@ LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.VIRTUAL_METER: virtual_meter,
     LinkKind.GROUP: group,
     LinkKind.SOLARNODE: solarnode,
+    LinkKind.ARDEXA: ardexa,
 }
 
 

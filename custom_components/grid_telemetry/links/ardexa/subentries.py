@@ -1,0 +1,276 @@
+"""Config steps of a feed: the device, what of it, and one field or the whole row."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any, Final
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntryState,
+    ConfigSubentryFlow,
+    SubentryFlowResult,
+)
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    TextSelector,
+)
+from homeassistant.helpers.translation import async_get_translations
+import voluptuous as vol
+
+from ...const import DOMAIN
+from ...forwarding.delivery import DeliveryError
+from . import ArdexaLink
+from .api import api_of
+from .client import OperationError, OperationRefused
+from .const import (
+    CONF_DEVICE,
+    CONF_FIELD,
+    CONF_FIELDS,
+    CONF_SOURCE,
+    CONF_STALE_AFTER_S,
+    CONF_TABLE,
+    CONF_UNIT,
+    DEFAULT_STALE_AFTER_S,
+    SUBENTRY_FEED,
+)
+from .operations import try_feed
+from .payload import Device, Field, Json, Scenario
+
+CONF_SCENARIO: Final = "scenario"
+TYPED: Final = "typed"
+"""The choice in place of a scenario for one that the metadata does not have."""
+WHOLE_ROW: Final = "whole_row"
+TRIED_WITHIN_S: Final = 10.0
+
+_STALE_AFTER: dict[vol.Marker, Any] = {
+    vol.Required(CONF_STALE_AFTER_S, default=DEFAULT_STALE_AFTER_S): NumberSelector(
+        NumberSelectorConfig(
+            min=1, max=86_400, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement="s"
+        )
+    )
+}
+_TYPED_SCHEMA = vol.Schema(
+    {
+        vol.Required(CONF_TABLE): TextSelector(),
+        vol.Required(CONF_SOURCE): TextSelector(),
+        vol.Optional(CONF_FIELD): TextSelector(),
+        vol.Optional(CONF_UNIT): TextSelector(),
+        **_STALE_AFTER,
+    }
+)
+
+
+class FeedSubentryFlow(ConfigSubentryFlow):
+    """Add a feed, or change one."""
+
+    _devices: Mapping[str, Device]
+    _device: Device
+    _scenario: Scenario
+    _error = ""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the device."""
+        if user_input is not None:
+            device_id = user_input[CONF_DEVICE].strip()
+            self._device = self._devices.get(device_id) or Device(id=device_id, name=device_id)
+            if self._device.scenarios:
+                return await self.async_step_scenario()
+            return await self.async_step_typed()
+        try:
+            self._devices = await api_of(self.hass, self._get_entry().data).devices()
+        except DeliveryError:
+            self._devices = {}  # what cannot be chosen can be typed
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_DEVICE): SelectSelector(
+                    SelectSelectorConfig(
+                        options=[
+                            SelectOptionDict(value=device.id, label=device.name)
+                            for device in self._devices.values()
+                        ],
+                        custom_value=True,
+                    )
+                )
+            }
+        )
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(schema, self._stored()),
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change what is fed."""
+        return await self.async_step_user(user_input)
+
+    async def async_step_scenario(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for one of the tables and sources that the device has."""
+        scenarios = {scenario.name: scenario for scenario in self._device.scenarios}
+        if user_input is not None:
+            if user_input[CONF_SCENARIO] == TYPED:
+                return await self.async_step_typed()
+            self._scenario = scenarios[user_input[CONF_SCENARIO]]
+            return await self.async_step_field()
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_SCENARIO): SelectSelector(
+                    SelectSelectorConfig(
+                        options=[
+                            *_named(scenarios),
+                            SelectOptionDict(value=TYPED, label=await self._async_label(TYPED)),
+                        ]
+                    )
+                )
+            }
+        )
+        stored = self._stored()
+        name = f"{stored.get(CONF_TABLE)}.{stored.get(CONF_SOURCE)}"
+        return self.async_show_form(
+            step_id="scenario",
+            data_schema=self.add_suggested_values_to_schema(
+                schema, {CONF_SCENARIO: name} if name in scenarios else {}
+            ),
+            description_placeholders={"device": self._device.name},
+        )
+
+    async def async_step_field(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for a field, where there are several."""
+        scenario = self._scenario
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            field = user_input.get(CONF_FIELD, WHOLE_ROW)
+            field = None if field == WHOLE_ROW else field
+            data = {
+                CONF_TABLE: scenario.table,
+                CONF_SOURCE: scenario.source,
+                CONF_FIELDS: scenario.fields_of(field),
+                CONF_STALE_AFTER_S: user_input[CONF_STALE_AFTER_S],
+            }
+            if field is not None:
+                data[CONF_FIELD] = field
+            errors = await self._async_try(data)
+            if not errors:
+                return self._finish(data)
+        fields: dict[vol.Marker, Any] = {}
+        if scenario.fields:
+            fields[vol.Required(CONF_FIELD, default=WHOLE_ROW)] = SelectSelector(
+                SelectSelectorConfig(
+                    options=[
+                        SelectOptionDict(value=WHOLE_ROW, label=await self._async_label(WHOLE_ROW)),
+                        *_named(field.name for field in scenario.fields),
+                    ]
+                )
+            )
+        return self.async_show_form(
+            step_id="field",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema({**fields, **_STALE_AFTER}), user_input or self._stored()
+            ),
+            errors=errors,
+            description_placeholders={"scenario": scenario.name, "error": self._error},
+        )
+
+    async def async_step_typed(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for what the metadata does not tell."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            data: Json = {
+                CONF_TABLE: user_input[CONF_TABLE].strip(),
+                CONF_SOURCE: user_input[CONF_SOURCE].strip(),
+                CONF_STALE_AFTER_S: user_input[CONF_STALE_AFTER_S],
+            }
+            for key in (CONF_TABLE, CONF_SOURCE):
+                if not data[key] or "." in data[key]:
+                    errors[key] = "ardexa_invalid_name"
+            field = user_input.get(CONF_FIELD, "").strip()
+            unit = user_input.get(CONF_UNIT, "").strip() or None
+            if field:
+                data[CONF_FIELD] = field
+            # Without field and unit it may well be a row, whose columns are found when they come.
+            data[CONF_FIELDS] = [asdict(Field(name=field, unit=unit))] if field or unit else []
+            errors = errors or await self._async_try(data)
+            if not errors:
+                return self._finish(data)
+        return self.async_show_form(
+            step_id="typed",
+            data_schema=self.add_suggested_values_to_schema(
+                _TYPED_SCHEMA, user_input or self._stored()
+            ),
+            errors=errors,
+            description_placeholders={"device": self._device.name, "error": self._error},
+        )
+
+    async def _async_label(self, option: str) -> str:
+        """Return the text of an option among others that are names."""
+        texts = await async_get_translations(
+            self.hass, self.hass.config.language, "selector", [DOMAIN]
+        )
+        return texts[f"component.{DOMAIN}.selector.ardexa_feed.options.{option}"]
+
+    async def _async_try(self, data: Mapping[str, Any]) -> dict[str, str]:
+        """Ask for the feed for a moment; one whose device is silent may be right all the same."""
+        entry = self._get_entry()
+        # Between two feeds that are added the entry may be on its way up again.
+        link = entry.runtime_data if entry.state is ConfigEntryState.LOADED else None
+        if not isinstance(link, ArdexaLink) or (session := link.session) is None:
+            return {}
+        request = {
+            "deviceId": self._device.id,
+            **{key: data[key] for key in (CONF_TABLE, CONF_SOURCE, CONF_FIELD) if key in data},
+        }
+        try:
+            await try_feed(session, request, TRIED_WITHIN_S)
+        except OperationRefused as err:
+            if self._device.online is not False:  # which would refuse anything
+                self._error = str(err)
+                return {"base": "ardexa_feed_refused"}
+        except OperationError:
+            return {}
+        return {}
+
+    def _finish(self, data: Mapping[str, Any]) -> SubentryFlowResult:
+        entry = self._get_entry()
+        complete = {CONF_DEVICE: self._device.id, **data}
+        what = ".".join(data[key] for key in (CONF_TABLE, CONF_SOURCE))
+        if field := data.get(CONF_FIELD):
+            what += f" {field}"
+        title = f"{self._device.name} {what}"
+        unique_id = "/".join((self._device.id, data[CONF_TABLE], data[CONF_SOURCE], field or ""))
+        own = self._get_reconfigure_subentry() if self.source == SOURCE_RECONFIGURE else None
+        for subentry in entry.get_subentries_of_type(SUBENTRY_FEED):
+            if subentry.unique_id == unique_id and subentry is not own:
+                return self.async_abort(reason="already_configured")
+        if own is not None:
+            return self.async_update_and_abort(
+                entry, own, title=title, unique_id=unique_id, data=complete
+            )
+        return self.async_create_entry(title=title, data=complete, unique_id=unique_id)
+
+    def _stored(self) -> dict[str, Any]:
+        """Return what is stored, as the forms have it."""
+        if self.source != SOURCE_RECONFIGURE:
+            return {}
+        data = dict(self._get_reconfigure_subentry().data)
+        if len(data[CONF_FIELDS]) == 1 and (unit := data[CONF_FIELDS][0][CONF_UNIT]):
+            data[CONF_UNIT] = unit
+        return data
+
+
+def _named(names: Iterable[str]) -> list[SelectOptionDict]:
+    """Return options that are what they are called."""
+    return [SelectOptionDict(value=name, label=name) for name in names]
+
+
+SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_FEED: FeedSubentryFlow}

@@ -1,0 +1,219 @@
+"""The flow of a feed: chosen from the metadata where it is there, typed otherwise."""
+
+from typing import Any
+
+from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
+from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
+import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
+
+from simulators.ardexa import Ardexa
+
+from .conftest import (
+    FIELDS,
+    GATEWAY,
+    OTHER,
+    ROW,
+    AddEntry,
+    is_shown,
+    power_feed,
+    start,
+    until,
+)
+
+SUBENTRIES = "custom_components.grid_telemetry.links.ardexa.subentries"
+PLACE = {"device": GATEWAY, "table": "solar", "source": "inverter-01"}
+
+
+async def begin(hass: HomeAssistant, entry: MockConfigEntry, device: str) -> SubentryFlowResult:
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "feed"), context={"source": SOURCE_USER}
+    )
+    assert result["step_id"] == "user"
+    return await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"device": device}
+    )
+
+
+async def go_on(hass: HomeAssistant, result: SubentryFlowResult, **data: Any) -> SubentryFlowResult:
+    return await hass.config_entries.subentries.async_configure(result["flow_id"], data)
+
+
+async def test_the_whole_row_is_chosen(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    assert result["step_id"] == "scenario"
+    result = await go_on(hass, result, scenario="solar.inverter-01")
+    assert result["step_id"] == "field"
+    result = await go_on(hass, result, field="whole_row", stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["title"] == "Gateway solar.inverter-01"
+    [subentry] = entry.subentries.values()
+    assert subentry.data == {**PLACE, "fields": FIELDS, "stale_after_s": 60}
+    await hass.async_block_till_done()
+    await until(lambda: cloud.counts["connect"] == 2 and cloud.feeds)
+    await cloud.publish(GATEWAY, "solar", "inverter-01", ROW)
+    await is_shown(hass, "sensor.gateway_solar_inverter_01_ac_power", "66920")
+    assert cloud.refused == []
+
+
+async def test_a_field_is_chosen(hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="solar.inverter-01")
+    result = await go_on(hass, result, field="AC Power", stale_after_s=60)
+    assert result["title"] == "Gateway solar.inverter-01 AC Power"
+    [subentry] = entry.subentries.values()
+    assert subentry.data == {
+        **PLACE,
+        "field": "AC Power",
+        "fields": FIELDS[:1],
+        "stale_after_s": 60,
+    }
+    await hass.async_block_till_done()
+
+
+async def test_a_single_value_has_no_field_to_choose(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="data.cpu_usage")
+    assert result["data_schema"] is not None
+    assert list(result["data_schema"].schema) == ["stale_after_s"]
+    result = await go_on(hass, result, stale_after_s=60)
+    [subentry] = entry.subentries.values()
+    assert subentry.data["fields"] == [{"name": "", "expect": "decimal", "unit": "percentage"}]
+    await hass.async_block_till_done()
+
+
+async def test_what_the_metadata_does_not_have_is_typed_and_tried(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="typed")
+    assert result["step_id"] == "typed"
+    typed = {"source": "inverter-01", "field": "Other", "unit": "W", "stale_after_s": 60}
+    result = await go_on(hass, result, table="a.b", **typed)
+    assert result["errors"] == {"table": "ardexa_invalid_name"}
+    result = await go_on(hass, result, table="solar", **typed)
+    assert result["errors"] == {"base": "ardexa_feed_refused"}
+    assert result["description_placeholders"] is not None
+    assert result["description_placeholders"]["error"] == "Unknown field Other"
+    result = await go_on(hass, result, table="solar", **(typed | {"field": "AC Power"}))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    [subentry] = entry.subentries.values()
+    assert subentry.data["fields"] == [{"name": "AC Power", "expect": None, "unit": "W"}]
+    await hass.async_block_till_done()
+
+
+async def test_a_device_without_metadata_is_asked_for_by_typing(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    # It is offline and refuses everything, so the feed may be right all the same.
+    result = await begin(hass, entry, OTHER)
+    assert result["step_id"] == "typed"
+    result = await go_on(hass, result, table="t", source="s", stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    [subentry] = entry.subentries.values()
+    assert subentry.data["fields"] == []
+    assert "field" not in subentry.data
+    await hass.async_block_till_done()
+
+
+async def test_a_feed_can_be_added_while_the_cloud_is_away(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    await cloud.relay.stop()
+    await until(lambda: entry.runtime_data.session is None)
+    result = await begin(hass, entry, GATEWAY)
+    assert result["step_id"] == "typed"
+    result = await go_on(hass, result, table="solar", source="s", stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def test_a_feed_that_nobody_answers_may_be_right(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(f"{SUBENTRIES}.TRIED_WITHIN_S", 0.1)
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    cloud.behaviour.no_answer = {"device:feed"}
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="data.cpu_usage")
+    result = await go_on(hass, result, stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def test_a_refused_choice_is_told(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="data.cpu_usage")
+    cloud.behaviour.error = "Broker is full"
+    result = await go_on(hass, result, stale_after_s=60)
+    assert result["errors"] == {"base": "ardexa_feed_refused"}
+    cloud.behaviour.error = None
+    result = await go_on(hass, result, stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+
+
+async def test_a_feed_is_set_up_once(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, scenario="solar.inverter-01")
+    result = await go_on(hass, result, field="AC Power", stale_after_s=60)
+    assert result["type"] is FlowResultType.ABORT
+    assert result["reason"] == "already_configured"
+
+
+@pytest.mark.parametrize("typed", [False, True])
+async def test_a_feed_is_changed(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry, typed: bool
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    [subentry_id] = entry.subentries
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    assert result["step_id"] == "user"
+    result = await go_on(hass, result, device=GATEWAY)
+    if typed:
+        result = await go_on(hass, result, scenario="typed")
+        result = await go_on(
+            hass,
+            result,
+            table="solar",
+            source="inverter-01",
+            field="Energy",
+            unit="kWh",
+            stale_after_s=5,
+        )
+    else:
+        result = await go_on(hass, result, scenario="solar.inverter-01")
+        result = await go_on(hass, result, field="Energy", stale_after_s=5)
+    assert result["reason"] == "reconfigure_successful"
+    [subentry] = entry.subentries.values()
+    assert subentry.data["field"] == "Energy"
+    assert subentry.data["stale_after_s"] == 5
+    assert subentry.title == "Gateway solar.inverter-01 Energy"
+    await hass.async_block_till_done()
