@@ -5,6 +5,7 @@ The end-to-end tests go it; run as a program it leaves the pictures of the READM
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -12,13 +13,15 @@ from playwright.async_api import Locator, Page, expect
 
 from .browser import open_page
 from .demo import DAY_S
+from .frontend import INTEGRATION_PAGE, go, open_menu
 from .home_assistant import CHECKOUT, HomeAssistant
 from .meters import MeterServer, demo_meters
 from .platforms.scout import CLAIM_ID, TOKEN
 from .scout import ScoutServer
 
 IMAGES = CHECKOUT / "docs" / "images"
-INTEGRATION_PAGE = "/config/integrations/integration/grid_telemetry"
+SCOUT = f"Circutor Scout {CLAIM_ID}"
+DASHBOARD = "energy-live"
 
 type Picture = Callable[[str], Awaitable[None]]
 
@@ -33,7 +36,7 @@ async def _press(page: Page, button: str) -> None:
 
 async def add_meter(page: Page, port: int, picture: Picture) -> None:
     """Add the integration with a meter behind Modbus TCP."""
-    await page.goto("/config/integrations/dashboard")
+    await go(page, "/config/integrations/dashboard")
     await _press(page, "Add integration")
     await page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
     await page.get_by_text("Grid Telemetry", exact=True).click()
@@ -45,6 +48,7 @@ async def add_meter(page: Page, port: int, picture: Picture) -> None:
     await _field(page, "Port").fill(str(port))
     await _press(page, "Submit")
 
+    await page.get_by_text("Choose the model", exact=True).click()
     await expect(page.get_by_text("Add a meter", exact=True)).to_be_visible()
     await page.locator("ha-select", has_text="Meter model").click()
     await page.get_by_text("Eastron SDM630").last.click()
@@ -61,13 +65,16 @@ async def add_meter(page: Page, port: int, picture: Picture) -> None:
 
 async def add_scout(page: Page, url: str, picture: Picture) -> None:
     """Add the platform and map the meter to its codes."""
-    await page.goto(INTEGRATION_PAGE)
+    await go(page, INTEGRATION_PAGE)
     await _press(page, "Add hub")
     await page.get_by_text("Circutor Scout").click()
     await _field(page, "Claim id").fill(CLAIM_ID)
     await _field(page, "Token").fill(TOKEN)
     await picture("scout")
     await _field(page, "Address").fill(url)
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Without TLS only a server in your own network")).to_be_visible()
+    await picture("scout-error")
     await page.locator("ha-switch").click()
     await _press(page, "Submit")
     await expect(page.get_by_text("This gateway", exact=True)).to_be_visible()
@@ -91,16 +98,77 @@ async def add_scout(page: Page, url: str, picture: Picture) -> None:
 async def look_at_devices(page: Page, home: HomeAssistant, picture: Picture) -> None:
     """Open the pages of the meter and of the platform."""
     devices = {device["name"]: device["id"] for device in await home.devices()}
-    await page.goto(f"/config/devices/device/{devices['House']}")
+    await go(page, f"/config/devices/device/{devices['House']}")
     await expect(page.get_by_text("Active power", exact=True)).to_be_visible()
     await picture("device")
-    await page.goto(f"/config/devices/device/{devices[f'Circutor Scout {CLAIM_ID}']}")
+    await go(page, f"/config/devices/device/{devices[SCOUT]}")
     await expect(page.get_by_text("Connected", exact=True).first).to_be_visible()
     await picture("scout-device")
 
 
-async def walk(folder: Path, picture: Callable[[Page, str], Awaitable[None]]) -> ScoutServer:
-    """Go all the way and return the platform with what it received."""
+async def make_dashboard(page: Page, home: HomeAssistant, picture: Picture) -> None:
+    """Have the action fill an empty dashboard, and look at it."""
+    await home.command(
+        "lovelace/dashboards/create", url_path=DASHBOARD, title="Energy live", icon="mdi:flash"
+    )
+    await home.call("grid_telemetry.create_dashboard", dashboard=DASHBOARD)
+    await go(page, f"/{DASHBOARD}/meters")
+    await expect(page.get_by_text("Active power", exact=True).first).to_be_visible()
+    await picture("dashboard")
+    await go(page, f"/{DASHBOARD}/links")
+    await expect(page.get_by_text("Last delivery", exact=True)).to_be_visible()
+    await picture("dashboard-links")
+
+
+async def change_scout(page: Page, picture: Picture) -> None:
+    """Reconfigure the platform: a wrong token is told, another interval is taken over."""
+    await go(page, INTEGRATION_PAGE)
+    await expect(page.get_by_text("MAIN", exact=True)).to_be_visible()
+    await picture("integration")
+    await (await open_menu(page, SCOUT, "Reconfigure")).click()
+    await _field(page, "Token").fill("not the token")
+    await _press(page, "Submit")
+    await expect(page.get_by_text("The platform refused the claim id or the token")).to_be_visible()
+    await picture("scout-refused")
+    await _field(page, "Token").fill(TOKEN)
+    await _press(page, "Submit")
+    await expect(page.get_by_text("This gateway", exact=True)).to_be_visible()
+    await _field(page, "Interval").fill("2")
+    await _press(page, "Submit")
+    await expect(page.get_by_text("Reconfiguration was successful")).to_be_visible()
+
+
+async def download_diagnostics(page: Page) -> str:
+    """Return the diagnostics of the platform's entry."""
+    await go(page, INTEGRATION_PAGE)
+    item = await open_menu(page, SCOUT, "Download diagnostics")
+    async with page.expect_download() as coming:
+        await item.click()
+    file = await (await coming.value).path()
+    return file.read_text(encoding="utf-8")
+
+
+async def remove_scout(page: Page) -> None:
+    """Delete the platform's entry."""
+    await go(page, INTEGRATION_PAGE)
+    await (await open_menu(page, SCOUT, "Delete")).click()
+    await _press(page, "Delete")
+    await expect(page.get_by_text(SCOUT, exact=True)).to_have_count(0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Walked:
+    """What is left of the way."""
+
+    scout: ScoutServer
+    """The platform with what it received."""
+    diagnostics: str
+    outboxes: list[Path]
+    """The files that are left after the platform was removed."""
+
+
+async def walk(folder: Path, picture: Callable[[Page, str], Awaitable[None]]) -> Walked:
+    """Go all the way, from adding a meter to removing the platform."""
     async with (
         MeterServer(demo_meters(day_s=DAY_S)) as meters,
         ScoutServer(claim_id=CLAIM_ID, token=TOKEN) as scout,
@@ -115,7 +183,15 @@ async def walk(folder: Path, picture: Callable[[Page, str], Awaitable[None]]) ->
         await add_scout(page, scout.url, take)
         await scout.wait_for(lambda: len(scout.metrics) > 100, 30)
         await look_at_devices(page, home, take)
-    return scout
+        await make_dashboard(page, home, take)
+        await change_scout(page, take)
+        diagnostics = await download_diagnostics(page)
+        await remove_scout(page)
+        return Walked(
+            scout=scout,
+            diagnostics=diagnostics,
+            outboxes=list((home.folder / "grid_telemetry").glob("outbox-*")),
+        )
 
 
 async def save(page: Page, name: str) -> None:

@@ -1,16 +1,21 @@
-"""Diagnostics of one link, without its secrets."""
+"""Diagnostics of one link or one of its devices, without their secrets."""
 
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
 from homeassistant.core import HomeAssistant
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.device_registry import DeviceEntry
 
 from .links import GridTelemetryConfigEntry
 
 TO_REDACT = {
+    "announced_as",
     "claim_id",
     "client_key_password",
+    "login",
     "password",
+    "password_hash",
     "secret",
     "serial_number",
     "site_key",
@@ -30,6 +35,39 @@ async def async_get_config_entry_diagnostics(
                 for subentry in entry.subentries.values()
             ],
             "link": entry.runtime_data.diagnostics(),
+        },
+        TO_REDACT,
+    )
+
+
+async def async_get_device_diagnostics(
+    hass: HomeAssistant, entry: GridTelemetryConfigEntry, device: DeviceEntry
+) -> dict[str, Any]:
+    """Return the same with the device and the states of its entities in front."""
+    return async_redact_data(
+        {
+            "device": {
+                "name": device.name,
+                "manufacturer": device.manufacturer,
+                "model": device.model,
+                "model_id": device.model_id,
+                "serial_number": device.serial_number,
+                "sw_version": device.sw_version,
+                "hw_version": device.hw_version,
+            },
+            "entities": {
+                entity.entity_id: {
+                    "key": entity.translation_key,
+                    "disabled_by": entity.disabled_by,
+                    "state": None if state is None else state.state,
+                    "last_reported": None if state is None else state.last_reported.isoformat(),
+                }
+                for entity in er.async_entries_for_device(
+                    er.async_get(hass), device.id, include_disabled_entities=True
+                )
+                for state in (hass.states.get(entity.entity_id),)
+            },
+            **await async_get_config_entry_diagnostics(hass, entry),
         },
         TO_REDACT,
     )

@@ -3,6 +3,7 @@
 from homeassistant.core import HomeAssistant, callback
 
 from .commands.actions import async_setup_actions as async_setup_command_actions
+from .dashboard import async_setup_actions as async_setup_dashboard_actions
 from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
 from .links.ardexa.actions import async_setup_actions as async_setup_ardexa_actions
 from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
@@ -14,6 +15,7 @@ from .links.sttp_publisher.actions import async_setup_actions as async_setup_stt
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
     """Register the actions of the forwarders and of every link."""
+    async_setup_dashboard_actions(hass)
     async_setup_outbox_actions(hass)
     async_setup_scout_actions(hass)
     async_setup_powernaut_actions(hass)

@@ -8,7 +8,14 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 
 
 @pytest.mark.parametrize(
-    "platform", ["scout", pytest.param("powernaut", marks=pytest.mark.needs("mosquitto"))]
+    "platform",
+    [
+        "scout",
+        "ardexa",
+        "setup",
+        "solarnode",
+        pytest.param("powernaut", marks=pytest.mark.needs("mosquitto")),
+    ],
 )
 async def test_every_mapped_point_arrives_at_the_stand_in(
     platform: str, capsys: pytest.CaptureFixture[str]

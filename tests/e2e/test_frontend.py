@@ -14,23 +14,34 @@ pytestmark = [
 ]
 
 
-async def test_a_user_connects_a_meter_to_scout_in_the_browser(tmp_path: Path) -> None:
+async def test_a_user_goes_all_the_way_in_the_browser(tmp_path: Path) -> None:
     seen: list[str] = []
 
     async def look(page: Page, name: str) -> None:
         seen.append(name)
 
-    scout = await walk(tmp_path, look)
+    walked = await walk(tmp_path, look)
 
     assert seen == [
         "add-integration",
         "meter",
         "meter-confirm",
         "scout",
+        "scout-error",
         "scout-mapping",
         "device",
         "scout-device",
+        "dashboard",
+        "dashboard-links",
+        "integration",
+        "scout-refused",
     ]
+    scout = walked.scout
     assert {metric.code for metric in scout.metrics} >= {"V_AN", "V_BN", "V_CN"}
     assert {metric.device for metric in scout.metrics} == {"MAIN"}
-    assert not scout.refusals
+    # That of the wrong token.
+    assert scout.refusals == [f"Bad CONNECT: Access refused for user '{scout.claim_id}'"]
+    assert '"interval_s": 2' in walked.diagnostics
+    for secret in (scout.token, scout.claim_id):
+        assert secret not in walked.diagnostics
+    assert walked.outboxes == []

@@ -332,7 +332,7 @@ async def test_a_silent_meter_leaves_the_others_alone(
     assert state(hass, "power", unit_id=2) == STATE_UNAVAILABLE
 
 
-async def test_a_silent_meter_costs_the_others_a_tenth_of_the_time_at_most(
+async def test_a_silent_meter_is_left_alone_for_longer_where_others_answer(
     hass: HomeAssistant,
     line: MockModbusConnection,
     unit: MockModbusUnit,

@@ -27,7 +27,7 @@ _LOGGER = logging.getLogger(__name__)
 REQUEST_TIMEOUT_S = 2.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
-# Where others answer, a silent one may hold up the line for this share of the time, soon for less.
+# Where others answer: from its second failure on, what a timeout may be of the pause after it.
 _SILENT_SHARE = 1 / 10
 # A socket that stays open but carries nothing is opened anew after so many timeouts in a row.
 _TIMEOUTS_UNTIL_DISCONNECT = 3

@@ -1,0 +1,127 @@
+"""A Home Assistant whose entries are made in the browser, as its owner would make them.
+
+What answers a flow of the integration over the API answers it here as well, so that the platforms
+of the demo can be set up either way. A form is filled by telling it what its fields would tell it.
+"""
+
+from collections.abc import Mapping
+import json
+from pathlib import Path
+from typing import Any, Final, override
+
+from playwright.async_api import Error, Locator, Page, Response, expect
+
+from .home_assistant import CHECKOUT, Answer, FlowError, HomeAssistant, Json
+
+DOMAIN: Final = "grid_telemetry"
+INTEGRATION_PAGE: Final = f"/config/integrations/integration/{DOMAIN}"
+_TEXTS: Final[Json] = json.loads(
+    (CHECKOUT / "custom_components" / DOMAIN / "translations" / "en.json").read_text("utf-8")
+)
+_FILL: Final = """\
+(form, answers) => form.dispatchEvent(new CustomEvent(
+  "value-changed", {detail: {value: {...form.data, ...answers}}, bubbles: true, composed: true}
+))"""
+
+
+class FrontendHome(HomeAssistant):
+    """One whose `page`, the owner's browser, has to be set before the first flow."""
+
+    page: Page
+
+    def __init__(self, folder: Path, *, configuration: str = "") -> None:
+        """Lay out the config folder."""
+        super().__init__(folder, configuration=configuration)
+        self.chosen: set[str] = set()
+        """The kinds of link that were chosen in the first menu."""
+
+    @override
+    async def add_entry(self, domain: str, answers: Mapping[str, Answer]) -> str:
+        """Add an entry in the browser; those of other integrations over the API."""
+        if domain != DOMAIN:
+            return await super().add_entry(domain, answers)
+        if await self.entries():
+            await go(self.page, INTEGRATION_PAGE)
+            button = self.page.get_by_role("button", name="Add hub", exact=True)
+        else:
+            await go(self.page, "/config/integrations/dashboard")
+            await self.page.get_by_role("button", name="Add integration", exact=True).click()
+            await self.page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
+            button = self.page.get_by_text("Grid Telemetry", exact=True)
+        result = await self._walk(_TEXTS["config"], button, answers)
+        self.chosen.add(_menu_choice(answers["user"]))
+        entry_id: str = result["result"]["entry_id"]
+        return entry_id
+
+    @override
+    async def add_subentry(self, entry_id: str, kind: str, answers: Mapping[str, Answer]) -> None:
+        """Add a subentry in the browser."""
+        titles = {entry["entry_id"]: entry["title"] for entry in await self.entries()}
+        texts = _TEXTS["config_subentries"][kind]
+        await go(self.page, INTEGRATION_PAGE)
+        button = await open_menu(self.page, titles[entry_id], texts["initiate_flow"]["user"])
+        await self._walk(texts, button, answers)
+
+    async def _walk(self, texts: Json, opening: Locator, answers: Mapping[str, Answer]) -> Json:
+        """Go through a flow and return its end."""
+        step = await self._answer_to(opening)
+        answered: list[str] = []
+        while step["type"] in ("form", "menu"):
+            name = step["step_id"]
+            if step.get("errors") or name in answered:
+                raise FlowError(f"step {name} came back with {step.get('errors')}")
+            answered.append(name)
+            answer = answers[name]
+            inputs = answer(step) if callable(answer) else answer
+            if step["type"] == "menu":
+                label = texts["step"][name]["menu_options"][inputs["next_step_id"]]
+                step = await self._answer_to(self.page.get_by_text(label, exact=True).last)
+            else:
+                form = self.page.locator("step-flow-form ha-form").first
+                labels = texts["step"][name].get("data", {})
+                for field in step["data_schema"]:
+                    if label := labels.get(field["name"]):
+                        await expect(form.get_by_text(label).first).to_be_visible()
+                await form.evaluate(_FILL, inputs)
+                submit = self.page.get_by_role("button", name="Submit", exact=True)
+                step = await self._answer_to(submit)
+        if step["type"] != "create_entry":
+            raise FlowError(f"ended in {step['type']}: {step.get('reason')}")
+        return step
+
+    async def _answer_to(self, button: Locator) -> Json:
+        """Press a button and return what Home Assistant answers the flow."""
+        async with self.page.expect_response(_is_step) as coming:
+            await button.click()
+        response = await coming.value
+        step: Json = await response.json()
+        if not response.ok:
+            raise FlowError(f"{response.url}: {step}")
+        return step
+
+
+async def go(page: Page, path: str) -> None:
+    """Open a page; where the frontend itself moves on at that moment, once more."""
+    try:
+        await page.goto(path)
+    except Error as err:
+        if "ERR_ABORTED" not in err.message:
+            raise
+        await page.goto(path)
+
+
+async def open_menu(page: Page, title: str, item: str) -> Locator:
+    """Open the menu of an entry on the integration's page, and return one of its items."""
+    row = page.locator("ha-config-entry-row").filter(has=page.get_by_text(title, exact=True))
+    await row.locator("ha-icon-button[slot=trigger]").first.click()
+    return row.locator("ha-dropdown-item", has_text=item).first
+
+
+def _is_step(response: Response) -> bool:
+    return response.request.method == "POST" and "/flow" in response.url
+
+
+def _menu_choice(answer: Answer) -> str:
+    assert isinstance(answer, dict)
+    choice: Any = answer["next_step_id"]
+    return str(choice)

@@ -1,0 +1,172 @@
+"""The blueprints, loaded and run by Home Assistant; that of Powernaut is tested with its link."""
+
+from datetime import timedelta
+from pathlib import Path
+import shutil
+from typing import Any
+
+from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.automation.config import async_validate_config_item
+from homeassistant.components.blueprint import Blueprint
+from homeassistant.components.blueprint.schemas import BLUEPRINT_SCHEMA
+from homeassistant.core import HomeAssistant
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.setup import async_setup_component
+from homeassistant.util.yaml import load_yaml_dict
+import pytest
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+    async_mock_service,
+)
+
+from custom_components.grid_telemetry.const import DOMAIN
+
+BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
+FILES = sorted(BLUEPRINTS.rglob("*.yaml"))
+CONNECTED = "binary_sensor.scout_connected"
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
+def test_each_blueprint_is_one_for_home_assistant(file: Path) -> None:
+    blueprint = Blueprint(
+        load_yaml_dict(str(file)), expected_domain=file.parts[-3], schema=BLUEPRINT_SCHEMA
+    )
+    assert blueprint.validate() is None
+    assert blueprint.metadata["description"]
+    assert file.parent.name == DOMAIN
+    for block in blueprint.inputs.values():
+        assert block["name"]
+        assert block["description"]
+        assert block["selector"]
+
+
+async def use_blueprint(hass: HomeAssistant, folder: Path, name: str, **inputs: Any) -> None:
+    hass.config.config_dir = str(folder)
+    shutil.copytree(BLUEPRINTS, folder / "blueprints")
+    config = {
+        "id": name,
+        "use_blueprint": {"path": f"{DOMAIN}/{name}.yaml", "input": inputs},
+    }
+    assert await async_setup_component(hass, "automation", {"automation": config})
+    await hass.async_block_till_done()
+    checked = await async_validate_config_item(hass, name, config)
+    assert checked is not None
+    assert checked.validation_error is None
+
+
+def show_link(hass: HomeAssistant, **states: str) -> None:
+    """Show the health of a link on its device."""
+    entry = MockConfigEntry(domain=DOMAIN, title="Scout")
+    entry.add_to_hass(hass)
+    device = dr.async_get(hass).async_get_or_create(
+        config_entry_id=entry.entry_id, identifiers={(DOMAIN, "link")}, name="Scout"
+    )
+    for key, state in states.items():
+        domain = "binary_sensor" if key == "connected" else "sensor"
+        entity = er.async_get(hass).async_get_or_create(
+            domain, DOMAIN, key, device_id=device.id, suggested_object_id=f"scout_{key}"
+        )
+        hass.states.async_set(entity.entity_id, state)
+
+
+async def after(hass: HomeAssistant, freezer: FrozenDateTimeFactory, **time: float) -> None:
+    freezer.tick(timedelta(**time))
+    async_fire_time_changed(hass)
+    await hass.async_block_till_done()
+
+
+async def test_a_connection_that_stays_down_is_told_and_taken_back(
+    hass: HomeAssistant, tmp_path: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    create = async_mock_service(hass, "persistent_notification", "create")
+    dismiss = async_mock_service(hass, "persistent_notification", "dismiss")
+    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="unknown")
+    await use_blueprint(
+        hass, tmp_path, "forwarder_down", connected=[CONNECTED], patience={"minutes": 5}
+    )
+
+    hass.states.async_set(CONNECTED, "off")
+    await after(hass, freezer, minutes=4)
+    hass.states.async_set(CONNECTED, "on")
+    await after(hass, freezer, minutes=4)
+    assert create == []
+
+    hass.states.async_set(CONNECTED, "off")
+    await after(hass, freezer, minutes=5, seconds=1)
+    (call,) = create
+    assert call.data["title"] == "Scout"
+    assert call.data["message"] == "The connection is down: timeout. 42 samples wait to be sent."
+
+    dismiss.clear()
+    hass.states.async_set(CONNECTED, "on")
+    await after(hass, freezer, seconds=1)
+    assert [call.data["notification_id"] for call in dismiss] == [create[0].data["notification_id"]]
+
+
+async def test_the_users_own_actions_are_run_instead(
+    hass: HomeAssistant, tmp_path: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    calls = async_mock_service(hass, "notify", "phone")
+    tell = [{"action": "notify.phone", "data": {"message": "{{ title }}: {{ message }}"}}]
+    show_link(hass, connected="on", last_error="unknown")
+    await use_blueprint(
+        hass,
+        tmp_path,
+        "forwarder_down",
+        connected=[CONNECTED],
+        patience={"minutes": 1},
+        when_down=tell,
+        when_back=tell,
+    )
+
+    hass.states.async_set(CONNECTED, "off")
+    await after(hass, freezer, minutes=1, seconds=1)
+    hass.states.async_set(CONNECTED, "on")
+    await after(hass, freezer, seconds=1)
+
+    assert [call.data["message"].strip() for call in calls] == [
+        "Scout: The connection is down.",
+        "Scout: The connection is back.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "destination", "status", "runs"),
+    [
+        ("/own/pump", "/own/pump", 200, True),
+        ("/own/*", "/own/pump", 202, True),
+        ("/own/pump", "/own/pumps", 200, False),
+        ("/own/pump", "/own/pump", 404, False),
+    ],
+)
+async def test_a_setup_command_runs_a_script(
+    hass: HomeAssistant, tmp_path: Path, wanted: str, destination: str, status: int, runs: bool
+) -> None:
+    calls = async_mock_service(hass, "script", "turn_on")
+    await use_blueprint(
+        hass, tmp_path, "setup_command", destination=wanted, script="script.after_pump"
+    )
+
+    hass.bus.async_fire(
+        f"{DOMAIN}_setup_command",
+        {
+            "config_entry_id": "x",
+            "origin": "action",
+            "destination": destination,
+            "headers": {"speed": "3"},
+            "status": status,
+            "message": None,
+        },
+    )
+    await hass.async_block_till_done()
+
+    assert len(calls) == runs
+    for call in calls:
+        assert call.data["entity_id"] == ["script.after_pump"]
+        assert call.data["variables"] == {
+            "destination": destination,
+            "headers": {"speed": "3"},
+            "status": status,
+            "message": None,
+        }
