@@ -29,7 +29,7 @@ from custom_components.grid_telemetry.sttp import compact, dataset
 from custom_components.grid_telemetry.sttp.compact import BaseTimes
 from custom_components.grid_telemetry.sttp.constants import Command, DataPacketFlags, Response
 from custom_components.grid_telemetry.sttp.frames import OperationalModes, command, subscribe_data
-from custom_components.grid_telemetry.sttp.measurement import Measurement
+from custom_components.grid_telemetry.sttp.measurement import Measurement, Sample
 from custom_components.grid_telemetry.sttp.metadata import DeviceDetail, MeasurementDetail, Metadata
 from custom_components.grid_telemetry.sttp.publisher import Limits, Publisher
 from custom_components.grid_telemetry.sttp.ticks import PER_SECOND, from_datetime
@@ -83,7 +83,7 @@ def frames_of(signals: int) -> list[list[Value]]:
 
 
 async def publish_ours(signals: int) -> None:
-    """Publish for ever, no faster than the slowest subscriber reads."""
+    """Publish for ever, no faster than the slowest subscriber reads, as a link does it."""
     limits = Limits(connections=64, connections_per_address=64)
     publisher = Publisher(port=0, limits=limits)
     metadata = offered(signals)
@@ -98,7 +98,6 @@ async def publish_ours(signals: int) -> None:
     while True:
         for number, frame in enumerate(frames):
             publisher.publish(frame)
-            publisher.flush()
             await asyncio.sleep(0)
             if number % FRAMES_UNWATCHED == 0:
                 while any(  # noqa: ASYNC110 (nothing tells when a subscriber has read)
@@ -186,13 +185,15 @@ class Receiver:
         self._rest = end - position
         data[: self._rest] = data[position:end]
 
+    def decode(self, flags: int, count: int, body: bytes) -> list[Sample]:
+        """Return what a packet holds."""
+        if flags & DataPacketFlags.COMPRESSED:
+            return self._tssc.decode(body, count)
+        return compact.decode(body, count, base_times=self._base)
+
     def _check(self, flags: int, count: int, body: bytes) -> None:
         """Read a packet; the values are those of a frame, with the time of that frame."""
-        if flags & DataPacketFlags.COMPRESSED:
-            samples = self._tssc.decode(body, count)
-        else:
-            samples = compact.decode(body, count, base_times=self._base)
-        for _, ticks, _, bits in samples:
+        for _, ticks, _, bits in self.decode(flags, count, body):
             if bits not in self._values[ticks]:
                 raise SystemExit("A measurement arrived that was not sent")
         self.checked += 1

@@ -1,5 +1,7 @@
 """Sensors that change steadily, and a clock of the event loop's stalls, for the bench."""
 
+from array import array
+from collections.abc import Callable
 import gc
 import os
 from threading import get_native_id
@@ -15,13 +17,47 @@ from homeassistant.core import (
 )
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.typing import ConfigType
+import voluptuous as vol
 
 CONFIG_SCHEMA = cv.config_entry_only_config_schema("loadgen")
 TICK_S = 0.002
+HURRY_SCHEMA = vol.Schema({"devices": int, "hz": vol.Coerce(float)})
+
+type LoadConfigEntry = ConfigEntry[Hurry]
+
+
+class Hurry:
+    """Has some devices change all of their values many times a second, one after the other."""
+
+    def __init__(self, hass: HomeAssistant, change: Callable[[int], None]) -> None:
+        """Take what changes the device of a number."""
+        self._loop = hass.loop
+        self._change = change
+        self._begun = 0.0
+        self._period_s = 0.0
+        self._devices = 0
+        self.changed = 0
+        """So often a device has changed."""
+
+    def begin(self, devices: int, hz: float) -> None:
+        """Begin; with no devices, end."""
+        running = self._devices > 0
+        self._devices, self._period_s = devices, 1 / (hz * max(devices, 1))
+        self._begun, self.changed = self._loop.time(), 0
+        if devices and not running:
+            self._next()
+
+    def _next(self) -> None:
+        if not self._devices:
+            return
+        # One that is late is changed late, and all of them are changed.
+        self._change(self.changed % self._devices)
+        self.changed += 1
+        self._loop.call_at(self._begun + self.changed * self._period_s, self._next)
 
 
 class StallClock:
-    """The longest time that the event loop kept a timer waiting.
+    """How long the event loop kept timers waiting.
 
     What is nobody's doing here is left out: Python's garbage collector, which stops any Home
     Assistant of this size for some 0.4 s now and then, and the time in which other programs of
@@ -32,7 +68,7 @@ class StallClock:
         """Start ticking; to be called in the event loop."""
         self._loop = hass.loop
         self._due = self._loop.time()
-        self._longest_s = 0.0
+        self._stalls_s = array("f")
         self._collecting_since: float | None = None
         self._collected_s = 0.0
         gc.callbacks.append(self._on_collection)
@@ -58,35 +94,48 @@ class StallClock:
         self._count_collection()
         now, delay_s = self._loop.time(), self._run_delay_s()
         stall_s = now - self._due - self._collected_s - (delay_s - self._delay_s)
-        self._longest_s = max(self._longest_s, stall_s)
+        self._stalls_s.append(stall_s)
         self._collected_s, self._delay_s = 0.0, delay_s
         self._due = now + TICK_S
         self._loop.call_at(self._due, self._tick)
 
-    def read(self) -> float:
-        """Return the longest stall in seconds since the last reading."""
-        longest, self._longest_s = self._longest_s, 0.0
-        return longest
+    def read(self) -> array[float]:
+        """Return how long each timer had to wait since the last reading, in seconds."""
+        stalls_s, self._stalls_s = self._stalls_s, array("f")
+        return stalls_s
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Offer the action that reads the clock."""
+    """Offer the actions that read the clock and hurry the sensors."""
     clock = StallClock(hass)
 
     @callback
     def stall(call: ServiceCall) -> ServiceResponse:
-        return {"seconds": clock.read()}
+        stalls_s = sorted(clock.read())
+        at = [stalls_s[int(len(stalls_s) * part)] for part in (0.5, 0.99)]
+        return {"seconds": stalls_s[-1], "p50": at[0], "p99": at[1]}
+
+    @callback
+    def hurry(call: ServiceCall) -> ServiceResponse:
+        (entry,) = hass.config_entries.async_loaded_entries("loadgen")
+        if call.data:
+            entry.runtime_data.begin(call.data["devices"], call.data["hz"])
+        return {"changed": entry.runtime_data.changed}
 
     hass.services.async_register("loadgen", "stall", stall, supports_response=SupportsResponse.ONLY)
+    hass.services.async_register(
+        "loadgen", "hurry", hurry, HURRY_SCHEMA, supports_response=SupportsResponse.OPTIONAL
+    )
     return True
 
 
-async def async_setup_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+async def async_setup_entry(hass: HomeAssistant, entry: LoadConfigEntry) -> bool:
     """Add the sensors."""
     await hass.config_entries.async_forward_entry_setups(entry, [Platform.SENSOR])
     return True
 
 
-async def async_unload_entry(hass: HomeAssistant, entry: ConfigEntry) -> bool:
+async def async_unload_entry(hass: HomeAssistant, entry: LoadConfigEntry) -> bool:
     """Remove the sensors."""
+    entry.runtime_data.begin(0, 1)
     return await hass.config_entries.async_unload_platforms(entry, [Platform.SENSOR])

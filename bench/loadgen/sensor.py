@@ -8,12 +8,13 @@ from homeassistant.components.sensor import (
     SensorEntity,
     SensorStateClass,
 )
-from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import UnitOfPower
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
+
+from . import Hurry, LoadConfigEntry
 
 DEVICES = 100
 SENSORS_EACH = 10
@@ -47,20 +48,24 @@ class LoadSensor(SensorEntity):
 
 
 async def async_setup_entry(
-    hass: HomeAssistant, entry: ConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
+    hass: HomeAssistant, entry: LoadConfigEntry, async_add_entities: AddConfigEntryEntitiesCallback
 ) -> None:
     """Add the sensors and let one device after the other change."""
     devices = [
         [LoadSensor(device, number) for number in range(SENSORS_EACH)] for device in range(DEVICES)
     ]
     async_add_entities(sensor for device in devices for sensor in device)
-    turns = cycle(devices)
+    turns = cycle(range(DEVICES))
 
-    @callback
-    def change(_now: datetime) -> None:
-        for sensor in next(turns):
+    def change(device: int) -> None:
+        for sensor in devices[device]:
             sensor.change()
 
+    @callback
+    def change_next(_now: datetime) -> None:
+        change(next(turns))
+
+    entry.runtime_data = Hurry(hass, change)
     entry.async_on_unload(
-        async_track_time_interval(hass, change, timedelta(seconds=PERIOD_S / DEVICES))
+        async_track_time_interval(hass, change_next, timedelta(seconds=PERIOD_S / DEVICES))
     )

@@ -11,6 +11,7 @@ import pytest
 from custom_components.grid_telemetry.sttp.publisher import Publisher
 
 from .peer import Peer
+from .samples import metadata
 from .wire import WireSubscriber
 
 type Serve = Callable[..., Awaitable[Publisher]]
@@ -60,6 +61,15 @@ def start_peer(stack: AsyncExitStack) -> StartPeer:
         return peer
 
     return start
+
+
+@pytest.fixture
+async def reference(start_peer: StartPeer) -> tuple[Peer, int]:
+    """The reference as publisher of six signals, and its port."""
+    peer = await start_peer("publisher")
+    port = (await peer.event("started"))["port"]
+    await peer.define(metadata(6))
+    return peer, port
 
 
 @pytest.fixture

@@ -8,7 +8,9 @@ import sys
 from typing import Any, Self
 from uuid import UUID
 
+from custom_components.grid_telemetry.sttp import dataset
 from custom_components.grid_telemetry.sttp.measurement import Measurement
+from custom_components.grid_telemetry.sttp.metadata import Metadata
 
 _TIMEOUT_S = 20.0
 
@@ -61,6 +63,15 @@ class Peer:
         assert self._process.stdin is not None
         self._process.stdin.write(json.dumps({"do": what, **details}).encode() + b"\n")
         await self._process.stdin.drain()
+
+    async def define(self, offered: Metadata) -> None:
+        """Have the reference publish metadata."""
+        before = len(self._defined())
+        await self.do("metadata", xml=dataset.to_xml(offered.tables()).decode())
+        await self.until(lambda: len(self._defined()) > before)
+
+    def _defined(self) -> list[dict[str, Any]]:
+        return [item for item in self.all("status") if "Metadata defined" in item["text"]]
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for what the reference says to fulfil a condition."""

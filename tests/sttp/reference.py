@@ -1,11 +1,13 @@
 """The reference implementation, sttpapi, as a program: JSON lines in, JSON lines out."""
 
 from collections.abc import Callable
+import errno
 import json
 import os
 import socket
 import sys
-from threading import Lock
+from threading import Lock, Thread
+from time import monotonic, sleep
 from typing import Any
 from uuid import UUID
 
@@ -102,6 +104,52 @@ class ReferencePublisher:
                 for signal, value, time, flags in items
             ]
         )
+
+    def publish_for_ever(self, *, items: list[tuple[str, float, int, int]]) -> None:
+        """Publish the same again and again, in a thread."""
+
+        def run() -> None:
+            while True:
+                self.publish(items=items)
+
+        Thread(target=run, daemon=True).start()
+
+    def publish_in_threads(self, *, items: list[tuple[str, float, int, int]], times: int) -> None:
+        """Publish each item in a thread of its own, so many times."""
+
+        def run(item: tuple[str, float, int, int]) -> None:
+            for _ in range(times):
+                self.publish(items=[item])
+
+        threads = [Thread(target=run, args=(item,)) for item in items]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        tell("published")
+
+    def restart(self) -> None:
+        """Stop, and start on the same port."""
+        port = self.publisher._server_socket.getsockname()[1]
+        self.publisher.stop()
+        try:
+            self.publisher.start(port)
+        except OSError as err:
+            tell("restarted", error=errno.errorcode[err.errno or 0])
+        else:
+            tell("restarted", error=None)
+
+    def watch(self) -> None:
+        """Tell each time that this process was kept from running for a tenth of a second."""
+
+        def run() -> None:
+            while True:
+                begun = monotonic()
+                sleep(0.001)
+                if (held := monotonic() - begun) > 0.1:
+                    tell("held", seconds=held)
+
+        Thread(target=run, daemon=True).start()
 
     def close(self) -> None:
         """End with the process: to stop takes the reference two seconds."""

@@ -184,16 +184,6 @@ async def test_the_reference_is_told_why_it_is_refused(serve: Serve, start_peer:
     await ready(publisher, 1)
 
 
-@pytest.fixture
-async def reference(start_peer: StartPeer) -> tuple[Peer, int]:
-    """The reference as publisher of six signals, and its port."""
-    peer = await start_peer("publisher")
-    port = (await peer.event("started"))["port"]
-    await peer.do("metadata", xml=dataset.to_xml(metadata(6).tables()).decode())
-    await peer.until(lambda: any("Metadata defined" in item["text"] for item in peer.all("status")))
-    return peer, port
-
-
 async def publish_until(peer: Peer, running: Running, batch: list[Measurement]) -> None:
     """Have the reference publish until it reaches the subscriber."""
     items = [[str(item[0]), *item[1:]] for item in batch]

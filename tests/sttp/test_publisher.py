@@ -419,6 +419,29 @@ async def test_data_goes_by_datagrams_where_asked(serve: Serve, wire: Wire) -> N
     assert len((await subscriber.packet())[1]) == 1
 
 
+async def test_datagrams_that_do_not_get_away_are_not_kept(serve: Serve, wire: Wire) -> None:
+    publisher = await serve()
+    publisher.define_metadata(metadata(2))
+    subscriber = await wire(publisher)
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as socket_:
+        socket_.bind(("127.0.0.1", 0))
+        await subscriber.subscribed(ALL, dataChannel=f"port={socket_.getsockname()[1]}")
+        (connection,) = publisher._connections
+        assert connection._data_channel is not None
+        # As the event loop does when the kernel takes no more.
+        connection._data_channel._pressure.pause_writing()
+        publisher.publish(frame(2))
+        publisher.flush()
+        (info,) = publisher.subscribers()
+        assert info.measurements == 0
+        connection._data_channel._pressure.resume_writing()
+        publisher.publish(frame(2))
+        publisher.flush()
+        (info,) = publisher.subscribers()
+        assert info.measurements == 2
+        assert publisher.health.dropped == 0
+
+
 async def test_a_port_where_nobody_listens_does_no_harm(serve: Serve, wire: Wire) -> None:
     publisher = await serve()
     publisher.define_metadata(metadata(2))
@@ -514,6 +537,21 @@ async def test_a_signal_that_has_gone_is_neither_published_nor_repeated(
     # It keeps its index, should it come back.
     assert list(subscriber.cache.signals) == [1]
     assert [item[0] for item in (await subscriber.packet())[1]] == [1]
+
+
+async def test_what_waits_while_its_signal_goes_is_sent_once_and_not_repeated(
+    serve: Serve, wire: Wire
+) -> None:
+    publisher = await serve(repeat_s=0.05)
+    offered = metadata(2)
+    publisher.define_metadata(offered)
+    subscriber = await wire(publisher)
+    await subscriber.subscribed(ALL)
+    publisher.publish(frame(2))
+    publisher.define_metadata(replace(offered, measurements=offered.measurements[1:]))
+    # The subscriber never confirms the cache that follows, so it is sent what it knows.
+    packets = [[item[0] for item in (await subscriber.packet())[1]] for _ in range(4)]
+    assert packets == [[0, 1], [1], [1], [1]]
 
 
 async def test_a_change_that_breaks_a_filter_leaves_its_subscription(

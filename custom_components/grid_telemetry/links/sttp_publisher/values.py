@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from datetime import datetime, timedelta
-from enum import Enum, auto
+from enum import Enum
 from math import nan
 import time
 from typing import Final
@@ -33,18 +33,15 @@ CHECK_INTERVAL: Final = timedelta(seconds=2)
 
 
 class Quality(Enum):
-    """What a value is worth."""
+    """What a value is worth, with the state flags that say so."""
 
-    GOOD = auto()
-    STALE = auto()
-    BAD = auto()
+    GOOD = StateFlags.NORMAL
+    STALE = StateFlags.SUSPECT_TIME
+    BAD = StateFlags.BAD_DATA
 
-
-_FLAGS: Final = {
-    Quality.GOOD: int(StateFlags.NORMAL),
-    Quality.STALE: int(StateFlags.SUSPECT_TIME),
-    Quality.BAD: int(StateFlags.BAD_DATA),
-}
+    def __init__(self, flags: StateFlags) -> None:
+        """Take the flags as a plain number, which is quicker to look up and to pack."""
+        self.flags = int(flags)
 
 
 class Values:
@@ -61,7 +58,8 @@ class Values:
         self._publish = publish
         self._wanted: tuple[Signal, ...] = ()
         self._signals: dict[str, Signal] = {}
-        self._quality: dict[Signal, Quality] = {}
+        self._quality: dict[int, Quality] = {}
+        """By the number of the signal."""
         self._waiting: list[Measurement] = []
         self._unlisten: list[CALLBACK_TYPE] = []
 
@@ -77,10 +75,11 @@ class Values:
         self._signals = self._resolve()
         known, self._quality = self._quality, {}
         now, get = time.time(), self._hass.states.get
-        states = {signal: get(entity_id) for entity_id, signal in self._signals.items()}
+        states = {signal.number: get(entity_id) for entity_id, signal in self._signals.items()}
         for signal in self._wanted:
-            if (state := states.get(signal)) is None and signal in known and signal in states:
-                self._quality[signal] = known[signal]
+            number = signal.number
+            if (state := states.get(number)) is None and number in known and number in states:
+                self._quality[number] = known[number]
             else:
                 self._take(signal, state, now)
         self._unlisten = [
@@ -118,7 +117,8 @@ class Values:
     @callback
     def _changed(self, event: Event[EventStateChangedData] | Event[EventStateReportedData]) -> None:
         data = event.data
-        self._take(self._signals[data["entity_id"]], data["new_state"], time.time())
+        # Reported this very moment, it cannot be stale.
+        self._take(self._signals[data["entity_id"]], data["new_state"])
 
     @callback
     def _check(self, _: datetime) -> None:
@@ -126,26 +126,21 @@ class Values:
         now, get = time.time(), self._hass.states.get
         for entity_id, signal in self._signals.items():
             state = get(entity_id)
-            if self._judge(signal, state, now)[1] is not self._quality[signal]:
+            if _judge(signal, state, now)[1] is not self._quality[signal.number]:
                 self._take(signal, state, now)
 
-    def _judge(self, signal: Signal, state: State | None, now: float) -> tuple[float, Quality]:
-        value = evaluate(state, signal.point)
-        if state is None or isinstance(value, Refusal):
-            return nan, Quality.BAD
-        if now - state.last_reported_timestamp > signal.max_age_s:
-            return value, Quality.STALE
-        return value, Quality.GOOD
+    def _take(self, signal: Signal, state: State | None, now: float | None = None) -> None:
+        """Publish a value, together with those of the same turn of the event loop.
 
-    def _take(self, signal: Signal, state: State | None, now: float) -> None:
-        """Publish a value, together with those of the same turn of the event loop."""
-        value, quality = self._judge(signal, state, now)
-        self._quality[signal] = quality
-        at = now if state is None else state.last_reported_timestamp
+        Without a time it is one that was reported just now.
+        """
+        value, quality = _judge(signal, state, now)
+        self._quality[signal.number] = quality
+        at = (now or time.time()) if state is None else state.last_reported_timestamp
         if not self._waiting:
             self._hass.loop.call_soon(self._send)
         self._waiting.append(
-            Measurement(signal.signal_id, value, ticks.from_epoch(at), _FLAGS[quality])
+            Measurement(signal.signal_id, value, ticks.from_epoch(at), quality.flags)
         )
 
     @callback
@@ -153,3 +148,13 @@ class Values:
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._publish(waiting)
+
+
+def _judge(signal: Signal, state: State | None, now: float | None) -> tuple[float, Quality]:
+    """Return the value of a state and what it is worth; its age counts if there is a time."""
+    value = evaluate(state, signal.point)
+    if state is None or isinstance(value, Refusal):
+        return nan, Quality.BAD
+    if now is not None and now - state.last_reported_timestamp > signal.max_age_s:
+        return value, Quality.STALE
+    return value, Quality.GOOD

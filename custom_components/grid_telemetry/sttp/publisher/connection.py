@@ -1,7 +1,7 @@
 """One subscriber's connection to the publisher: its commands, and what it is sent."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from ipaddress import IPv4Address, IPv6Address
@@ -14,6 +14,7 @@ from ..constants import VERSIONS, Command, Response
 from ..filter import FilterError
 from ..frames import OperationalModes, SttpError, decode_text, read_frame, response
 from .catalog import Catalog
+from .channel import DataChannel
 from .limits import Health, Limits, SubscriberInfo
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
@@ -72,16 +73,9 @@ class Connection(Member):
         self._offered: _Offer | None = None
         self._cache_index = 1
         self._stream: Stream | None = None
-        self._data_channel: asyncio.DatagramTransport | None = None
+        self._data_channel: DataChannel | None = None
         self._closed = False
         self._measurements = self._bytes = 0
-        self._handlers: dict[int, Callable[[bytes], Awaitable[None]]] = {
-            Command.METADATA_REFRESH: self._metadata_refresh,
-            Command.SUBSCRIBE: self._subscribe,
-            Command.UNSUBSCRIBE: self._unsubscribe,
-            Command.UPDATE_PROCESSING_INTERVAL: self._processing_interval,
-            Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE: self._cache_confirmed,
-        }
 
     @property
     def info(self) -> SubscriberInfo | None:
@@ -169,10 +163,11 @@ class Connection(Member):
     @override
     def deliver(self, packets: Packets) -> None:
         if self._data_channel is not None:
-            for frame in packets.frames(self._cache_index):
-                # The length is there for the command channel's sake.
-                self._data_channel.sendto(memoryview(frame)[4:])
-                self._count(len(frame) - 4)
+            # The length is there for the command channel's sake.
+            datagrams = [memoryview(item)[4:] for item in packets.frames(self._cache_index)]
+            if not all(self._data_channel.send(item) for item in datagrams):
+                return
+            self._count(sum(map(len, datagrams)))
         elif not self._write(packets.joined(self._cache_index)):
             return
         self._measurements += packets.measurements
@@ -205,10 +200,20 @@ class Connection(Member):
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
         try:
-            if (handler := self._handlers.get(code)) is not None:
-                await handler(data)
-            elif code not in _CONFIRMATIONS:
-                self._refuse(code, f"The command 0x{code:02X} is not offered")
+            match code:
+                case Command.METADATA_REFRESH:
+                    await self._metadata_refresh(data)
+                case Command.SUBSCRIBE:
+                    await self._subscribe(data)
+                case Command.UNSUBSCRIBE:
+                    self._unsubscribe()
+                case Command.UPDATE_PROCESSING_INTERVAL:
+                    self._processing_interval(data)
+                case Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE:
+                    await self._cache_confirmed()
+                case _:
+                    if code not in _CONFIRMATIONS:
+                        self._refuse(code, f"The command 0x{code:02X} is not offered")
         except (SttpError, FilterError) as err:
             self._refuse(code, str(err))
 
@@ -224,7 +229,7 @@ class Connection(Member):
         )
         self.send(response(Response.SUCCEEDED, Command.METADATA_REFRESH, document))
 
-    async def _processing_interval(self, data: bytes) -> None:
+    def _processing_interval(self, data: bytes) -> None:
         if len(data) < 4:
             raise SttpError("A processing interval needs four bytes")
         (interval,) = struct.unpack_from(">i", data)
@@ -243,7 +248,9 @@ class Connection(Member):
         moved = before is None or before.udp_port != subscription.udp_port
         channel = None
         if moved and subscription.udp_port is not None:
-            channel = await self._connect_channel(subscription.udp_port)
+            channel = await DataChannel.open(
+                self._local_address, str(self.address), subscription.udp_port
+            )
         self._subscription = subscription
         if before is not None and before.form != subscription.form:
             # The subscriber reads by its new form from now on.
@@ -259,7 +266,7 @@ class Connection(Member):
             f" {'UDP' if form.datagrams else 'TCP'}",
         )
 
-    async def _unsubscribe(self, _data: bytes) -> None:
+    def _unsubscribe(self) -> None:
         self._subscription = None
         self._leave()
         self._open_channel(None)
@@ -289,7 +296,7 @@ class Connection(Member):
                 break
             self._take_over(offer)
 
-    async def _cache_confirmed(self, _data: bytes) -> None:
+    async def _cache_confirmed(self) -> None:
         if self._offered is not None:
             self._take_over(self._offered)
             await self._send_cache()
@@ -311,20 +318,7 @@ class Connection(Member):
             self._stream = None
             self._streams.leave(self, stream)
 
-    async def _connect_channel(self, port: int) -> asyncio.DatagramTransport:
-        """Open a way for datagrams to the subscriber's own address."""
-        loop = asyncio.get_running_loop()
-        try:
-            transport, _ = await loop.create_datagram_endpoint(
-                asyncio.DatagramProtocol,
-                local_addr=(self._local_address, 0),
-                remote_addr=(str(self.address), port),
-            )
-        except OSError as err:
-            raise SttpError(f"The UDP data channel cannot be opened: {err}") from err
-        return transport
-
-    def _open_channel(self, channel: asyncio.DatagramTransport | None) -> None:
+    def _open_channel(self, channel: DataChannel | None) -> None:
         """Use another data channel, or none."""
         if self._data_channel is not None:
             self._data_channel.close()

@@ -98,6 +98,8 @@ class Publisher:
         Subscribers ask for it then. Where a filter expression selects other signals than before,
         its subscriber is sent a signal index cache with those, whether it asks or not.
         """
+        # What waits is of signals that may be none any more.
+        self.flush()
         self._catalog.define(metadata)
         self._streams.keep(self._catalog.indexes.values())
         changed = response(Response.CONFIGURATION_CHANGED, Command.SUBSCRIBE)
