@@ -164,8 +164,8 @@ async def measure(rounds: int) -> bool:
             print(
                 f"{ENEMIES} enemies: longest stall {stall_s * 1000:.1f} ms, "
                 f"{busy_s * 1000:.1f} ms of processor time, without them "
-                f"{quiet_s * 1000:.1f} ms (goal {GOAL_STALL_S * 1000:.0f}); a client logged in and got "
-                f"{attacked[0]['rate']:,.0f} answers/s, p99 "
+                f"{quiet_s * 1000:.1f} ms (goal {GOAL_STALL_S * 1000:.0f}); a client logged in "
+                f"and got {attacked[0]['rate']:,.0f} answers/s, p99 "
                 f"{attacked[0]['p99_s'] * 1000:.1f} ms"
             )
         server.close()

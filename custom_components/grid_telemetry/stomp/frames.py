@@ -84,15 +84,28 @@ def encode(frame: Frame, version: StompVersion = "1.2") -> bytes:
             raise ValueError(f"{frame.command}: a colon in the name of a header")
         lines = [f"{name}:{value}\n" for name, value in headers.items()]
     else:
-        table = _ESCAPING[version]
-        lines = [
-            f"{name.translate(table)}:{value.translate(table)}\n" for name, value in headers.items()
-        ]
+        lines = [f"{name}:{value}\n" for name, value in headers.items()]
+        if not _needs_no_escapes("".join(lines), len(headers)):
+            table = _ESCAPING[version]
+            lines = [
+                f"{name.translate(table)}:{value.translate(table)}\n"
+                for name, value in headers.items()
+            ]
     head = f"{frame.command}\n{''.join(lines)}\n"
     # Whatever was not escaped and would break the frame up, shows here.
     if "" in headers or "\0" in head or "\r" in head or head.count("\n") != len(headers) + 2:
         raise ValueError(f"{frame.command}: a header that STOMP {version} cannot carry")
     return b"%b%b\0" % (head.encode(), frame.body)
+
+
+def _needs_no_escapes(lines: str, count: int) -> bool:
+    """Return whether so many headers are fit to travel as they are, as most of them are."""
+    return (
+        "\\" not in lines
+        and "\r" not in lines
+        and lines.count(":") == count
+        and lines.count("\n") == count
+    )
 
 
 class Decoder:

@@ -138,7 +138,8 @@ class Session:
                 if self.stage is not Stage.AUTHENTICATED:
                     continue
                 if not self._decoder.pending:
-                    limit.reschedule(None)
+                    if limit.when() is not None:
+                        limit.reschedule(None)
                 elif took or limit.when() is None:
                     limit.reschedule(self._loop.time() + self._house.limits.frame_s)
 
