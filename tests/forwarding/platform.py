@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 from itertools import groupby
 from typing import NoReturn
 
-from custom_components.grid_telemetry.forwarding.delivery import ConnectionFailed, Packet
+from custom_components.grid_telemetry.forwarding.delivery import Packet
+from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
 from custom_components.grid_telemetry.forwarding.outbox import StoredRecord
 
 

@@ -8,14 +8,13 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.forwarding import delivery as delivery_module
-from custom_components.grid_telemetry.forwarding.delivery import (
-    ACKNOWLEDGED_WITHIN_S,
+from custom_components.grid_telemetry.forwarding import connection, delivery as delivery_module
+from custom_components.grid_telemetry.forwarding.connection import keep_connected
+from custom_components.grid_telemetry.forwarding.delivery import ACKNOWLEDGED_WITHIN_S, Delivery
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    Delivery,
     DestinationRefused,
-    keep_connected,
 )
 from custom_components.grid_telemetry.forwarding.health import Health
 from custom_components.grid_telemetry.forwarding.outbox import Lane, Outbox, Record
@@ -26,7 +25,7 @@ from .platform import FakePlatform, FakeSession, pack, pack_by_topic, settle, un
 @pytest.fixture(autouse=True)
 def no_luck() -> Iterator[None]:
     """Let every random wait be as long as it can be."""
-    with patch.object(delivery_module.random, "uniform", side_effect=lambda _, most: most):
+    with patch.object(connection.random, "uniform", side_effect=lambda _, most: most):
         yield
 
 
@@ -363,7 +362,7 @@ async def test_the_waits_are_drawn_from_nothing_to_the_most(
     hass: HomeAssistant, delivery: Delivery, platform: FakePlatform
 ) -> None:
     platform.refusals = [ConnectionFailed("cannot_connect") for _ in range(4)]
-    with patch.object(delivery_module.random, "uniform", return_value=0) as uniform:
+    with patch.object(connection.random, "uniform", return_value=0) as uniform:
         delivery.start()
         await until(lambda: platform.sessions)
     assert [call.args for call in uniform.call_args_list] == [(0, 1), (0, 2), (0, 4), (0, 8)]
@@ -412,19 +411,17 @@ async def test_the_log_has_one_line_when_lost_and_one_when_back(
     platform: FakePlatform,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    caplog.set_level("INFO", delivery_module.__name__)
+    caplog.set_level("INFO", connection.__name__)
     delivery.start()
     await until(lambda: platform.sessions)
     await pass_time(hass, freezer, 10)
-    assert [entry for entry in caplog.records if entry.name == delivery_module.__name__] == []
+    assert [entry for entry in caplog.records if entry.name == connection.__name__] == []
     platform.refusals = [ConnectionFailed("cannot_connect") for _ in range(5)]
     platform.session.lose()
     await settle()
     for _ in range(7):
         await pass_time(hass, freezer, 60)
-    lines = [
-        entry.getMessage() for entry in caplog.records if entry.name == delivery_module.__name__
-    ]
+    lines = [entry.getMessage() for entry in caplog.records if entry.name == connection.__name__]
     assert lines == ["Platform: not connected: connection_lost", "Platform: connected again"]
 
 

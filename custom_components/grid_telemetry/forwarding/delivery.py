@@ -1,34 +1,24 @@
 """Delivery: from the outbox to a platform, at least once.
 
-`keep_connected` holds the connection and is of use without an outbox too; `Delivery` sends the
-records over it. A platform brings a context manager that opens a `Session`, and maps whatever
-goes wrong to one of the three errors here.
+`Delivery` sends the records over a kept connection. A platform brings a context manager that opens
+a `Session`.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from dataclasses import dataclass
-import logging
-import random
 from typing import Any, Final, NoReturn, Protocol
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
+from .connection import KeptConnection
+from .errors import ConnectionFailed, DeliveryError
 from .health import Health, as_datetime
 from .outbox import Lane, Outbox, StoredRecord
 
-_LOGGER = logging.getLogger(__name__)
-
-FIRST_RETRY_S: Final = 1.0
-LAST_RETRY_S: Final = 300.0
-"""The wait before the next attempt doubles from the first to the last; a random part is taken."""
-SLOW_RETRY_S: Final = 300.0
-"""The wait after the platform refused the destination, which time alone does not heal."""
-SETTLED_S: Final = 10.0
-"""A session that lasted so long counts: the log says so, the waits begin with the first again."""
 ACKNOWLEDGED_WITHIN_S: Final = 60.0
 """A session in which a packet waits longer for its acknowledgement is dead."""
 GATHER_S: Final = 0.02
@@ -36,37 +26,6 @@ GATHER_S: Final = 0.02
 _WINDOW_PACKETS: Final = 32
 _WINDOW_BYTES: Final = 256 * 1024
 _RECORDS_PER_READ: Final = 2000
-
-
-class DeliveryError(Exception):
-    """Why nothing can be delivered now."""
-
-    retry_after_s: float | None = None
-    """A fixed wait before the next attempt; None is the growing one."""
-
-    def __init__(
-        self, reason: str, detail: str = "", *, retry_after_s: float | None = None
-    ) -> None:
-        """Take a short reason, which names its translation, and a detail without secrets."""
-        super().__init__(f"{reason}: {detail}" if detail else reason)
-        self.reason = reason
-        self.detail = detail
-        if retry_after_s is not None:
-            self.retry_after_s = retry_after_s
-
-
-class CredentialsRefused(DeliveryError):  # noqa: N818 - named after what happened
-    """The platform refuses the credentials; the user is asked for new ones."""
-
-
-class DestinationRefused(DeliveryError):  # noqa: N818
-    """The platform refuses what is sent, or where to; somebody must set it right there."""
-
-    retry_after_s = SLOW_RETRY_S
-
-
-class ConnectionFailed(DeliveryError):  # noqa: N818
-    """There is no connection, or no longer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,76 +54,6 @@ class Session(Protocol):
         """Wait for the end of the connection and raise a `DeliveryError` that says why."""
 
 
-async def keep_connected[S](
-    hass: HomeAssistant,
-    entry: ConfigEntry[Any],
-    *,
-    health: Health,
-    connect: Callable[[], AbstractAsyncContextManager[S]],
-    run: Callable[[S], Awaitable[None]],
-    retry_now: asyncio.Event,
-    last_retry_s: float = LAST_RETRY_S,
-) -> None:
-    """Connect and run, again and again; returns only when the credentials were refused.
-
-    `connect` and `run` raise a `DeliveryError` at the end of a session. Setting `retry_now` cuts
-    a wait short; `last_retry_s` is what the growing waits end with. The log has one line when the
-    connection is lost and one when it is back.
-    """
-    attempts = 0
-    told = False
-
-    @callback
-    def settle() -> None:
-        nonlocal attempts, told
-        attempts = 0
-        if told:
-            told = False
-            _LOGGER.info("%s: connected again", entry.title)
-
-    while True:
-        settling: asyncio.TimerHandle | None = None
-        error: DeliveryError
-        try:
-            async with connect() as session:
-                health.connected = True
-                health.notify()
-                settling = hass.loop.call_later(SETTLED_S, settle)
-                await run(session)
-                error = ConnectionFailed("connection_lost")
-        except DeliveryError as err:
-            error = err
-        except Exception as err:
-            _LOGGER.exception("%s: unexpected error", entry.title)
-            error = DeliveryError("unexpected_error", repr(err), retry_after_s=SLOW_RETRY_S)
-        finally:
-            if settling is not None:
-                settling.cancel()
-            health.connected = False
-            health.notify()
-        health.last_error = error.reason
-        health.last_error_detail = error.detail
-        if isinstance(error, CredentialsRefused):
-            _LOGGER.debug("%s: %s", entry.title, error)
-            entry.async_start_reauth(hass)
-            return
-        if not told:
-            told = True
-            _LOGGER.warning("%s: not connected: %s", entry.title, error)
-        if error.retry_after_s is None:
-            wait_s = min(last_retry_s, FIRST_RETRY_S * 2**attempts)
-            wait_s = random.uniform(0, wait_s)  # noqa: S311 - spreads attempts, no secret
-            attempts = min(attempts + 1, 16)
-        else:
-            # Many gateways may meet the same trouble at the same moment.
-            wait_s = error.retry_after_s * random.uniform(0.9, 1.1)  # noqa: S311
-        _LOGGER.debug("%s: %s; next attempt in %.1f s", entry.title, error, wait_s)
-        retry_now.clear()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(wait_s):
-                await retry_now.wait()
-
-
 class Delivery:
     """Sends what is in the outbox, lane by lane; live samples before the backlog of them.
 
@@ -183,15 +72,14 @@ class Delivery:
         pack: Callable[[Sequence[StoredRecord]], Iterable[Packet]],
     ) -> None:
         """Prepare; `pack` joins records, of any topics and in order, into packets."""
-        self._hass = hass
-        self._entry = entry
         self._outbox = outbox
         self._health = health
         self._connect = connect
         self._pack = pack
-        self._task: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            hass, entry, health=health, connect=self._session, run=self._run
+        )
         self._news = asyncio.Event()  # records were put
-        self._retry_now = asyncio.Event()
         self._acknowledged: list[Packet] = []
         self._acks = asyncio.Event()
         self._drained = asyncio.Event()
@@ -200,25 +88,11 @@ class Delivery:
     def start(self) -> None:
         """Begin to deliver, in a background task of the entry."""
         self._show_queue()
-        self._task = self._entry.async_create_background_task(
-            self._hass,
-            keep_connected(
-                self._hass,
-                self._entry,
-                health=self._health,
-                connect=self._session,
-                run=self._run,
-                retry_now=self._retry_now,
-            ),
-            f"{self._entry.title} delivery",
-        )
+        self._connection.start()
 
     async def stop(self) -> None:
         """End the session; what is not acknowledged by then stays in the outbox."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._connection.stop()
 
     @callback
     def wake(self) -> None:
@@ -232,9 +106,9 @@ class Delivery:
         Returns when the outbox was empty for a moment, or after the timeout.
         """
         before = self._outbox.delivered_samples
-        if self._task is not None and not self._task.done() and self._outbox.queued_records:
+        if self._connection.kept and self._outbox.queued_records:
             self._drained.clear()
-            self._retry_now.set()
+            self._connection.retry_now()
             with suppress(TimeoutError):
                 async with asyncio.timeout(timeout_s):
                     await self._drained.wait()

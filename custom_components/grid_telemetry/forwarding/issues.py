@@ -1,14 +1,50 @@
-"""Repair issues for an outbox in trouble."""
+"""Repair issues of an entry: what only the user can set right."""
 
 from collections.abc import Callable
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
 from .outbox import Trouble
+
+
+class Issues:
+    """The issues of one entry; each is there while its condition holds."""
+
+    def __init__(self, hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+        """Begin with none."""
+        self._hass = hass
+        self._entry = entry
+        self._present: set[str] = set()
+
+    @callback
+    def set(self, holds: bool, key: str, about: str = "", **placeholders: str) -> None:
+        """Raise or clear the issue of a translation key about one thing."""
+        issue_id = f"{key}_{self._entry.entry_id}_{about}"
+        if not holds:
+            if issue_id in self._present:
+                self._present.discard(issue_id)
+                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+            return
+        self._present.add(issue_id)
+        ir.async_create_issue(
+            self._hass,
+            DOMAIN,
+            issue_id,
+            is_fixable=False,
+            severity=ir.IssueSeverity.WARNING,
+            translation_key=key,
+            translation_placeholders={"title": self._entry.title, **placeholders},
+        )
+
+    @callback
+    def clear(self) -> None:
+        """Clear all of them; those that still hold are raised again after the next start."""
+        while self._present:
+            ir.async_delete_issue(self._hass, DOMAIN, self._present.pop())
 
 
 def outbox_issues(

@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
 )
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.delivery import DeliveryError
+from custom_components.grid_telemetry.forwarding.errors import DeliveryError
 from custom_components.grid_telemetry.links.powernaut.client import Login
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar

@@ -13,7 +13,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.forwarding.delivery import (
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,

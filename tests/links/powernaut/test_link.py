@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry, async_
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forwarding.delivery import (
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DestinationRefused,

@@ -1,6 +1,6 @@
 import pytest
 
-from custom_components.grid_telemetry.forwarding.delivery import (
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     DeliveryError,
     DestinationRefused,

@@ -8,12 +8,12 @@ from unittest.mock import patch
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.grid_telemetry.forwarding.delivery import (
+from custom_components.grid_telemetry.forwarding.delivery import Packet
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,
     DestinationRefused,
-    Packet,
 )
 from custom_components.grid_telemetry.links.scout.client import (
     login_test,

@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.delivery import (
+from custom_components.grid_telemetry.forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,

@@ -204,7 +204,7 @@ async def test_an_answer_that_is_no_json_is_told_and_got_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     entry = add_entry()
-    with patch("custom_components.grid_telemetry.forwarding.delivery.SETTLED_S", 0):
+    with patch("custom_components.grid_telemetry.forwarding.connection.SETTLED_S", 0):
         await start(hass, entry)
         node.behaviour.raw_latest = '[{"created":'
         await shown(hass, WATTS, "unavailable")
@@ -220,7 +220,7 @@ async def test_a_connection_that_drops_comes_back_without_a_reload(
     hass: HomeAssistant, node: SolarNode, add_entry: AddEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = add_entry()
-    with patch("custom_components.grid_telemetry.forwarding.delivery.SETTLED_S", 0):
+    with patch("custom_components.grid_telemetry.forwarding.connection.SETTLED_S", 0):
         await start(hass, entry)
         link = entry.runtime_data
         await node.stop()

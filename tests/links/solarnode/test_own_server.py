@@ -14,7 +14,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.ant import matches
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.delivery import CredentialsRefused
+from custom_components.grid_telemetry.forwarding.errors import CredentialsRefused
 from custom_components.grid_telemetry.links.solarnode.client import (
     LiveMessage,
     NodeParameters,

@@ -12,7 +12,7 @@ from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryAuthFailed, ConfigEntryNotReady
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -22,8 +22,10 @@ from homeassistant.util import dt as dt_util
 from ...const import DOMAIN
 from ...entity import link_device_info
 from ...figures import Figure, FigureDescription, Rate
-from ...forwarding.delivery import CredentialsRefused, DeliveryError, keep_connected
+from ...forwarding.connection import KeptConnection
+from ...forwarding.errors import CredentialsRefused, DeliveryError
 from ...forwarding.health import Health, health_entities
+from ...forwarding.issues import Issues
 from .. import GridTelemetryConfigEntry
 from .api import Api, api_of
 from .client import Session, open_session
@@ -88,9 +90,16 @@ class ArdexaLink:
             for subentry in entry.get_subentries_of_type(SUBENTRY_FEED)
         ]
         self.feeds = Feeds([columns.feed for columns in self._columns], self._judge_feed)
-        self._issues: set[str] = set()
+        self._issues = Issues(hass, entry)
         self._devices_changed = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            hass,
+            entry,
+            health=self.health,
+            connect=self._open_session,
+            run=self._run,
+            last_retry_s=LAST_RETRY_S,
+        )
         self._grace: asyncio.TimerHandle | None = None
         self._unlisten: CALLBACK_TYPE | None = None
 
@@ -153,19 +162,7 @@ class ArdexaLink:
         self._unlisten = async_track_time_interval(
             self._hass, self._async_renew_token, RENEWAL_INTERVAL
         )
-        self._task = self._entry.async_create_background_task(
-            self._hass,
-            keep_connected(
-                self._hass,
-                self._entry,
-                health=self.health,
-                connect=self._open_session,
-                run=self._run,
-                retry_now=asyncio.Event(),
-                last_retry_s=LAST_RETRY_S,
-            ),
-            f"{self._entry.title} connection",
-        )
+        self._connection.start()
 
     async def async_stop(self) -> None:
         """Stop the feeds and end the connection."""
@@ -173,15 +170,10 @@ class ArdexaLink:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._connection.stop()
         if self._grace is not None:
             self._grace.cancel()
             self._grace = None
-        for issue_id in self._issues:
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
         self._issues.clear()
 
     async def async_adapt(self) -> bool:
@@ -264,10 +256,9 @@ class ArdexaLink:
         """Ask for the devices, which tells what is wrong with the token, then connect."""
         await self._async_renew_token()
         devices = await self._api.devices()
-        issue_id = f"ardexa_no_privilege_{self._entry.entry_id}"
         try:
             async with open_session(self._api, self) as session:
-                self._set_issue(issue_id, None)
+                self._issues.set(False, "ardexa_no_privilege")
                 self._update(devices)
                 if self._grace is not None:
                     self._grace.cancel()
@@ -277,7 +268,7 @@ class ArdexaLink:
                 yield session
         except DeliveryError as err:
             if err.reason == "ardexa_no_privilege":
-                self._set_issue(issue_id, "ardexa_no_privilege", error=err.detail)
+                self._issues.set(True, "ardexa_no_privilege", error=err.detail)
             raise
         finally:
             if self.session is not None:
@@ -353,27 +344,12 @@ class ArdexaLink:
         ]
         entities = self.workgroup.devices.get(feed.device_id)
         offline = entities is not None and entities.device.online is False
-        issue_id = f"ardexa_feed_refused_{self._entry.entry_id}_{subentry_id}"
-        if feed.error is None or offline:
-            self._set_issue(issue_id, None)
-        else:
-            self._set_issue(issue_id, "ardexa_feed_refused", feed=feed.title, error=feed.error)
-
-    def _set_issue(self, issue_id: str, key: str | None, **placeholders: str) -> None:
-        if key is None:
-            if issue_id in self._issues:
-                self._issues.discard(issue_id)
-                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
-            return
-        self._issues.add(issue_id)
-        ir.async_create_issue(
-            self._hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=key,
-            translation_placeholders={"title": self._entry.title, **placeholders},
+        self._issues.set(
+            feed.error is not None and not offline,
+            "ardexa_feed_refused",
+            subentry_id,
+            feed=feed.title,
+            error=feed.error or "",
         )
 
     def _settings(self) -> Json:

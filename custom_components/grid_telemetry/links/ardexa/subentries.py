@@ -23,7 +23,7 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from ...const import DOMAIN
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from . import ArdexaLink
 from .api import api_of
 from .client import OperationError, OperationRefused

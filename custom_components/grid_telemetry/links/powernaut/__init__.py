@@ -16,8 +16,10 @@ from homeassistant.util import dt as dt_util
 
 from ...const import DOMAIN
 from ...entity import link_device_info
-from ...forwarding.delivery import ConnectionFailed, DeliveryError, keep_connected
+from ...forwarding.connection import KeptConnection
+from ...forwarding.errors import ConnectionFailed, DeliveryError
 from ...forwarding.health import Health, health_entities
+from ...forwarding.issues import Issues
 from ...forwarding.sampler import Sample, Sampler
 from .. import GridTelemetryConfigEntry
 from .api import PowernautApi
@@ -35,7 +37,7 @@ from .const import (
 )
 from .entities import ActivationBinarySensor, CommandEvent, LastSeenSensor, SetpointSensor
 from .payload import Skip, command_topic, resource_of_command
-from .repairs import Issues, judge_clock, not_seen
+from .repairs import judge_clock, not_seen
 from .setpoints import Setpoints, activation_store
 from .sources import readings_of, source_of
 from .stream import Stream
@@ -99,7 +101,14 @@ class PowernautLink:
         self._takeovers = Takeovers()
         self._too_much: set[str] = set()
         self._gone: set[str] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            hass,
+            entry,
+            health=self.health,
+            connect=self._open_session,
+            run=self._run,
+            last_retry_s=LAST_RETRY_S,
+        )
         self._unlisten: CALLBACK_TYPE | None = None
 
     @property
@@ -147,27 +156,12 @@ class PowernautLink:
         self._entry.async_create_background_task(
             self._hass, self.view.async_refresh(), f"{self._entry.title} first view"
         )
-        self._task = self._entry.async_create_background_task(
-            self._hass,
-            keep_connected(
-                self._hass,
-                self._entry,
-                health=self.health,
-                connect=self._open_session,
-                run=self._run,
-                retry_now=asyncio.Event(),
-                last_retry_s=LAST_RETRY_S,
-            ),
-            f"{self._entry.title} connection",
-        )
+        self._connection.start()
 
     async def async_stop(self) -> None:
         """End; what waits is lost, for it would be too old when we are back."""
         self._sampler.stop()
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._connection.stop()
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None

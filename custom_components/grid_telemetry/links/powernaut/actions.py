@@ -20,7 +20,7 @@ import voluptuous as vol
 
 from ...actions import ENTRY_FIELD, link_for
 from ...const import DOMAIN
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from . import PowernautLink
 from .api import RequestRefused
 from .const import CONF_RESOURCE_ID

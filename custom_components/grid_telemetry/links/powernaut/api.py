@@ -12,7 +12,7 @@ from urllib.parse import quote
 
 import aiohttp
 
-from ...forwarding.delivery import ConnectionFailed, CredentialsRefused
+from ...forwarding.errors import ConnectionFailed, CredentialsRefused
 from . import shapes
 from .shapes import Json, Resource, ShapeError, Site
 

@@ -27,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ...forwarding.delivery import (
+from ...forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,

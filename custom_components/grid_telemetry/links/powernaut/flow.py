@@ -25,7 +25,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from .api import RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of

@@ -11,7 +11,7 @@ from typing import Final, NoReturn, Protocol
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
-from ...forwarding.delivery import ConnectionFailed, DeliveryError
+from ...forwarding.errors import ConnectionFailed, DeliveryError
 from ...forwarding.health import Health, as_datetime
 from .payload import SENDABLE_S, Reading, message
 

@@ -30,7 +30,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from ...forwarding.point import Point, can_convert, entity_id_of, reference_of
 from .api import RequestRefused
 from .connection import async_connections

@@ -6,7 +6,7 @@ and just close it; two clients then take turns, each thrown out when the other c
 
 from typing import Final
 
-from ...forwarding.delivery import DeliveryError, DestinationRefused
+from ...forwarding.errors import DeliveryError, DestinationRefused
 
 TAKEN_OVER: Final = "session_taken_over"
 

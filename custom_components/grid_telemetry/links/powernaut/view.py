@@ -11,7 +11,7 @@ from homeassistant.exceptions import ConfigEntryAuthFailed
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 
 from ...const import DOMAIN
-from ...forwarding.delivery import ConnectionFailed, CredentialsRefused
+from ...forwarding.errors import ConnectionFailed, CredentialsRefused
 from .. import GridTelemetryConfigEntry
 from .api import PowernautApi, RequestRefused
 

@@ -23,7 +23,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,

@@ -19,7 +19,8 @@ from ...const import DOMAIN
 from ...datum import Datum, Group
 from ...entity import link_device_info
 from ...figures import Figure, FigureDescription
-from ...forwarding.delivery import DeliveryError, DestinationRefused, keep_connected
+from ...forwarding.connection import KeptConnection
+from ...forwarding.errors import DeliveryError, DestinationRefused
 from ...forwarding.health import Health, health_entities
 from .. import GridTelemetryConfigEntry
 from .client import NoAnswer, NodeParameters, NodeSession, Reply, open_session
@@ -62,7 +63,14 @@ class SolarNodeLink:
         self._sensors: dict[tuple[str, str], SourceSensor] = {}
         self._sources: frozenset[str] | None = None  # of the last round; None before the first
         self._add: AddConfigEntryEntitiesCallback | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            hass,
+            entry,
+            health=self.health,
+            connect=self._open_session,
+            run=self._run,
+            last_retry_s=LAST_RETRY_S,
+        )
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
         """Return what shows how the connection fares."""
@@ -95,26 +103,11 @@ class SolarNodeLink:
 
     async def async_start(self) -> None:
         """Connect, and show what comes."""
-        self._task = self._entry.async_create_background_task(
-            self._hass,
-            keep_connected(
-                self._hass,
-                self._entry,
-                health=self.health,
-                connect=self._open_session,
-                run=self._run,
-                retry_now=asyncio.Event(),
-                last_retry_s=LAST_RETRY_S,
-            ),
-            f"{self._entry.title} connection",
-        )
+        self._connection.start()
 
     async def async_stop(self) -> None:
         """End the connection."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._connection.stop()
 
     async def async_command(
         self, destination: str, headers: Mapping[str, str], body: str, within_s: float

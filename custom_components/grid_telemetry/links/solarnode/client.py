@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from ...forwarding.delivery import (
+from ...forwarding.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,

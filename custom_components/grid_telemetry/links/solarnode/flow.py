@@ -21,7 +21,7 @@ import voluptuous as vol
 
 from ...ant import is_pattern, matches
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from ...stomp.sns import MAX_PASSWORD_BYTES
 from . import parameters_of
 from .client import open_session

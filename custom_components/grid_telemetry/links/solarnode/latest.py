@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...datum import Datum
-from ...forwarding.delivery import ConnectionFailed, DeliveryError, DestinationRefused
+from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
 from .client import LIMIT_REASON, NoAnswer, NodeSession, Reply
 from .payload import JSON_TYPE, datum_of
 from .plan import Plan, Request, body_of

@@ -7,7 +7,7 @@ from math import isfinite
 from typing import Any, Final
 
 from ...datum import Datum, Value
-from ...forwarding.delivery import ConnectionFailed
+from ...forwarding.errors import ConnectionFailed
 from .client import LiveMessage, Reply
 
 JSON_TYPE: Final = "application/json;charset=utf-8"

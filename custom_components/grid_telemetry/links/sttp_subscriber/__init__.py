@@ -20,7 +20,8 @@ from homeassistant.helpers.event import async_track_time_interval
 from ...const import DOMAIN
 from ...entity import link_device_info
 from ...figures import Figure, FigureDescription, Rate
-from ...forwarding.delivery import DestinationRefused, keep_connected
+from ...forwarding.connection import KeptConnection
+from ...forwarding.errors import DestinationRefused
 from ...forwarding.health import Health, health_entities
 from ...sttp.cache import SignalKey
 from ...sttp.measurement import Measurement
@@ -65,7 +66,13 @@ class SttpSubscriberLink:
         self._sensors: dict[UUID, SignalSensor] = {}
         self._latest: dict[UUID, Measurement] = {}
         self._add: AddConfigEntryEntitiesCallback | None = None
-        self._task: asyncio.Task[None] | None = None
+        self._connection = KeptConnection(
+            hass,
+            entry,
+            health=self.health,
+            connect=self._open_session,
+            run=self._run,
+        )
         self._unlisten: CALLBACK_TYPE | None = None
 
     @property
@@ -120,28 +127,14 @@ class SttpSubscriberLink:
             self._show,
             timedelta(seconds=self._entry.data[CONF_INTERVAL_S]),
         )
-        self._task = self._entry.async_create_background_task(
-            self._hass,
-            keep_connected(
-                self._hass,
-                self._entry,
-                health=self.health,
-                connect=self._open_session,
-                run=self._run,
-                retry_now=asyncio.Event(),
-            ),
-            f"{self._entry.title} subscription",
-        )
+        self._connection.start()
 
     async def async_stop(self) -> None:
         """End the connection."""
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.wait({self._task})
-            self._task = None
+        await self._connection.stop()
 
     async def async_refresh_metadata(self) -> Metadata:
         """Ask the publisher for its metadata; signals that are new appear, and others go."""

@@ -10,7 +10,7 @@ from typing import Any, Final, NoReturn
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from ...forwarding.delivery import ConnectionFailed, DestinationRefused
+from ...forwarding.errors import ConnectionFailed, DestinationRefused
 from ...sttp.cache import SignalKey
 from ...sttp.frames import SttpError
 from ...sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters

@@ -17,7 +17,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.delivery import DeliveryError
+from ...forwarding.errors import DeliveryError
 from ...sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
