@@ -79,6 +79,18 @@ async def test_a_workgroup_without_scenarios_will_do(hass: HomeAssistant, cloud:
     await close(hass)
 
 
+async def test_a_device_without_scenarios_is_passed_over(
+    hass: HomeAssistant, cloud: Ardexa
+) -> None:
+    for device in cloud.devices.values():
+        device.meta = {}
+    result = await enter(hass, answers(cloud))
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    assert cloud.requests == []
+    await close(hass)
+
+
 async def test_a_workgroup_is_set_up_once(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
