@@ -93,7 +93,7 @@ class GridTelemetryConfigFlow(
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask for new credentials of a link."""
-        return await self._async_link_step(self._get_reauth_entry(), "reauth", None)
+        return await self._async_link_step(self._get_reauth_entry(), "reauth_confirm", None)
 
     async def _async_link_step(
         self, entry: ConfigEntry, step: str, user_input: dict[str, Any] | None

@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 from homeassistant.config_entries import (
     ConfigEntry,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.helpers.selector import (
@@ -21,6 +20,7 @@ import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
 from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...steps import LinkSteps
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL
@@ -49,7 +49,7 @@ _RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): _TOKEN, **
 _REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): _TOKEN})
 
 
-class ArdexaSteps(ConfigFlow):
+class ArdexaSteps(LinkSteps):
     """The steps of an Ardexa entry."""
 
     _ardexa_error = ""
@@ -60,10 +60,10 @@ class ArdexaSteps(ConfigFlow):
         if user_input is not None:
             data = _data_of(user_input)
             await self.async_set_unique_id(_unique_id(data))
-            self._abort_if_unique_id_configured()
+            self._abort_if_taken()
             errors = await self._async_ardexa_try(data)
             if not errors:
-                return self.async_create_entry(title=_title(data), data=data)
+                return self._save(_title(data), data)
         return self.async_show_form(
             step_id="ardexa",
             data_schema=self.add_suggested_values_to_schema(_SCHEMA, user_input or {}),
@@ -80,14 +80,11 @@ class ArdexaSteps(ConfigFlow):
         if user_input is not None:
             data = _data_of({CONF_TOKEN: entry.data[CONF_TOKEN], **user_input})
             await self.async_set_unique_id(_unique_id(data))
-            if self.unique_id != entry.unique_id:
-                self._abort_if_unique_id_configured()
+            self._abort_if_taken()
             errors = await self._async_ardexa_try(data)
             if not errors:
                 self._ardexa_start_anew(entry)
-                return self.async_update_and_abort(
-                    entry, unique_id=self.unique_id, title=_title(data), data=data
-                )
+                return self._save(_title(data), data)
         suggested = user_input or {key: entry.data[key] for key in entry.data if key != CONF_TOKEN}
         return self.async_show_form(
             step_id="ardexa_reconfigure",
@@ -95,12 +92,6 @@ class ArdexaSteps(ConfigFlow):
             errors=errors,
             description_placeholders={"error": self._ardexa_error},
         )
-
-    async def async_step_ardexa_reauth(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Say that the token was refused, or cannot be renewed."""
-        return await self.async_step_ardexa_reauth_confirm()
 
     async def async_step_ardexa_reauth_confirm(
         self, user_input: dict[str, Any] | None = None

@@ -8,7 +8,6 @@ from homeassistant.config_entries import (
     SOURCE_REAUTH,
     SOURCE_RECONFIGURE,
     ConfigEntry,
-    ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.helpers.selector import (
@@ -26,6 +25,7 @@ import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
 from ...forwarding.errors import DeliveryError
+from ...steps import LinkSteps
 from .api import RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -79,7 +79,7 @@ _CUSTOM_SCHEMA = vol.Schema(
 _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 
 
-class PowernautSteps(ConfigFlow):
+class PowernautSteps(LinkSteps):
     """The steps of a Powernaut entry."""
 
     _powernaut_data: dict[str, Any]
@@ -162,19 +162,11 @@ class PowernautSteps(ConfigFlow):
 
     async def _async_powernaut_save(self, site: Site) -> ConfigFlowResult:
         data = {CONF_KIND: LinkKind.POWERNAUT, **self._powernaut_data, CONF_SITE_ID: site.id}
-        title = f"Powernaut {site.name}"
         await self.async_set_unique_id(
             f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
         )
-        if self.source == SOURCE_RECONFIGURE:
-            entry = self._get_reconfigure_entry()
-            if self.unique_id != entry.unique_id:  # an own platform that moved
-                self._abort_if_unique_id_configured()
-            return self.async_update_and_abort(
-                entry, unique_id=self.unique_id, title=title, data=data
-            )
-        self._abort_if_unique_id_configured()
-        return self.async_create_entry(title=title, data=data)
+        self._abort_if_taken()  # an own platform may have moved
+        return self._save(f"Powernaut {site.name}", data)
 
     async def async_step_powernaut_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -182,12 +174,6 @@ class PowernautSteps(ConfigFlow):
         """Change the login, the addresses or the quality of service."""
         environment = Environment(self._get_reconfigure_entry().data[CONF_ENVIRONMENT])
         return await self._async_powernaut_login(environment, None)
-
-    async def async_step_powernaut_reauth(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Say that the credentials were refused."""
-        return await self.async_step_powernaut_reauth_confirm()
 
     async def async_step_powernaut_reauth_confirm(
         self, user_input: dict[str, Any] | None = None

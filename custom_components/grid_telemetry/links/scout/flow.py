@@ -5,8 +5,6 @@ from urllib.parse import urlsplit
 
 from homeassistant.config_entries import (
     SOURCE_REAUTH,
-    SOURCE_RECONFIGURE,
-    ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
@@ -24,6 +22,7 @@ import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
 from ...forwarding.errors import DeliveryError
+from ...steps import LinkSteps
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -92,7 +91,7 @@ _GATEWAY_SCHEMA = vol.Schema(
 )
 
 
-class ScoutSteps(ConfigFlow):
+class ScoutSteps(LinkSteps):
     """The steps of a Scout entry."""
 
     _scout_login: dict[str, Any]
@@ -105,16 +104,12 @@ class ScoutSteps(ConfigFlow):
             errors = await self._async_try_login(user_input)
             if not errors:
                 await self.async_set_unique_id(_unique_id(user_input))
-                if self.source == SOURCE_RECONFIGURE:
-                    if self.unique_id != self._get_reconfigure_entry().unique_id:
-                        self._abort_if_unique_id_configured()
-                else:
-                    self._abort_if_unique_id_configured()
+                self._abort_if_taken()
                 self._scout_login = user_input
                 return await self.async_step_scout_gateway()
         suggested: dict[str, Any] = user_input or {}
-        if not suggested and self.source == SOURCE_RECONFIGURE:
-            stored = self._get_reconfigure_entry().data
+        if not suggested and (current := self._current) is not None:
+            stored = current.data
             # The token is never shown again; it is asked for anew.
             suggested = {key: stored[key] for key in stored if key != CONF_TOKEN}
         return self.async_show_form(
@@ -137,19 +132,11 @@ class ScoutSteps(ConfigFlow):
             }
             if not errors:
                 data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
-                title = f"Circutor Scout {data[CONF_CLAIM_ID]}"
-                if self.source == SOURCE_RECONFIGURE:
-                    return self.async_update_and_abort(
-                        self._get_reconfigure_entry(),
-                        unique_id=self.unique_id,
-                        title=title,
-                        data=data,
-                    )
-                return self.async_create_entry(title=title, data=data)
+                return self._save(f"Circutor Scout {data[CONF_CLAIM_ID]}", data)
         if user_input is not None:
             suggested = user_input
-        elif self.source == SOURCE_RECONFIGURE:
-            suggested = dict(self._get_reconfigure_entry().data)
+        elif (current := self._current) is not None:
+            suggested = dict(current.data)
         else:
             installation = await instance_id.async_get(self.hass)
             suggested = {CONF_SERIAL_NUMBER: installation[:12].upper()}
@@ -164,12 +151,6 @@ class ScoutSteps(ConfigFlow):
     ) -> ConfigFlowResult:
         """Change the login or the identity."""
         return await self.async_step_scout(user_input)
-
-    async def async_step_scout_reauth(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Say that the token was refused."""
-        return await self.async_step_scout_reauth_confirm()
 
     async def async_step_scout_reauth_confirm(
         self, user_input: dict[str, Any] | None = None

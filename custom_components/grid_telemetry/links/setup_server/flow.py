@@ -5,7 +5,7 @@ from ipaddress import ip_address
 import re
 from typing import Any, Final
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PASSWORD
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr
@@ -28,6 +28,7 @@ from ...listening import (
     mistakes_of,
     whole_number,
 )
+from ...steps import LinkSteps
 from ...stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from ...tls import (
     CONF_CERTIFICATE,
@@ -107,7 +108,7 @@ def _schema(password: vol.Marker) -> vol.Schema:
     )
 
 
-class SetupServerSteps(ConfigFlow):
+class SetupServerSteps(LinkSteps):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
@@ -116,7 +117,7 @@ class SetupServerSteps(ConfigFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask where to listen and who may log in, and try to listen there."""
-        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        current = self._current
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
@@ -125,8 +126,7 @@ class SetupServerSteps(ConfigFlow):
             if not (errors := _mistakes(data, password)):
                 unique_id = f"setup_server/{address_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
-                if current is None or current.unique_id != unique_id:
-                    self._abort_if_unique_id_configured()
+                self._abort_if_taken()
                 try:
                     await self.hass.async_add_executor_job(server_context_of, data)
                 except OSError as err:
@@ -177,7 +177,7 @@ class SetupServerSteps(ConfigFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the devices that are sources, and for their ids."""
-        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        current = self._current
         errors: dict[str, str] = {}
         placeholders = {"source": ""}
         if user_input is not None:
@@ -211,12 +211,7 @@ class SetupServerSteps(ConfigFlow):
 
     def _save_setup_server(self, rows: list[dict[str, str]]) -> ConfigFlowResult:
         data = {**self._setup_data, CONF_SOURCES: rows}
-        title = f"Setup server {address_of(data)}"
-        if self.source == SOURCE_RECONFIGURE:
-            return self.async_update_and_abort(
-                self._get_reconfigure_entry(), unique_id=self.unique_id, title=title, data=data
-            )
-        return self.async_create_entry(title=title, data=data)
+        return self._save(f"Setup server {address_of(data)}", data)
 
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:

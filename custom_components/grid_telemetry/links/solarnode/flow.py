@@ -4,8 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
-    ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
@@ -22,6 +20,7 @@ import voluptuous as vol
 from ...ant import is_pattern, matches
 from ...const import CONF_KIND, LinkKind
 from ...forwarding.errors import DeliveryError
+from ...steps import LinkSteps
 from ...stomp.sns import MAX_PASSWORD_BYTES
 from . import parameters_of
 from .client import open_session
@@ -69,7 +68,7 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 _ATTEMPTS: Final = 6
 
 
-class SolarNodeSteps(ConfigFlow):
+class SolarNodeSteps(LinkSteps):
     """The steps of a SolarNode's entry."""
 
     async def async_step_solarnode(
@@ -81,25 +80,13 @@ class SolarNodeSteps(ConfigFlow):
         if user_input is not None:
             data = _data_of(user_input)
             await self.async_set_unique_id(f"solarnode/{data[CONF_HOST].lower()}:{data[CONF_PORT]}")
-            if (
-                self.source != SOURCE_RECONFIGURE
-                or self.unique_id != self._get_reconfigure_entry().unique_id
-            ):
-                self._abort_if_unique_id_configured()
+            self._abort_if_taken()
             errors, detail = await _async_try(data)
             if not errors:
-                title = f"SolarNode {data[CONF_HOST]}"
-                if self.source == SOURCE_RECONFIGURE:
-                    return self.async_update_and_abort(
-                        self._get_reconfigure_entry(),
-                        unique_id=self.unique_id,
-                        title=title,
-                        data=data,
-                    )
-                return self.async_create_entry(title=title, data=data)
+                return self._save(f"SolarNode {data[CONF_HOST]}", data)
         suggested: Mapping[str, Any] = user_input or {}
-        if not suggested and self.source == SOURCE_RECONFIGURE:
-            stored = self._get_reconfigure_entry().data
+        if not suggested and (current := self._current) is not None:
+            stored = current.data
             # The password is never shown again; it is asked for anew.
             suggested = {key: stored[key] for key in stored if key != CONF_PASSWORD}
         return self.async_show_form(
@@ -114,12 +101,6 @@ class SolarNodeSteps(ConfigFlow):
     ) -> ConfigFlowResult:
         """Change the node, the login or what is read."""
         return await self.async_step_solarnode(user_input)
-
-    async def async_step_solarnode_reauth(
-        self, user_input: dict[str, Any] | None = None
-    ) -> ConfigFlowResult:
-        """Say that the login was refused."""
-        return await self.async_step_solarnode_reauth_confirm()
 
     async def async_step_solarnode_reauth_confirm(
         self, user_input: dict[str, Any] | None = None

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
@@ -17,6 +17,7 @@ from ...listening import (
     mistakes_of,
     whole_number,
 )
+from ...steps import LinkSteps
 from ...sttp.constants import DEFAULT_PORT
 from .const import (
     CONF_CERTIFICATE,
@@ -50,7 +51,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpPublisherSteps(ConfigFlow):
+class SttpPublisherSteps(LinkSteps):
     """The steps of an STTP publisher's entry."""
 
     async def async_step_sttp_publisher(
@@ -63,25 +64,13 @@ class SttpPublisherSteps(ConfigFlow):
             data = _data_of(user_input)
             if not (errors := _mistakes(data)):
                 await self.async_set_unique_id(_unique_id(data))
-                if (
-                    self.source != SOURCE_RECONFIGURE
-                    or self.unique_id != self._get_reconfigure_entry().unique_id
-                ):
-                    self._abort_if_unique_id_configured()
+                self._abort_if_taken()
                 errors, detail = await self._async_sttp_try(data)
             if not errors:
-                title = f"STTP {address_of(data)}"
-                if self.source == SOURCE_RECONFIGURE:
-                    return self.async_update_and_abort(
-                        self._get_reconfigure_entry(),
-                        unique_id=self.unique_id,
-                        title=title,
-                        data=data,
-                    )
-                return self.async_create_entry(title=title, data=data)
+                return self._save(f"STTP {address_of(data)}", data)
         suggested: Mapping[str, Any] = user_input or {}
-        if not suggested and self.source == SOURCE_RECONFIGURE:
-            stored = self._get_reconfigure_entry().data
+        if not suggested and (current := self._current) is not None:
+            stored = current.data
             suggested = {**stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_publisher",
@@ -102,8 +91,7 @@ class SttpPublisherSteps(ConfigFlow):
             await async_tls_context(self.hass, data)
         except OSError as err:
             return {"base": "certificate_file"}, str(err)
-        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
-        return await async_try_to_listen(data, current)
+        return await async_try_to_listen(data, self._current)
 
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from homeassistant.config_entries import SOURCE_RECONFIGURE, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
@@ -18,6 +18,7 @@ import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
 from ...forwarding.errors import DeliveryError
+from ...steps import LinkSteps
 from ...sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -69,7 +70,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpSubscriberSteps(ConfigFlow):
+class SttpSubscriberSteps(LinkSteps):
     """The steps of an STTP subscriber's entry."""
 
     async def async_step_sttp_subscriber(
@@ -81,25 +82,13 @@ class SttpSubscriberSteps(ConfigFlow):
         if user_input is not None:
             data = _data_of(user_input)
             await self.async_set_unique_id(_unique_id(data))
-            if (
-                self.source != SOURCE_RECONFIGURE
-                or self.unique_id != self._get_reconfigure_entry().unique_id
-            ):
-                self._abort_if_unique_id_configured()
+            self._abort_if_taken()
             error, detail = await self._async_sttp_subscribe(data)
             if error is None:
-                title = f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}"
-                if self.source == SOURCE_RECONFIGURE:
-                    return self.async_update_and_abort(
-                        self._get_reconfigure_entry(),
-                        unique_id=self.unique_id,
-                        title=title,
-                        data=data,
-                    )
-                return self.async_create_entry(title=title, data=data)
+                return self._save(f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}", data)
         suggested: Mapping[str, Any] = user_input or {}
-        if not suggested and self.source == SOURCE_RECONFIGURE:
-            stored = self._get_reconfigure_entry().data
+        if not suggested and (current := self._current) is not None:
+            stored = current.data
             suggested = {**stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_subscriber",

@@ -4,10 +4,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
-    ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.const import CONF_DEVICE
@@ -22,6 +20,7 @@ from ...listening import (
     whole_number,
 )
 from ...serial_line import SERIAL_FIELDS, serial_input
+from ...steps import LinkSteps
 from .const import (
     CONF_MAX_CLIENTS,
     CONF_TRANSPORT,
@@ -47,7 +46,7 @@ _SCHEMAS: Final = {
 }
 
 
-class VirtualMeterSteps(ConfigFlow):
+class VirtualMeterSteps(LinkSteps):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
     async def async_step_virtual_meter(
@@ -88,7 +87,7 @@ class VirtualMeterSteps(ConfigFlow):
         self, transport: Transport, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         """Ask where to serve, and try to serve there."""
-        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        current = self._current
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
@@ -99,11 +98,10 @@ class VirtualMeterSteps(ConfigFlow):
             if not errors:
                 unique_id = f"virtual_meter/{place_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
-                if current is None or current.unique_id != unique_id:
-                    self._abort_if_unique_id_configured()
+                self._abort_if_taken()
                 errors, detail = await self._async_try_to_serve(data, current)
             if not errors:
-                return self._save_place(data, current)
+                return self._save(f"Virtual meter {place_of(data)}", data)
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
@@ -132,11 +130,3 @@ class VirtualMeterSteps(ConfigFlow):
             return {"base": "cannot_open"}, err.strerror or str(err)
         await server.stop()
         return {}, ""
-
-    def _save_place(self, data: dict[str, Any], current: ConfigEntry | None) -> ConfigFlowResult:
-        title = f"Virtual meter {place_of(data)}"
-        if current is None:
-            return self.async_create_entry(title=title, data=data)
-        return self.async_update_and_abort(
-            current, unique_id=self.unique_id, title=title, data=data
-        )

@@ -1,0 +1,36 @@
+"""What the config flow steps of most links end with, be their entry new or changed."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigEntry,
+    ConfigFlow,
+    ConfigFlowResult,
+)
+from homeassistant.core import callback
+
+
+class LinkSteps(ConfigFlow):
+    """The base of a link's steps."""
+
+    @property
+    def _current(self) -> ConfigEntry | None:
+        """The entry that is reconfigured; None where a new one is made."""
+        return self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+
+    @callback
+    def _abort_if_taken(self) -> None:
+        """Abort if another entry has the unique id that was set."""
+        if (current := self._current) is None or current.unique_id != self.unique_id:
+            self._abort_if_unique_id_configured()
+
+    @callback
+    def _save(self, title: str, data: Mapping[str, Any]) -> ConfigFlowResult:
+        """End with a new entry, or with the changed one."""
+        if (current := self._current) is None:
+            return self.async_create_entry(title=title, data=data)
+        return self.async_update_and_abort(
+            current, unique_id=self.unique_id, title=title, data=data
+        )
