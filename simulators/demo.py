@@ -19,7 +19,7 @@ import time
 
 from aiohttp import ClientError
 
-from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, log_records
+from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, Json, log_records
 from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
 from .platforms.ardexa import run_ardexa
@@ -110,7 +110,7 @@ async def run_demo(
             folder / "home_assistant", port=port, configuration=ALARM_CONFIGURATION + SCRIPTS
         )
         await stack.enter_async_context(home)
-        devices = [device for line in lines for device in await add_meters(home, line)]
+        devices = [device for line in lines for device in await find_meters(home, line)]
         for platform in platforms.values():
             await platform.configure(home, devices[:FORWARDED])
         platforms["meters"] = await stack.enter_async_context(run_meters(home, devices))
@@ -118,9 +118,9 @@ async def run_demo(
         yield Demo(home=home, platforms=platforms)
 
 
-async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
-    """Add the meters of a line through the flows, and return the ids of their devices."""
-    entry_id = await home.add_entry(
+async def add_line(home: HomeAssistant, line: Line) -> str:
+    """Add a line without its meters, and return the id of its entry."""
+    return await home.add_entry(
         "grid_telemetry",
         {
             "user": {"next_step_id": "modbus"},
@@ -128,6 +128,11 @@ async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
             line.step: line.connection,
         },
     )
+
+
+async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
+    """Add the meters of a line by their models, and return the ids of their devices."""
+    entry_id = await add_line(home, line)
     for name, meter in line.meters.items():
         await home.add_subentry(
             entry_id,
@@ -144,9 +149,52 @@ async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
                 "confirm": {},
             },
         )
+    return await devices_of(home, entry_id, line)
+
+
+async def find_meters(home: HomeAssistant, line: Line) -> list[str]:
+    """Have the meters of a line looked for, name them, and return the ids of their devices."""
+    entry_id = await add_line(home, line)
+    units = {str(meter.unit): (name, meter.map_name) for name, meter in line.meters.items()}
+
+    def choose(step: Json) -> Json:
+        """Take what was found; of models that look alike the one that says what the meter shows."""
+        (field,) = step["data_schema"]
+        found = [option["value"] for option in field["selector"]["select"]["options"]]
+        right = [f"{unit} {map_name}" for unit, (_, map_name) in units.items()]
+        if set(right).difference(found) or {key.split()[0] for key in found} != units.keys():
+            raise FlowError(f"found {', '.join(found)}, not {', '.join(right)}")
+        return {field["name"]: right}
+
+    await home.add_subentry(
+        entry_id,
+        "meter",
+        {
+            "user": {"next_step_id": "search"},
+            "search": {
+                "first_unit_id": 1,
+                "last_unit_id": len(units) + 1,
+                "timeout_s": 0.5,
+                "fast_interval_s": 2,
+                "slow_interval_s": 5,
+            },
+            "found": choose,
+        },
+    )
+    for subentry in await home.command("config_entries/subentries/list", entry_id=entry_id):
+        await home.command(
+            "config_entries/subentries/update",
+            entry_id=entry_id,
+            subentry_id=subentry["subentry_id"],
+            title=units[subentry["unique_id"]][0],
+        )
+    return await devices_of(home, entry_id, line)
+
+
+async def devices_of(home: HomeAssistant, entry_id: str, line: Line) -> list[str]:
+    """Return the devices of a line's meters, once all of them are set up."""
 
     async def loaded() -> list[str] | None:
-        """Return the devices once the entry was set up with all of its meters."""
         entry = await home.command("config_entries/get_single", entry_id=entry_id)
         devices = {device["name"]: device["id"] for device in await home.devices()}
         if entry["config_entry"]["state"] != "loaded" or any(

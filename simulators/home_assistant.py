@@ -4,16 +4,20 @@ It runs from this virtual environment, on a config folder of its own, and instal
 the integrations that the demo and the tests need are set up, none of which leaves the machine.
 """
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 from pathlib import Path
 import re
 import sys
-from typing import Any, Self
+from typing import Any, Final, Self
 
 import aiohttp
 
 from .programs import Program, free_port, until
+
+# How often a flow that is busy is looked at.
+_PROGRESS_S: Final = 0.2
 
 CHECKOUT = Path(__file__).parent.parent
 INTEGRATION = CHECKOUT / "custom_components" / "grid_telemetry"
@@ -289,7 +293,11 @@ class HomeAssistant:
     async def _follow(self, path: str, opening: Json, answers: Mapping[str, Answer]) -> Json:
         step: Json = await self.request("POST", path, opening)
         answered: list[str] = []
-        while step["type"] in ("form", "menu"):
+        while step["type"] in ("form", "menu", "progress"):
+            if step["type"] == "progress":
+                await asyncio.sleep(_PROGRESS_S)
+                step = await self.request("GET", f"{path}/{step['flow_id']}")
+                continue
             name = step["step_id"]
             if step.get("errors") or name in answered:
                 raise FlowError(f"step {name} came back with {step.get('errors')}")
