@@ -11,7 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
-from .links import GridTelemetryConfigEntry, LinkThatAdapts, LinkThatGrows
+from .links import GridTelemetryConfigEntry, LinkModuleThatKeeps, LinkThatAdapts, LinkThatGrows
 from .links.registry import link_module
 from .services import async_setup_services
 
@@ -76,7 +76,9 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete what the link kept beside the entry."""
-    await link_module(entry).async_remove_link(hass, entry)
+    module = link_module(entry)
+    if isinstance(module, LinkModuleThatKeeps):
+        await module.async_remove_link(hass, entry)
 
 
 async def async_remove_config_entry_device(

@@ -2,14 +2,15 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.forwarding.issues import outbox_issues
+from custom_components.grid_telemetry.forwarding.issues import Issues
 from custom_components.grid_telemetry.forwarding.outbox import Trouble
 
 
 async def test_an_outbox_in_trouble_is_an_issue_while_it_lasts(
     hass: HomeAssistant, entry: MockConfigEntry, issue_registry: ir.IssueRegistry
 ) -> None:
-    on_trouble = outbox_issues(hass, entry)
+    issues = Issues(hass, entry)
+    on_trouble = issues.on_trouble
     on_trouble(Trouble.UNWRITABLE, "database or disk is full")
     on_trouble(Trouble.CORRUPT, "outbox.db.corrupt-1")
     issue = issue_registry.async_get_issue("grid_telemetry", f"outbox_unwritable_{entry.entry_id}")
@@ -23,3 +24,5 @@ async def test_an_outbox_in_trouble_is_an_issue_while_it_lasts(
     assert [issue_id for _, issue_id in issue_registry.issues] == [
         f"outbox_corrupt_{entry.entry_id}"
     ]
+    issues.clear()
+    assert issue_registry.issues == {}

@@ -1,6 +1,5 @@
 """Repair issues of an entry: what only the user can set right."""
 
-from collections.abc import Callable
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -23,7 +22,9 @@ class Issues:
     @callback
     def set(self, holds: bool, key: str, about: str = "", **placeholders: str) -> None:
         """Raise or clear the issue of a translation key about one thing."""
-        issue_id = f"{key}_{self._entry.entry_id}_{about}"
+        issue_id = f"{key}_{self._entry.entry_id}"
+        if about:
+            issue_id += f"_{about}"
         if not holds:
             if issue_id in self._present:
                 self._present.discard(issue_id)
@@ -46,25 +47,7 @@ class Issues:
         while self._present:
             ir.async_delete_issue(self._hass, DOMAIN, self._present.pop())
 
-
-def outbox_issues(
-    hass: HomeAssistant, entry: ConfigEntry[Any]
-) -> Callable[[Trouble, str | None], None]:
-    """Return the `on_trouble` of an entry's outbox: an issue while the trouble lasts."""
-
-    def on_trouble(trouble: Trouble, detail: str | None) -> None:
-        issue_id = f"{trouble}_{entry.entry_id}"
-        if detail is None:
-            ir.async_delete_issue(hass, DOMAIN, issue_id)
-            return
-        ir.async_create_issue(
-            hass,
-            DOMAIN,
-            issue_id,
-            is_fixable=False,
-            severity=ir.IssueSeverity.WARNING,
-            translation_key=trouble,
-            translation_placeholders={"title": entry.title, "detail": detail},
-        )
-
-    return on_trouble
+    @callback
+    def on_trouble(self, trouble: Trouble, detail: str | None) -> None:
+        """Take the begin of an outbox's trouble, which has a detail, or its end."""
+        self.set(detail is not None, trouble, detail=detail or "")

@@ -61,5 +61,10 @@ class LinkModule(Protocol):
     async def async_setup_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Link:
         """Return the link of an entry, or raise a `ConfigEntryError` or its kin."""
 
+
+@runtime_checkable
+class LinkModuleThatKeeps(LinkModule, Protocol):
+    """The package of a link that keeps something outside the entry."""
+
     async def async_remove_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-        """Delete what the link stored outside the entry."""
+        """Delete what was kept, as the entry is removed."""

@@ -380,7 +380,3 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
             translation_placeholders={"error": str(err)},
         ) from err
     return ArdexaLink(hass, entry, api, devices)
-
-
-async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Do nothing; all that is kept is in the entry."""

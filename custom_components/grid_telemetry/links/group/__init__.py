@@ -69,7 +69,3 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         if known.unique_id not in link.unique_ids:
             registry.async_remove(known.entity_id)
     return link
-
-
-async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Do nothing: all there is of the groups is in their entry."""

@@ -15,7 +15,7 @@ from ...const import DOMAIN
 from ...entity import link_device_info
 from ...forwarding.delivery import Delivery
 from ...forwarding.health import Health, health_entities
-from ...forwarding.issues import outbox_issues
+from ...forwarding.issues import Issues
 from ...forwarding.outbox import Outbox, Record, StoredRecord
 from ...forwarding.point import Point
 from ...forwarding.points_table import CONF_POINTS
@@ -85,11 +85,12 @@ class ScoutLink:
             for point in points:
                 self._devices_of.setdefault(point, []).append(device_id)
         self.health = Health()
+        self._issues = Issues(hass, entry)
         self.outbox = Outbox(
             outbox_path(hass, entry),
             max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S,
             max_samples=data[CONF_MAX_SAMPLES],
-            on_trouble=outbox_issues(hass, entry),
+            on_trouble=self._issues.on_trouble,
         )
         self.delivery = Delivery(
             hass,
@@ -133,6 +134,7 @@ class ScoutLink:
             alarm.stop()
         await self.delivery.stop()
         await self.outbox.close()
+        self._issues.clear()
 
     def diagnostics(self) -> dict[str, Any]:
         """Return health, counters and the size of the mapping."""

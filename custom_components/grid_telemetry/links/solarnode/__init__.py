@@ -9,7 +9,7 @@ from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT, Platform
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import device_registry as dr, issue_registry as ir
+from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.device_registry import DeviceEntry, DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -22,6 +22,7 @@ from ...figures import Figure, FigureDescription
 from ...forwarding.connection import KeptConnection
 from ...forwarding.errors import DeliveryError, DestinationRefused
 from ...forwarding.health import Health, health_entities
+from ...forwarding.issues import Issues
 from .. import GridTelemetryConfigEntry
 from .client import NoAnswer, NodeParameters, NodeSession, Reply, open_session
 from .const import (
@@ -63,6 +64,7 @@ class SolarNodeLink:
         self._sensors: dict[tuple[str, str], SourceSensor] = {}
         self._sources: frozenset[str] | None = None  # of the last round; None before the first
         self._add: AddConfigEntryEntitiesCallback | None = None
+        self._issues = Issues(hass, entry)
         self._connection = KeptConnection(
             hass,
             entry,
@@ -108,6 +110,7 @@ class SolarNodeLink:
     async def async_stop(self) -> None:
         """End the connection."""
         await self._connection.stop()
+        self._issues.clear()
 
     async def async_command(
         self, destination: str, headers: Mapping[str, str], body: str, within_s: float
@@ -153,21 +156,12 @@ class SolarNodeLink:
             async with open_session(self._parameters) as session:
                 self._server = session.server
                 await self._poll(session)
-                for key in _ISSUES:
-                    ir.async_delete_issue(self._hass, DOMAIN, _issue_id(key, self._entry))
+                self._issues.clear()
                 self._session = session
                 yield session
         except DestinationRefused as err:
             if err.reason in _ISSUES:
-                ir.async_create_issue(
-                    self._hass,
-                    DOMAIN,
-                    _issue_id(err.reason, self._entry),
-                    is_fixable=False,
-                    severity=ir.IssueSeverity.WARNING,
-                    translation_key=err.reason,
-                    translation_placeholders={"title": self._entry.title},
-                )
+                self._issues.set(True, err.reason)
             raise
         finally:
             self._session = None
@@ -306,16 +300,6 @@ def parameters_of(data: Mapping[str, Any]) -> NodeParameters:
     )
 
 
-def _issue_id(key: str, entry: GridTelemetryConfigEntry) -> str:
-    return f"{key}_{entry.entry_id}"
-
-
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> SolarNodeLink:
     """Return the link of an entry; its node need not answer yet."""
     return SolarNodeLink(hass, entry)
-
-
-async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete the issues; nothing else is kept outside the entry."""
-    for key in _ISSUES:
-        ir.async_delete_issue(hass, DOMAIN, _issue_id(key, entry))

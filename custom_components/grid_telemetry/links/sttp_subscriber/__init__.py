@@ -11,7 +11,6 @@ from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
-from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -23,6 +22,7 @@ from ...figures import Figure, FigureDescription, Rate
 from ...forwarding.connection import KeptConnection
 from ...forwarding.errors import DestinationRefused
 from ...forwarding.health import Health, health_entities
+from ...forwarding.issues import Issues
 from ...sttp.cache import SignalKey
 from ...sttp.measurement import Measurement
 from ...sttp.metadata import Metadata
@@ -66,6 +66,7 @@ class SttpSubscriberLink:
         self._sensors: dict[UUID, SignalSensor] = {}
         self._latest: dict[UUID, Measurement] = {}
         self._add: AddConfigEntryEntitiesCallback | None = None
+        self._issues = Issues(hass, entry)
         self._connection = KeptConnection(
             hass,
             entry,
@@ -135,6 +136,7 @@ class SttpSubscriberLink:
             self._unlisten()
             self._unlisten = None
         await self._connection.stop()
+        self._issues.clear()
 
     async def async_refresh_metadata(self) -> Metadata:
         """Ask the publisher for its metadata; signals that are new appear, and others go."""
@@ -182,21 +184,12 @@ class SttpSubscriberLink:
     async def _open_session(self) -> AsyncIterator[asyncio.Task[None]]:
         """Subscribe; what is shown is over when the session is."""
         self._subscribed.clear()
-        issue_id = f"sttp_refused_{self._entry.entry_id}"
         try:
             async with open_session(self.subscriber, self._subscribed) as receiving:
-                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+                self._issues.clear()
                 yield receiving
         except DestinationRefused as err:
-            ir.async_create_issue(
-                self._hass,
-                DOMAIN,
-                issue_id,
-                is_fixable=False,
-                severity=ir.IssueSeverity.WARNING,
-                translation_key="sttp_refused",
-                translation_placeholders={"title": self._entry.title, "detail": err.detail},
-            )
+            self._issues.set(True, "sttp_refused", detail=err.detail)
             raise
         finally:
             self._latest.clear()
@@ -275,8 +268,3 @@ async def async_setup_link(
             translation_placeholders={"error": str(err)},
         ) from err
     return SttpSubscriberLink(hass, entry, parameters)
-
-
-async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete the issue; nothing else is kept outside the entry."""
-    ir.async_delete_issue(hass, DOMAIN, f"sttp_refused_{entry.entry_id}")

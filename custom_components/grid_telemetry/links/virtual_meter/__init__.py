@@ -111,7 +111,3 @@ async def async_setup_link(
             },
         ) from err
     return VirtualMeterLink(hass, entry, server, meters)
-
-
-async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Do nothing: all there is of the link is in its entry."""
