@@ -1,6 +1,6 @@
 """What the config flow steps of most links end with, be their entry new or changed."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from homeassistant.config_entries import (
@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.core import callback
+from homeassistant.helpers.typing import UNDEFINED
 
 
 class LinkSteps(ConfigFlow):
@@ -27,10 +28,15 @@ class LinkSteps(ConfigFlow):
             self._abort_if_unique_id_configured()
 
     @callback
-    def _save(self, title: str, data: Mapping[str, Any]) -> ConfigFlowResult:
-        """End with a new entry, or with the changed one."""
+    def _save(
+        self, data: Mapping[str, Any], title_of: Callable[[Mapping[str, Any]], str]
+    ) -> ConfigFlowResult:
+        """End with a new entry, or with the changed one; a name that the user gave it stays."""
         if (current := self._current) is None:
-            return self.async_create_entry(title=title, data=data)
+            return self.async_create_entry(title=title_of(data), data=data)
         return self.async_update_and_abort(
-            current, unique_id=self.unique_id, title=title, data=data
+            current,
+            unique_id=self.unique_id,
+            title=title_of(data) if current.title == title_of(current.data) else UNDEFINED,
+            data=data,
         )

@@ -200,7 +200,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
     left_out = ("password", "limits", "tls")
     entry = MockConfigEntry(
         domain=DOMAIN,
-        title="Old title",
+        title=f"Setup server 127.0.0.1:{port}",
         unique_id=f"setup_server/127.0.0.1:{port}",
         data={
             CONF_KIND: LinkKind.SETUP_SERVER,

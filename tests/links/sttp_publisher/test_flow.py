@@ -176,3 +176,12 @@ async def test_reconfigure_tries_another_port(hass: HomeAssistant) -> None:
     assert changed["reason"] == "reconfigure_successful"
     assert entry.unique_id == f"sttp_publisher/127.0.0.1:{port}"
     assert entry.title == f"STTP 127.0.0.1:{port}"
+
+
+async def test_reconfigure_keeps_a_name_that_the_user_gave(hass: HomeAssistant) -> None:
+    entry = entry_of(hass, free_port())
+    hass.config_entries.async_update_entry(entry, title="Substation")
+    result = await entry.start_reconfigure_flow(hass)
+    changed = await answer(hass, result["flow_id"], port=free_port())
+    assert changed["reason"] == "reconfigure_successful"
+    assert entry.title == "Substation"

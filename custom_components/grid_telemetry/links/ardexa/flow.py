@@ -63,7 +63,7 @@ class ArdexaSteps(LinkSteps):
             self._abort_if_taken()
             errors = await self._async_ardexa_try(data)
             if not errors:
-                return self._save(_title(data), data)
+                return self._save(data, _title)
         return self.async_show_form(
             step_id="ardexa",
             data_schema=self.add_suggested_values_to_schema(_SCHEMA, user_input or {}),
@@ -84,7 +84,7 @@ class ArdexaSteps(LinkSteps):
             errors = await self._async_ardexa_try(data)
             if not errors:
                 self._ardexa_start_anew(entry)
-                return self._save(_title(data), data)
+                return self._save(data, _title)
         suggested = user_input or {key: entry.data[key] for key in entry.data if key != CONF_TOKEN}
         return self.async_show_form(
             step_id="ardexa_reconfigure",

@@ -8,7 +8,7 @@ an Ethernet port (00:19:EE Carlo Gavazzi Controls, 00:0E:6B Janitza electronics)
 from collections.abc import Collection, Mapping
 from typing import Any
 
-from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigFlowResult
+from homeassistant.config_entries import ConfigEntry, ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.helpers.device_registry import format_mac
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
@@ -16,6 +16,7 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from homeassistant.helpers.typing import UNDEFINED
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
+from ...steps import LinkSteps
 from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT
 from .opening import async_open
 from .transport import Transport, link_title, link_unique_id, modbus_params
@@ -23,7 +24,7 @@ from .transport import Transport, link_title, link_unique_id, modbus_params
 _PORT = 502
 
 
-class DiscoverySteps(ConfigFlow):
+class DiscoverySteps(LinkSteps):
     """Offer a device that was seen in the network, or follow one to its new address."""
 
     def __init__(self) -> None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import (
-    SOURCE_RECONFIGURE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlowResult,
@@ -20,7 +19,6 @@ from homeassistant.helpers.selector import (
     TextSelectorConfig,
     TextSelectorType,
 )
-from homeassistant.helpers.typing import UNDEFINED
 import voluptuous as vol
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
@@ -144,7 +142,7 @@ class ModbusSteps(DiscoverySteps):
     async def _async_transport_step(
         self, transport: Transport, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
-        current = self._get_reconfigure_entry() if self.source == SOURCE_RECONFIGURE else None
+        current = self._current
         error: str | None = None
         detail = ""
         if user_input is not None:
@@ -192,18 +190,10 @@ class ModbusSteps(DiscoverySteps):
     ) -> ConfigFlowResult:
         data = {CONF_KIND: LinkKind.MODBUS, **data}
         await self.async_set_unique_id(link_unique_id(data), raise_on_progress=current is None)
-        if current is None:
-            return self.async_create_entry(title=link_title(data), data=data)
-        if current.state is ConfigEntryState.NOT_LOADED:
+        if current is not None and current.state is ConfigEntryState.NOT_LOADED:
             # It was unloaded for the test, and nothing listens for its changes.
             self.hass.config_entries.async_schedule_reload(current.entry_id)
-        return self.async_update_and_abort(
-            current,
-            unique_id=self.unique_id,
-            # A name that the user gave stays.
-            title=link_title(data) if current.title == link_title(current.data) else UNDEFINED,
-            data=data,
-        )
+        return self._save(data, link_title)
 
 
 def _as_input(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -166,7 +166,7 @@ class PowernautSteps(LinkSteps):
             f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
         )
         self._abort_if_taken()  # an own platform may have moved
-        return self._save(f"Powernaut {site.name}", data)
+        return self._save(data, lambda _: f"Powernaut {site.name}")
 
     async def async_step_powernaut_reconfigure(
         self, user_input: dict[str, Any] | None = None

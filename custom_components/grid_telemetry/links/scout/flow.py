@@ -132,7 +132,7 @@ class ScoutSteps(LinkSteps):
             }
             if not errors:
                 data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
-                return self._save(f"Circutor Scout {data[CONF_CLAIM_ID]}", data)
+                return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
         if user_input is not None:
             suggested = user_input
         elif (current := self._current) is not None:

@@ -211,7 +211,7 @@ class SetupServerSteps(LinkSteps):
 
     def _save_setup_server(self, rows: list[dict[str, str]]) -> ConfigFlowResult:
         data = {**self._setup_data, CONF_SOURCES: rows}
-        return self._save(f"Setup server {address_of(data)}", data)
+        return self._save(data, lambda data: f"Setup server {address_of(data)}")
 
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:

@@ -83,7 +83,7 @@ class SolarNodeSteps(LinkSteps):
             self._abort_if_taken()
             errors, detail = await _async_try(data)
             if not errors:
-                return self._save(f"SolarNode {data[CONF_HOST]}", data)
+                return self._save(data, lambda data: f"SolarNode {data[CONF_HOST]}")
         suggested: Mapping[str, Any] = user_input or {}
         if not suggested and (current := self._current) is not None:
             stored = current.data

@@ -67,7 +67,7 @@ class SttpPublisherSteps(LinkSteps):
                 self._abort_if_taken()
                 errors, detail = await self._async_sttp_try(data)
             if not errors:
-                return self._save(f"STTP {address_of(data)}", data)
+                return self._save(data, lambda data: f"STTP {address_of(data)}")
         suggested: Mapping[str, Any] = user_input or {}
         if not suggested and (current := self._current) is not None:
             stored = current.data

@@ -85,7 +85,7 @@ class SttpSubscriberSteps(LinkSteps):
             self._abort_if_taken()
             error, detail = await self._async_sttp_subscribe(data)
             if error is None:
-                return self._save(f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}", data)
+                return self._save(data, _title)
         suggested: Mapping[str, Any] = user_input or {}
         if not suggested and (current := self._current) is not None:
             stored = current.data
@@ -132,3 +132,7 @@ def _unique_id(data: Mapping[str, Any]) -> str:
     """Return what two entries for the same subscription have in common."""
     host = data[CONF_HOST].lower()
     return f"sttp_subscriber/{host}:{data[CONF_PORT]}/{data[CONF_FILTER_EXPRESSION]}"
+
+
+def _title(data: Mapping[str, Any]) -> str:
+    return f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}"

@@ -101,7 +101,7 @@ class VirtualMeterSteps(LinkSteps):
                 self._abort_if_taken()
                 errors, detail = await self._async_try_to_serve(data, current)
             if not errors:
-                return self._save(f"Virtual meter {place_of(data)}", data)
+                return self._save(data, lambda data: f"Virtual meter {place_of(data)}")
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
