@@ -3,29 +3,10 @@
 from typing import Final
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.components.sensor.const import DEVICE_CLASS_UNITS
 from homeassistant.const import PERCENTAGE, UnitOfTemperature
 
-_CLASSES: Final = (
-    SensorDeviceClass.POWER,
-    SensorDeviceClass.REACTIVE_POWER,
-    SensorDeviceClass.APPARENT_POWER,
-    SensorDeviceClass.ENERGY,
-    SensorDeviceClass.REACTIVE_ENERGY,
-    SensorDeviceClass.VOLTAGE,
-    SensorDeviceClass.CURRENT,
-    SensorDeviceClass.FREQUENCY,
-    SensorDeviceClass.TEMPERATURE,
-    SensorDeviceClass.IRRADIANCE,
-    SensorDeviceClass.WIND_SPEED,
-)
-# The first class that has a unit is the one that an energy device means by it.
-_BY_UNIT: Final[dict[str | None, SensorDeviceClass]] = {
-    unit: device_class
-    for device_class in reversed(_CLASSES)
-    for unit in DEVICE_CLASS_UNITS[device_class]
-    if isinstance(unit, str)
-}
+from ...units import classes_of_unit
+
 # As people write them; what Home Assistant writes in the same letters is found without.
 _WRITTEN: Final = {
     "percent": PERCENTAGE,
@@ -49,7 +30,6 @@ _WRITTEN: Final = {
 _BY_SMALL_LETTERS: Final = {
     unit.lower(): unit for unit in ("kW", "kWh", "Wh", "VA", "kVA", "kvar", "Hz", "V", "A", "W")
 }
-_COUNTERS: Final = (SensorDeviceClass.ENERGY, SensorDeviceClass.REACTIVE_ENERGY)
 _NUMBERS: Final = frozenset({"decimal", "integer"})
 
 
@@ -57,7 +37,7 @@ def unit_of(written: str | None) -> str | None:
     """Return a unit as Home Assistant writes it, or as it is where that knows none like it."""
     if written is None or not (written := written.strip()):
         return None
-    if written in _BY_UNIT:
+    if classes_of_unit(written)[0] is not None:
         return written
     small = written.lower()
     return _WRITTEN.get(small) or _BY_SMALL_LETTERS.get(small) or written
@@ -69,7 +49,4 @@ def classes_of(
     """Return the classes of a value by the data type that the agent expects, and its unit."""
     if expect not in _NUMBERS and (expect is not None or unit is None):
         return None, None
-    device_class = _BY_UNIT.get(unit)
-    if device_class in _COUNTERS:
-        return device_class, SensorStateClass.TOTAL
-    return device_class, SensorStateClass.MEASUREMENT
+    return classes_of_unit(unit)

@@ -3,33 +3,16 @@
 import asyncio
 from typing import Final, override
 
-from homeassistant.components.sensor import SensorDeviceClass, SensorEntity, SensorStateClass
-from homeassistant.components.sensor.const import DEVICE_CLASS_UNITS
+from homeassistant.components.sensor import SensorEntity
 from homeassistant.const import EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from ...const import DOMAIN
 from ...sttp.measurement import Measurement
+from ...units import classes_of_unit
 from .payload import Signal, value_of
 
-_DEVICE_CLASSES: Final[dict[str | None, SensorDeviceClass]] = {
-    unit: device_class
-    for device_class in (
-        SensorDeviceClass.TEMPERATURE,
-        SensorDeviceClass.ENERGY,
-        SensorDeviceClass.REACTIVE_ENERGY,
-        SensorDeviceClass.POWER,
-        SensorDeviceClass.REACTIVE_POWER,
-        SensorDeviceClass.APPARENT_POWER,
-        SensorDeviceClass.VOLTAGE,
-        SensorDeviceClass.CURRENT,
-        SensorDeviceClass.FREQUENCY,
-    )
-    for unit in DEVICE_CLASS_UNITS[device_class]
-    if isinstance(unit, str)
-}
-_COUNTERS: Final = (SensorDeviceClass.ENERGY, SensorDeviceClass.REACTIVE_ENERGY)
 # Words of bits and verdicts rather than numbers of something.
 _NOT_MEASURED: Final = ("DIGI", "FLAG", "QUAL", "ALRM")
 
@@ -50,11 +33,9 @@ class SignalSensor(SensorEntity):
         self._attr_name = signal.name
         self._attr_device_info = device_info
         self._attr_native_unit_of_measurement = signal.unit
-        self._attr_device_class = device_class = _DEVICE_CLASSES.get(signal.unit)
-        if device_class in _COUNTERS:
-            self._attr_state_class = SensorStateClass.TOTAL
-        elif signal.kind not in _NOT_MEASURED:
-            self._attr_state_class = SensorStateClass.MEASUREMENT
+        self._attr_device_class, state_class = classes_of_unit(signal.unit)
+        if signal.kind not in _NOT_MEASURED:
+            self._attr_state_class = state_class
         if signal.kind == "STAT":
             self._attr_entity_category = EntityCategory.DIAGNOSTIC
 
