@@ -89,6 +89,39 @@ async def test_a_handler_has_so_much_time(registry: Registry) -> None:
     assert await registry.run(command()) == Reply(status=500, message="Not finished within 0.01 s.")
 
 
+async def test_a_handler_that_waits_answers_later(registry: Registry) -> None:
+    async def slow(_: Command) -> Outcome | None:
+        for _ in range(3):
+            await asyncio.sleep(0.001)
+        return Outcome(result=[1])
+
+    registry.define([Registration(pattern="/x", handler=slow)])
+    assert await registry.run(command()) == Reply(status=200, result=[1])
+
+
+async def test_a_handler_may_answer_when_its_time_is_over_and_has_clocks_of_its_own(
+    registry: Registry,
+) -> None:
+    async def patient(_: Command) -> Outcome | None:
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+            return Outcome(message="cut short")
+        raise AssertionError
+
+    async def other_clock(_: Command) -> Outcome | None:
+        await asyncio.sleep(0)
+        raise TimeoutError("the bus is silent")
+
+    for handler, reply in (
+        (patient, Reply(status=200, message="cut short")),
+        (other_clock, Reply(status=500, message="the bus is silent")),
+    ):
+        registry.define([Registration(pattern="/x", handler=handler, time_limit_s=0.01)])
+        assert await registry.run(command()) == reply
+
+
 async def test_a_cancelled_command_is_not_answered(registry: Registry) -> None:
     began = asyncio.Event()
 

@@ -1,8 +1,9 @@
 """What a setup command is, what a handler answers, and what goes back to who asked."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import Any
 
 from homeassistant.util.json import JsonValueType
 
@@ -52,7 +53,7 @@ class Reply:
     result: JsonValueType = None
 
 
-type Handler = Callable[[Command], Awaitable[Outcome | None]]
+type Handler = Callable[[Command], Coroutine[Any, Any, Outcome | None]]
 """Answers a command, None where it does not take it after all.
 
 What it raises is the message of a reply with status 500.

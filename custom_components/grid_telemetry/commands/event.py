@@ -1,6 +1,7 @@
 """The event that tells automations of every setup command."""
 
 from collections.abc import Callable
+from functools import lru_cache
 import re
 from typing import Final
 
@@ -16,6 +17,7 @@ _SECRET: Final = re.compile(
 )
 
 
+@lru_cache(maxsize=256)
 def is_secret(name: str) -> bool:
     """Return whether a header of this name may hold a secret."""
     return _SECRET.search(name) is not None

@@ -161,6 +161,8 @@ class Decoder:
 
     def _next(self) -> Frame | Heartbeat | None:
         if self._head is None:
+            if not self._buffer:
+                return None
             if self._buffer.startswith((b"\n", b"\r")):
                 return self._skip_line_ends()
             block = self._take_head()

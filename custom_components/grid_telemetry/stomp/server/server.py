@@ -13,6 +13,7 @@ from ..errors import StompProtocolError
 from .guard import Guard, address_of, place_of
 from .limits import Health, Limits
 from .login import Credentials, Refusal
+from .places import Places
 from .session import Services, Session, Stage, forget_where
 
 type Network = IPv4Network | IPv6Network
@@ -47,7 +48,7 @@ class StompServer:
         self.guard = guard
         self.limits = limits or Limits()
         self.health = Health()
-        self.room = asyncio.Semaphore(self.limits.all_commands)
+        self.places = Places(self.limits.all_commands)
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._server: asyncio.Server | None = None

@@ -20,6 +20,7 @@ from .guard import Guard, place_of
 from .limits import Health, Limits
 from .live import DESTINATION as LIVE, Reading, Streams
 from .login import Credentials, Refusal, WrongGuess, check
+from .places import Places
 from .routes import Routes
 
 _LOGGER = logging.getLogger(__name__)
@@ -86,7 +87,7 @@ class House(Protocol):
     limits: Limits
     health: Health
     services: Services
-    room: asyncio.Semaphore
+    places: Places
 
     def run(self, task: asyncio.Task[None]) -> None:
         """Look after a task."""
@@ -118,7 +119,7 @@ class Session:
         )
         self._routes = Routes()
         self._message_ids = itertools.count()
-        self._room = asyncio.Semaphore(limits.commands)
+        self._places = Places(limits.commands)
         self._loop = asyncio.get_running_loop()
         self.streams = Streams(house.services.latest, house.streams)
         self._deadline = self._loop.time() + limits.unauthenticated_s
@@ -277,29 +278,27 @@ class Session:
             await self._authenticate(headers)
             return
         self._check_authenticated()
-        await self._room.acquire()
-        await self._house.room.acquire()
-        # It begins at once, and may be over by now.
-        self._house.run(
-            asyncio.Task(self._command(destination, frame), loop=self._loop, eager_start=True)
-        )
+        await self._places.vacancy()
+        await self._house.places.vacancy()
+        task = asyncio.Task(self._command(destination, frame), loop=self._loop, eager_start=True)
+        # It has begun, and most are over by now.
+        if not task.done():
+            self._places.take(task)
+            self._house.places.take(task)
+            self._house.run(task)
 
     async def _command(self, destination: str, frame: Frame) -> None:
         """Have a command answered; it is carried out also when the client has gone."""
-        try:
-            self._house.health.commands += 1
-            parameters = {
-                name: value for name, value in frame.headers.items() if name not in _NO_PARAMETERS
-            }
-            body = frame.body.decode(errors="replace") if frame.body else None
-            answer = await self._house.services.command(destination, parameters, body)
-            self._reply(destination, frame.headers, answer)
-            with suppress(OSError):
-                # Who does not read gets nothing more to do either.
-                await self._settle()
-        finally:
-            self._house.room.release()
-            self._room.release()
+        self._house.health.commands += 1
+        parameters = {
+            name: value for name, value in frame.headers.items() if name not in _NO_PARAMETERS
+        }
+        body = frame.body.decode(errors="replace") if frame.body else None
+        answer = await self._house.services.command(destination, parameters, body)
+        self._reply(destination, frame.headers, answer)
+        with suppress(OSError):
+            # Who does not read gets nothing more to do either.
+            await self._settle()
 
     def _reply(self, destination: str, request: Mapping[str, str], answer: Answer) -> None:
         """Send an answer to each subscription to its destination."""
