@@ -43,7 +43,7 @@ ATTACKERS: Final = 8
 CONNECTIONS: Final = 1_000
 ALL: Final = "FILTER ActiveMeasurements WHERE True"
 HELLO: Final = command(Command.DEFINE_OPERATIONAL_MODES, OperationalModes().encode())
-GOAL_RATE: Final = 0.98
+GOAL_RATE: Final = 0.99
 GOAL_MB: Final = 100
 
 type Attack = Callable[[int, random.Random], Awaitable[None]]
