@@ -1,22 +1,31 @@
 """A register map that the user brings: checked, tried against the meter, and then kept."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
 from pathlib import Path
+import tempfile
 from typing import Any
 from unittest.mock import patch
 
+from aiohttp import FormData
 from homeassistant.config_entries import SubentryFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
+from homeassistant.setup import async_setup_component
 from modbus_connection import IllegalDataAddressError
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import LINK, link_entry, meter, start, state
 from .test_meter_flow import METER, form, reconfigure, submit
+
+# Home Assistant's web server itself keeps its things so.
+pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+
+type Upload = Callable[[str, bytes], Awaitable[str]]
 
 MAP = """\
 manufacturer: Acme
@@ -28,7 +37,7 @@ quantities:
   voltage: {address: 0, scale: 0.1}
   power: {address: 2}
 """
-UPLOAD = "0" * 32
+NO_UPLOAD = "0" * 32
 OWN = {**METER, "register_map": "own/"}
 TEXT = {"map_text": MAP, "map_name": "My meter", "replace": False}
 
@@ -54,17 +63,28 @@ async def own_map_form(hass: HomeAssistant, entry: MockConfigEntry) -> SubentryF
     return result
 
 
-@contextmanager
-def upload(path: Path) -> Iterator[None]:
-    """Let there be an uploaded file."""
+@pytest.fixture
+async def upload(
+    hass: HomeAssistant,
+    socket_enabled: None,
+    hass_client: ClientSessionGenerator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Upload:
+    """Return what uploads a file, as the frontend does, and returns its id."""
+    # Home Assistant has one folder for uploads on a machine, and empties it as it starts.
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    assert await async_setup_component(hass, "file_upload", {})
+    client = await hass_client()
 
-    @contextmanager
-    def process(hass: HomeAssistant, file_id: str) -> Iterator[Path]:
-        assert file_id == UPLOAD
-        yield path
+    async def upload(name: str, content: bytes) -> str:
+        form = FormData(quote_fields=False)
+        form.add_field("file", content, filename=name)
+        answer = await client.post("/api/file_upload", data=form)
+        assert answer.status == HTTPStatus.OK
+        return str((await answer.json())["file_id"])
 
-    with patch(f"{LINK}.own_map.process_uploaded_file", process):
-        yield
+    return upload
 
 
 def suggested(result: SubentryFlowResult) -> dict[str, Any]:
@@ -110,13 +130,11 @@ async def test_a_map_gets_a_name(
 
 
 async def test_an_uploaded_map_has_the_name_of_its_file(
-    hass: HomeAssistant, unit: MockModbusUnit, folder: Path, tmp_path: Path
+    hass: HomeAssistant, unit: MockModbusUnit, folder: Path, upload: Upload
 ) -> None:
     result = await own_map_form(hass, link_entry())
-    file = tmp_path / "Cellar meter.yaml"
-    file.write_bytes(MAP.encode())
-    with upload(file):
-        result = await submit(hass, result, {"map_file": UPLOAD, "replace": False})
+    file_id = await upload("Cellar meter.yaml", MAP.encode())
+    result = await submit(hass, result, {"map_file": file_id, "replace": False})
     await submit(hass, result, {})
 
     assert (folder / "cellar_meter.yaml").read_text() == MAP
@@ -145,40 +163,34 @@ async def test_mistakes_are_told_with_file_line_and_key(
 
 
 async def test_the_text_of_a_wrong_file_can_be_put_right_in_the_form(
-    hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
+    hass: HomeAssistant, unit: MockModbusUnit, upload: Upload
 ) -> None:
     result = await own_map_form(hass, link_entry())
     wrong = MAP.replace("power:", "powr:")
-    file = tmp_path / "cellar.yaml"
-    file.write_bytes(wrong.encode())
-    with upload(file):
-        result = await submit(hass, result, {"map_file": UPLOAD, "replace": False})
+    file_id = await upload("cellar.yaml", wrong.encode())
+    result = await submit(hass, result, {"map_file": file_id, "replace": False})
 
     assert result["errors"] == {"base": "map_invalid"}
     assert suggested(result) == {"map_text": wrong, "map_name": "cellar", "replace": False}
 
 
 async def test_a_file_that_is_no_text_is_refused(
-    hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
+    hass: HomeAssistant, unit: MockModbusUnit, upload: Upload
 ) -> None:
     result = await own_map_form(hass, link_entry())
-    file = tmp_path / "cellar.yaml"
-    file.write_bytes(b"\xff\xfe")
-    with upload(file):
-        result = await submit(hass, result, {"map_file": UPLOAD, "replace": False})
+    file_id = await upload("cellar.yaml", b"\xff\xfe")
+    result = await submit(hass, result, {"map_file": file_id, "replace": False})
 
     assert result["errors"] == {"map_file": "map_invalid"}
     assert "cellar.yaml" in (result["description_placeholders"] or {})["mistakes"]
 
 
 async def test_a_huge_file_is_refused(
-    hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
+    hass: HomeAssistant, unit: MockModbusUnit, upload: Upload
 ) -> None:
     result = await own_map_form(hass, link_entry())
-    file = tmp_path / "cellar.yaml"
-    file.write_bytes(b"#" * (256 * 1024 + 1))
-    with upload(file):
-        result = await submit(hass, result, {"map_file": UPLOAD, "replace": False})
+    file_id = await upload("cellar.yaml", b"#" * (256 * 1024 + 1))
+    result = await submit(hass, result, {"map_file": file_id, "replace": False})
 
     assert result["errors"] == {"map_file": "map_too_large"}
 
@@ -186,7 +198,7 @@ async def test_a_huge_file_is_refused(
 @pytest.mark.parametrize(
     ("data", "errors"),
     [
-        ({"map_file": UPLOAD}, {"map_file": "file_gone"}),
+        ({"map_file": NO_UPLOAD}, {"map_file": "file_gone"}),
         ({"map_text": " \n"}, {"base": "no_map"}),
         ({}, {"base": "no_map"}),
     ],
