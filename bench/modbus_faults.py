@@ -10,6 +10,7 @@ late       one meter answers after the time-out
 one client a gateway that takes one client, drops it now and then, and then refuses for 2 s
 """
 
+import argparse
 import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 import contextlib
@@ -112,7 +113,7 @@ async def line(fault: Fault) -> AsyncIterator[Gateway]:
 
 
 async def watch(
-    hass: HomeAssistant, sensors: Mapping[int, str], fault: Fault, gateway: Gateway
+    hass: HomeAssistant, sensors: Mapping[int, str], fault: Fault, gateway: Gateway, seconds: float
 ) -> Kept:
     """Count the updates of the sensors, by unit, for a while."""
     seen: dict[int, list[float]] = {unit: [time.monotonic()] for unit in fault.healthy}
@@ -126,7 +127,7 @@ async def watch(
             seen[unit].append(time.monotonic())
 
     stop = async_track_state_change_event(hass, list(units), changed)
-    end = time.monotonic() + WINDOW_S
+    end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(left, DROP_EVERY_S))
         if fault.drops:
@@ -138,19 +139,19 @@ async def watch(
         for times in seen.values()
         for before, then in zip(times, [*times[1:], end], strict=True)
     ]
-    return Kept(share=updates / (len(seen) * WINDOW_S / INTERVAL_S), longest_s=max(gaps))
+    return Kept(share=updates / (len(seen) * seconds / INTERVAL_S), longest_s=max(gaps))
 
 
-async def ours(fault: Fault) -> tuple[Kept, Gateway]:
+async def ours(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
     """Let this integration read a line with a fault."""
     async with line(fault) as gateway, home_assistant() as hass:
         await hass.config_entries.async_add(_entry(fault.wire, gateway.port))
         sensors = {unit: f"sensor.meter_{unit}_active_power" for unit in UNITS}
         await _first_values(hass, [sensors[unit] for unit in fault.healthy])
-        return await watch(hass, sensors, fault, gateway), gateway
+        return await watch(hass, sensors, fault, gateway, seconds), gateway
 
 
-async def theirs(fault: Fault) -> tuple[Kept, Gateway]:
+async def theirs(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
     """Let Home Assistant's `modbus` read it."""
     async with line(fault) as gateway, home_assistant() as hass:
         hub = {
@@ -175,7 +176,7 @@ async def theirs(fault: Fault) -> tuple[Kept, Gateway]:
         await async_setup_component(hass, "modbus", {"modbus": [hub]})
         sensors = {unit: f"sensor.meter_{unit}" for unit in UNITS}
         await _first_values(hass, [sensors[unit] for unit in fault.healthy])
-        return await watch(hass, sensors, fault, gateway), gateway
+        return await watch(hass, sensors, fault, gateway, seconds), gateway
 
 
 def _entry(wire: Wire, port: int) -> ConfigEntry[Any]:
@@ -235,17 +236,17 @@ async def until(hass: HomeAssistant, sensors: Sequence[str]) -> None:
         stop()
 
 
-async def run() -> bool:
+async def run(seconds: float) -> bool:
     """Print what each fault costs; return whether the goal is met."""
     print(
-        f"modbus_faults: {len(UNITS)} meters, each every {INTERVAL_S} s for {WINDOW_S:.0f} s,"
+        f"modbus_faults: {len(UNITS)} meters, each every {INTERVAL_S} s for {seconds:.0f} s,"
         f" {ANSWER_S * 1000:.0f} ms an answer",
         flush=True,
     )
     met = True
     for fault in FAULTS:
-        mine, gateway = await ours(fault)
-        peer, _ = await theirs(fault)
+        mine, gateway = await ours(fault, seconds)
+        peer, _ = await theirs(fault, seconds)
         print(f"modbus_faults: {fault.name:10} grid_telemetry {mine}; core modbus {peer}")
         if fault.drops:
             print(
@@ -260,5 +261,7 @@ async def run() -> bool:
 
 
 if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--seconds", type=float, default=WINDOW_S, help="that each fault lasts")
     logging.disable(logging.CRITICAL)
-    sys.exit(0 if asyncio.run(run()) else 1)
+    sys.exit(0 if asyncio.run(run(parser.parse_args().seconds)) else 1)
