@@ -272,7 +272,12 @@ async def test_a_device_added_while_the_entry_is_set_up_is_sent(
 
     with patch.object(ScoutLink, "async_start", autospec=True, side_effect=start_and_add):
         await hass.config_entries.async_setup(entry.entry_id)
-        await until(lambda: set(entry.runtime_data.devices) == {"MAIN", "2"})
+        await until(
+            lambda: (
+                entry.state is ConfigEntryState.LOADED
+                and set(entry.runtime_data.devices) == {"MAIN", "2"}
+            )
+        )
     await hass.config_entries.async_unload(entry.entry_id)
 
 
