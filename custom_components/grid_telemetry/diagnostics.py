@@ -43,11 +43,13 @@ async def async_get_config_entry_diagnostics(
 async def async_get_device_diagnostics(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry, device: DeviceEntry
 ) -> dict[str, Any]:
-    """Return the same with the device and the states of its entities in front."""
+    """Return the same with the device and the states of its entities in front.
+
+    The device of a link, and so its entities' ids, can be named after what is secret.
+    """
     return async_redact_data(
         {
             "device": {
-                "name": device.name,
                 "manufacturer": device.manufacturer,
                 "model": device.model,
                 "model_id": device.model_id,
@@ -55,9 +57,11 @@ async def async_get_device_diagnostics(
                 "sw_version": device.sw_version,
                 "hw_version": device.hw_version,
             },
-            "entities": {
-                entity.entity_id: {
+            "entities": [
+                {
+                    "domain": entity.domain,
                     "key": entity.translation_key,
+                    "name": entity.original_name,
                     "disabled_by": entity.disabled_by,
                     "state": None if state is None else state.state,
                     "last_reported": None if state is None else state.last_reported.isoformat(),
@@ -66,7 +70,7 @@ async def async_get_device_diagnostics(
                     er.async_get(hass), device.id, include_disabled_entities=True
                 )
                 for state in (hass.states.get(entity.entity_id),)
-            },
+            ],
             **await async_get_config_entry_diagnostics(hass, entry),
         },
         TO_REDACT,
