@@ -24,7 +24,15 @@ from custom_components.grid_telemetry.const import DOMAIN
 
 BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
 FILES = sorted(BLUEPRINTS.rglob("*.yaml"))
-CONNECTED = "binary_sensor.scout_connected"
+CONNECTED = "binary_sensor.scout_verbunden"
+# As Home Assistant makes them in German.
+NATIVE_IDS = {
+    "connected": "scout_verbunden",
+    "last_error": "scout_letzter_fehler",
+    "queued": "scout_wartend",
+    "oldest_queued": "scout_aeltester_wartender",
+}
+ATTRIBUTES = {"last_error": {"detail": None}, "queued": {"oldest": None}}
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda path: path.stem)
@@ -65,9 +73,9 @@ def show_link(hass: HomeAssistant, **states: str) -> None:
     for key, state in states.items():
         domain = "binary_sensor" if key == "connected" else "sensor"
         entity = er.async_get(hass).async_get_or_create(
-            domain, DOMAIN, key, device_id=device.id, suggested_object_id=f"scout_{key}"
+            domain, DOMAIN, key, device_id=device.id, suggested_object_id=NATIVE_IDS[key]
         )
-        hass.states.async_set(entity.entity_id, state)
+        hass.states.async_set(entity.entity_id, state, ATTRIBUTES.get(key))
 
 
 async def after(hass: HomeAssistant, freezer: FrozenDateTimeFactory, **time: float) -> None:

@@ -95,7 +95,7 @@ class HealthSensorDescription(SensorEntityDescription):
     """One figure of the health."""
 
     value_fn: Callable[[Health], int | str | datetime | None]
-    attributes_fn: Callable[[Health], dict[str, str | None]] | None = None
+    attributes_fn: Callable[[Health], dict[str, str | datetime | None]] | None = None
 
 
 _SENSORS: Final = (
@@ -103,6 +103,7 @@ _SENSORS: Final = (
         key="queued",
         state_class=SensorStateClass.MEASUREMENT,
         value_fn=lambda health: health.queued,
+        attributes_fn=lambda health: {"oldest": health.oldest_at},
     ),
     HealthSensorDescription(
         key="oldest_queued",
@@ -181,6 +182,7 @@ class HealthSensor(_HealthEntity, SensorEntity):
     """One figure."""
 
     entity_description: HealthSensorDescription
+    _unrecorded_attributes = frozenset({"oldest"})
 
     def __init__(
         self,
