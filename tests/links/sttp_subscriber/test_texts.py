@@ -39,6 +39,7 @@ def test_the_form_is_explained() -> None:
 def test_each_error_exception_and_issue_has_a_text() -> None:
     reasons = set(re.findall(r'(?:ConnectionFailed|DestinationRefused)\("(\w+)"', SOURCES))
     assert len(reasons) == 7
+    assert reasons <= TEXTS["entity"]["sensor"]["health_last_error"]["state"].keys()
     assert reasons | {"sttp_no_signals", "certificate_file"} <= TEXTS["config"]["error"].keys()
     keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
     assert keys == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected"}
