@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_IGNORE,
     SOURCE_USER,
     ConfigEntry,
     ConfigFlowResult,
@@ -65,7 +66,9 @@ class GridTelemetryConfigFlow(
     def async_get_supported_subentry_types(
         cls, config_entry: ConfigEntry
     ) -> dict[str, type[ConfigSubentryFlow]]:
-        """Return what can be added below an entry of this kind."""
+        """Return what can be added below an entry of this kind; nothing to an ignored device."""
+        if config_entry.source == SOURCE_IGNORE:
+            return {}
         return SUBENTRY_FLOWS[LinkKind(config_entry.data[CONF_KIND])]
 
     @override
@@ -76,6 +79,8 @@ class GridTelemetryConfigFlow(
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with adding what the entry is of no use without."""
+        if self.source == SOURCE_IGNORE:
+            return result
         kind = LinkKind(result["data"][CONF_KIND])
         if kind in GOES_ON:
             first = await self.hass.config_entries.subentries.async_init(

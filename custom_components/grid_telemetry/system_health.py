@@ -27,7 +27,9 @@ def async_register(hass: HomeAssistant, register: SystemHealthRegistration) -> N
 async def _async_info(hass: HomeAssistant) -> dict[str, Any]:
     """Return what the section shows: how many of the links run, connect, and what waits."""
     integration = await async_get_integration(hass, DOMAIN)
-    entries = hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+    entries = hass.config_entries.async_entries(
+        DOMAIN, include_ignore=False, include_disabled=False
+    )
     links = [entry.runtime_data for entry in entries if entry.state is ConfigEntryState.LOADED]
     health = [link.health for link in links if isinstance(link, LinkWithHealth)]
     return {

@@ -90,7 +90,9 @@ class BuiltIn:
         entry_id = command.destination.removeprefix(PING).removeprefix("/")
         entries = [
             entry
-            for entry in self.hass.config_entries.async_entries(DOMAIN, include_disabled=False)
+            for entry in self.hass.config_entries.async_entries(
+                DOMAIN, include_ignore=False, include_disabled=False
+            )
             if entry_id in ("", entry.entry_id)
         ]
         if entry_id and not entries:
