@@ -14,6 +14,8 @@ MAX_TERMS: Final = 256
 # Reading so many takes some milliseconds; GUIDs and keys joined by semicolons are not limited so.
 MAX_LISTED: Final = 1_000
 MAX_DEPTH: Final = 32
+# Each row may fold and compare a text anew.
+MAX_TEXT: Final = 1_024
 _ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "<<", ">>", "&", "|", "^", "~", "XOR"})
 _WORDS: Final[Mapping[str, Value]] = {"TRUE": True, "FALSE": False, "NULL": None}
 
@@ -113,6 +115,7 @@ class Reader:
             if sign := self.take(*COMPARISONS):
                 left = _comparison(sign, left, self._operand())
             elif self.take("IS"):
+                self._budget.term()
                 negate = bool(self.take("NOT", "!"))
                 self.expect("NULL")
                 left = _null_test(left, negate=negate)
@@ -195,6 +198,8 @@ class Reader:
         if token.kind == "guid":
             return UUID(token.text.strip("'{}"))
         if token.kind == "string":
+            if len(token.text) > MAX_TEXT:
+                raise FilterError(f"A text in a filter expression is longer than {MAX_TEXT}")
             return token.text[1:-1].replace("''", "'")
         if token.kind == "date":
             try:

@@ -16,6 +16,7 @@ from .values import key, truth
 # Room for more than 6,000 GUIDs.
 MAX_LENGTH: Final = 262_144
 _MAX_STATEMENTS: Final = 16
+_MAX_ORDER: Final = 8
 _NAMES_AT_ONCE: Final = 1_000
 # So many terms on rows are worked out before others in the event loop have their turn: about a
 # millisecond.
@@ -127,6 +128,8 @@ def _read(
     if filtered and reader.take("ORDER"):
         reader.expect("BY")
         while True:
+            if len(order) == _MAX_ORDER:
+                raise FilterError(f"More than {_MAX_ORDER} columns in ORDER BY")
             order.append((reader.column(), reader.take("ASC", "DESC") == "DESC"))
             if not reader.take(","):
                 break
@@ -152,6 +155,7 @@ async def _rows(statement: _Statement) -> list[Row]:
         await asyncio.sleep(0)
     for column, descending in reversed(statement.order):
         rows.sort(key=lambda row: _sort_key(row[column]), reverse=descending)
+        await asyncio.sleep(0)
     return rows if statement.top is None else rows[: statement.top]
 
 
