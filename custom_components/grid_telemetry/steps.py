@@ -6,11 +6,12 @@ from typing import Any
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigEntry,
+    ConfigEntryState,
     ConfigFlow,
     ConfigFlowResult,
 )
 from homeassistant.core import callback
-from homeassistant.helpers.typing import UNDEFINED
+from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 
 
 class LinkSteps(ConfigFlow):
@@ -34,9 +35,27 @@ class LinkSteps(ConfigFlow):
         """End with a new entry, or with the changed one; a name that the user gave it stays."""
         if (current := self._current) is None:
             return self.async_create_entry(title=title_of(data), data=data)
-        return self.async_update_and_abort(
+        return self._change(
             current,
+            data,
             unique_id=self.unique_id,
             title=title_of(data) if current.title == title_of(current.data) else UNDEFINED,
-            data=data,
         )
+
+    @callback
+    def _change(
+        self,
+        entry: ConfigEntry,
+        data: Mapping[str, Any],
+        *,
+        unique_id: str | UndefinedType | None = UNDEFINED,
+        title: str | UndefinedType = UNDEFINED,
+    ) -> ConfigFlowResult:
+        """End with an entry that exists, which begins anew with its data."""
+        # Nobody hears of a change that is none, and an entry that is not up hears of none at all:
+        # it would stay as it was, and that is refused where the credentials were right all along.
+        unheard = entry.state is not ConfigEntryState.LOADED or dict(entry.data) == dict(data)
+        result = self.async_update_and_abort(entry, unique_id=unique_id, title=title, data=data)
+        if unheard:
+            self.hass.config_entries.async_schedule_reload(entry.entry_id)
+        return result

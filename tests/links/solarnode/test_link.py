@@ -8,6 +8,7 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import (
     device_registry as dr,
     entity_registry as er,
@@ -506,3 +507,23 @@ async def test_stopping_while_all_of_it_runs_leaves_nothing(
     await until(lambda: not node.connections)
     await asyncio.sleep(0)
     assert node.live_count == 0
+
+
+async def test_reauth_with_the_credentials_that_it_had_connects_again(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, entry)
+    node.set_password("another for a moment")
+    node.drop_connections()
+    await until(hass.config_entries.flow.async_progress)
+    node.set_password(PASSWORD)
+    (flow,) = hass.config_entries.flow.async_progress()
+    done = await hass.config_entries.flow.async_configure(
+        flow["flow_id"], {"login": LOGIN, "password": PASSWORD}
+    )
+    assert done["type"] is FlowResultType.ABORT
+    assert done["reason"] == "reauth_successful"
+    await until(
+        lambda: entry.state is ConfigEntryState.LOADED and entry.runtime_data.health.connected
+    )

@@ -6,8 +6,6 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.config_entries import (
-    ConfigEntry,
-    ConfigEntryState,
     ConfigFlowResult,
 )
 from homeassistant.helpers.selector import (
@@ -83,7 +81,6 @@ class ArdexaSteps(LinkSteps):
             self._abort_if_taken()
             errors = await self._async_ardexa_try(data)
             if not errors:
-                self._ardexa_start_anew(entry)
                 return self._save(data, _title)
         suggested = user_input or {key: entry.data[key] for key in entry.data if key != CONF_TOKEN}
         return self.async_show_form(
@@ -103,19 +100,13 @@ class ArdexaSteps(LinkSteps):
             data = _data_of({**entry.data, **user_input})
             errors = await self._async_ardexa_try(data)
             if not errors:
-                self._ardexa_start_anew(entry)
-                return self.async_update_and_abort(entry, data=data)
+                return self._change(entry, data)
         return self.async_show_form(
             step_id="ardexa_reauth_confirm",
             data_schema=_REAUTH_SCHEMA,
             errors=errors,
             description_placeholders={"title": entry.title, "error": self._ardexa_error},
         )
-
-    def _ardexa_start_anew(self, entry: ConfigEntry) -> None:
-        """Have an entry tried again that is not up, and so does not hear of its change."""
-        if entry.state is not ConfigEntryState.LOADED:
-            self.hass.config_entries.async_schedule_reload(entry.entry_id)
 
     async def _async_ardexa_try(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Ask for the devices and connect; return the errors by field."""

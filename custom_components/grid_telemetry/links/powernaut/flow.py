@@ -184,7 +184,7 @@ class PowernautSteps(LinkSteps):
         if user_input is not None:
             errors = await self._async_powernaut_try({**entry.data, **user_input})
             if not errors:
-                return self.async_update_and_abort(entry, data_updates=user_input)
+                return self._change(entry, {**entry.data, **user_input})
         return self.async_show_form(
             step_id="powernaut_reauth_confirm",
             data_schema=self.add_suggested_values_to_schema(

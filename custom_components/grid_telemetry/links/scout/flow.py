@@ -161,7 +161,7 @@ class ScoutSteps(LinkSteps):
         if user_input is not None:
             errors = await self._async_try_login({**entry.data, **user_input})
             if not errors:
-                return self.async_update_and_abort(entry, data_updates=user_input)
+                return self._change(entry, {**entry.data, **user_input})
         return self.async_show_form(
             step_id="scout_reauth_confirm",
             data_schema=_TOKEN_SCHEMA,

@@ -113,7 +113,7 @@ class SolarNodeSteps(LinkSteps):
             # Which sources there are is no matter of the login.
             errors, detail = await _async_try({**entry.data, **user_input, CONF_SOURCES: []})
             if not errors:
-                return self.async_update_and_abort(entry, data_updates=user_input)
+                return self._change(entry, {**entry.data, **user_input})
         return self.async_show_form(
             step_id="solarnode_reauth_confirm",
             data_schema=self.add_suggested_values_to_schema(
