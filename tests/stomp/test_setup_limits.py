@@ -39,6 +39,35 @@ async def test_who_is_logged_in_may_be_silent(start: Start, house: House) -> Non
     await client.close()
 
 
+async def test_who_waits_for_a_place_is_not_cut_off(start: Start, house: House) -> None:
+    server = await start(limits=Limits(unauthenticated_s=0.4, frame_s=0.4, commands=2))
+    ended = asyncio.Event()
+
+    async def handler(*_: object) -> Answer:
+        await ended.wait()
+        return Answer(status=200, message=None, body=None)
+
+    house.handler = handler
+    client = await SetupClient.connect(server.port)
+    client.send("CONNECT", {"login": LOGIN})
+    await client.read()
+    # As clients do that pipeline; the last frame is not complete yet.
+    client.write(
+        frame("SEND", login_headers())
+        + frame("SUBSCRIBE", {"id": "0", "destination": "/**"})
+        + b"".join(frame("SEND", {"destination": f"/{number}"}) for number in range(3))
+        + b"SEND\ndestination:/3"
+    )
+    await asyncio.sleep(1)
+    ended.set()
+    for _ in range(3):
+        assert (await client.read()).headers["status"] == "200"
+    # From here on the frame that has begun has its time.
+    client.write(b"\n\n\0")
+    assert (await client.read()).headers["destination"] == "/3"
+    await client.close()
+
+
 async def test_a_frame_has_to_come_to_its_end(start: Start) -> None:
     server = await start(limits=Limits(frame_s=0.3))
     client = await SetupClient.log_in(server.port)

@@ -140,6 +140,12 @@ async def test_nothing_is_to_be_had_without_a_log_in(
         ("SUBSCRIBE", {"id": "1"}, "Missing destination header."),
         ("UNSUBSCRIBE", {}, "Missing id header."),
         ("SEND", {}, "Missing destination header."),
+        ("SEND", {"destination": "/" * 256}, "The destination header is too long."),
+        (
+            "SUBSCRIBE",
+            {"id": "1", "destination": "/*" * 128},
+            "The destination header is too long.",
+        ),
     ],
 )
 async def test_headers_that_are_needed(

@@ -20,7 +20,7 @@ _UNITS_BY_KIND: Final = {
     "VPHA": "°",
     "IPHA": "°",
 }
-_UNIT: Final = re.compile(r"\s*(?:\[([^][()]{1,16})\]|\(([^][()]{1,16})\))\s*$")
+_UNIT: Final = re.compile(r"(?:\[([^][()]{1,16})\]|\(([^][()]{1,16})\))$")
 # In parentheses stands more than units: (A) may well be a phase, behind words that are none.
 _UNITS_IN_PARENTHESES: Final = frozenset(
     {
@@ -115,11 +115,12 @@ def value_of(measurement: Measurement) -> float | None:
 
 def _split_unit(description: str) -> tuple[str, str | None]:
     """Return a description without the unit at its end, and the unit."""
+    description = description.strip()
     if match := _UNIT.search(description):
         in_brackets, in_parentheses = match.groups()
         if in_brackets or in_parentheses in _UNITS_IN_PARENTHESES:
-            return description[: match.start()].strip(), (in_brackets or in_parentheses).strip()
-    return description.strip(), None
+            return description[: match.start()].rstrip(), (in_brackets or in_parentheses).strip()
+    return description, None
 
 
 def _name(text: str, device: Device | None) -> str:

@@ -32,6 +32,7 @@ _TURN_S: Final = 0.0005
 _SETTLED_BYTES: Final = 64 * 1024
 _GOODBYE_S: Final = 2.0
 _GOODBYE_BYTES: Final = 1024 * 1024
+_MAX_DESTINATION: Final = 255
 
 # Headers of SEND that are no parameters of the command.
 _NO_PARAMETERS: Final = frozenset(
@@ -122,7 +123,7 @@ class Session:
         self._places = Places(limits.commands)
         self._loop = asyncio.get_running_loop()
         self.streams = Streams(house.services.latest, house.streams)
-        self._deadline = self._loop.time() + limits.unauthenticated_s
+        self._limit = asyncio.timeout(limits.unauthenticated_s)
         self._ended = False
         self._pause: asyncio.Future[None] | None = None
 
@@ -132,17 +133,22 @@ class Session:
         Raises Refusal and StompProtocolError for what the client did, TimeoutError for what it
         did not do in time, and OSError when it has gone.
         """
-        async with asyncio.timeout_at(self._deadline) as limit:
+        due: float | None = None  # when the frame that has begun is to be complete
+        async with self._limit:
             while not self._ended and (data := await self._reader.read(_READ_BYTES)):
+                if due is not None:
+                    # What we take our time for is not the client's.
+                    self._limit.reschedule(None)
                 took = await self._take_all(data)
                 await self._settle()
                 if self.stage is not Stage.AUTHENTICATED:
                     continue
                 if not self._decoder.pending:
-                    if limit.when() is not None:
-                        limit.reschedule(None)
-                elif took or limit.when() is None:
-                    limit.reschedule(self._loop.time() + self._house.limits.frame_s)
+                    due = None
+                elif took or due is None:
+                    due = self._loop.time() + self._house.limits.frame_s
+                if due is not None:
+                    self._limit.reschedule(due)
 
     async def _take_all(self, data: bytes) -> bool:
         """Take the frames that are complete by now; return whether there were any."""
@@ -212,7 +218,9 @@ class Session:
         except WrongGuess:
             self._failed(known_login=True)
             raise
-        self.stage = Stage.AUTHENTICATED
+        if self.stage is not Stage.AUTHENTICATED:
+            self.stage = Stage.AUTHENTICATED
+            self._limit.reschedule(None)
 
     async def _wait(self, *, known_login: bool) -> None:
         """Wait until a guess from there is looked at."""
@@ -247,8 +255,7 @@ class Session:
         self._check_authenticated()
         if not (subscription := headers.get("id")):
             raise Refusal("Missing id header.")
-        if not (destination := headers.get("destination")):
-            raise Refusal("Missing destination header.")
+        destination = _destination(headers)
         if destination == LIVE:
             self._confirm(headers)
             self.streams.start(subscription, headers, self._send_live)
@@ -272,8 +279,7 @@ class Session:
 
     async def _take_send(self, frame: Frame) -> None:
         headers = frame.headers
-        if not (destination := headers.get("destination")):
-            raise Refusal("Missing destination header.")
+        destination = _destination(headers)
         if destination == sns.AUTHENTICATE:
             await self._authenticate(headers)
             return
@@ -385,6 +391,15 @@ class Session:
         self.streams.stop_all()
         self._writer.transport.abort()
         self._resume()
+
+
+def _destination(headers: Mapping[str, str]) -> str:
+    """Return where a frame goes to; to match a long one with a long pattern would take long."""
+    if not (destination := headers.get("destination")):
+        raise Refusal("Missing destination header.")
+    if len(destination) > _MAX_DESTINATION:
+        raise Refusal("The destination header is too long.")
+    return destination
 
 
 def forget_where(err: OSError) -> None:
