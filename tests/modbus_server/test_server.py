@@ -218,6 +218,17 @@ async def test_one_that_goes_before_it_is_let_in_is_forgotten(serve: Serve) -> N
     assert server.health.refused == 0
 
 
+async def test_one_that_comes_as_the_server_stops_is_not_let_in(serve: Serve) -> None:
+    server = await serve()
+    assert server._server is not None
+    server._server.close()
+    # Taken up before, it reaches the server now.
+    connection = server._connection()
+    connection.peer = "127.0.0.1"
+    assert not server._let_in(connection)
+    assert server.clients == 0
+
+
 # --- serial lines
 
 

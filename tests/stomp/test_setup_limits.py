@@ -3,6 +3,7 @@
 import asyncio
 import ssl
 from typing import Any
+from unittest.mock import MagicMock
 
 import pytest
 
@@ -263,3 +264,15 @@ async def test_the_port_is_known(server: StompServer) -> None:
     assert server.port
     await server.stop()
     assert server.port == 0
+
+
+async def test_who_comes_as_the_server_stops_is_not_let_in(start: Start) -> None:
+    server = await start()
+    assert server._server is not None
+    server._server.close()
+    # Taken up before, it reaches the server now.
+    writer = MagicMock()
+    writer.get_extra_info.return_value = ("127.0.0.1", 50_000)
+    server._accepted(MagicMock(), writer)
+    writer.transport.abort.assert_called_once_with()
+    assert server.health.connections == 0

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from math import inf, nan
 import socket
 import struct
-from unittest.mock import AsyncMock, Mock
+from unittest.mock import AsyncMock, MagicMock, Mock
 from uuid import uuid4
 
 import pytest
@@ -775,3 +775,15 @@ async def test_whoever_leaves_before_it_is_let_in_is_no_trouble(serve: Serve) ->
     publisher._accepted(Mock(), writer)
     writer.transport.abort.assert_called_once()
     assert publisher.health.refused == 0
+
+
+async def test_who_comes_as_the_publisher_stops_is_not_let_in(serve: Serve) -> None:
+    publisher = await serve()
+    assert publisher._server is not None
+    publisher._server.close()
+    # Taken up before, it reaches the publisher now.
+    writer = MagicMock()
+    writer.get_extra_info.return_value = ("127.0.0.1", 50_000)
+    publisher._accepted(MagicMock(), writer)
+    writer.transport.abort.assert_called_once_with()
+    assert not publisher.subscribers()

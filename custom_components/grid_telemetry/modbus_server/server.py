@@ -234,8 +234,9 @@ class TcpServer:
         )
 
     def _let_in(self, connection: _Connection) -> bool:
-        if not connection.peer:
-            return False  # it went before it was let in
+        if not connection.peer or (self._server is not None and not self._server.is_serving()):
+            # It went before it was let in, or came as the server stopped, which would wait for it.
+            return False
         address = ip_address(connection.peer.partition("%")[0])
         if not any(address in network for network in self._allowed):
             self.health.refuse(connection.peer, "not in an allowed network")

@@ -99,8 +99,9 @@ class StompServer:
 
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Let a client in, if there is room or if room can be made."""
-        if (peer := writer.get_extra_info("peername")) is None:
-            # It went before it was let in.
+        peer = writer.get_extra_info("peername")
+        if peer is None or (self._server is not None and not self._server.is_serving()):
+            # It went before it was let in, or came as the server stopped, which would wait for it.
             writer.transport.abort()
             return
         address = address_of(peer[0])

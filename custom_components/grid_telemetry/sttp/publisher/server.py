@@ -193,8 +193,9 @@ class Publisher:
 
     def _admitted(self, writer: asyncio.StreamWriter) -> Address | None:
         """Return the address of a peer who may come in."""
-        if (peer := writer.get_extra_info("peername")) is None:
-            # It went before it was let in.
+        peer = writer.get_extra_info("peername")
+        if peer is None or (self._server is not None and not self._server.is_serving()):
+            # It went before it was let in, or came as the server stopped, which would wait for it.
             return None
         address: Address = ip_address(peer[0])
         limits = self._limits
