@@ -10,6 +10,7 @@ from homeassistant.core import (
     callback,
 )
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
 from ..actions import ENTRY_FIELD, link_for
@@ -41,8 +42,9 @@ class LinkWithCommands(Protocol):
 
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the action."""
-    hass.services.async_register(
+    """Register the action; it can restart a machine, so only administrators may call it."""
+    async_register_admin_service(
+        hass,
         DOMAIN,
         "setup_command",
         _async_run,

@@ -1,6 +1,8 @@
 """Commands of the user's own: a destination that calls an action of Home Assistant."""
 
+import asyncio
 from collections.abc import Mapping
+import logging
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant, ServiceResponse, SupportsResponse
@@ -9,6 +11,8 @@ import voluptuous as vol
 
 from .command import Command, Outcome
 from .registry import Registration
+
+_LOGGER = logging.getLogger(__name__)
 
 _STATUS: Final = "status_code"
 _MESSAGE: Final = "message"
@@ -42,18 +46,46 @@ def own_command(
             hass.services.has_service(domain, name)
             and hass.services.supports_response(domain, name) is not SupportsResponse.NONE
         )
-        response = await hass.services.async_call(
-            domain,
-            name,
-            data,
-            blocking=True,
-            context=Context(),
-            target=target,
-            return_response=answers,
+        task = hass.async_create_task(
+            hass.services.async_call(
+                domain,
+                name,
+                data,
+                blocking=True,
+                context=Context(),
+                target=target,
+                return_response=answers,
+            ),
+            f"setup command {command.destination}",
         )
-        return _outcome(response)
+        return _outcome(await _result_of(task, time_limit_s))
 
     return Registration(pattern=destination, handler=call, time_limit_s=time_limit_s)
+
+
+async def _result_of[T](task: asyncio.Task[T], time_limit_s: float) -> T:
+    """Return what an action answers, which is cancelled when its time is over, and only then.
+
+    It goes on when the client or the whole server goes: an action that reloads the server's entry
+    would otherwise be cancelled by what it waits for.
+    """
+    timer = asyncio.get_running_loop().call_later(time_limit_s, task.cancel)
+
+    def end(_: asyncio.Task[T]) -> None:
+        timer.cancel()
+        if abandoned and not task.cancelled() and (error := task.exception()) is not None:
+            _LOGGER.warning("%s failed when nobody waited for it: %s", task.get_name(), error)
+
+    abandoned = False
+    task.add_done_callback(end)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        abandoned = True
+        raise
+    if task.cancelled():
+        raise TimeoutError(f"Not finished within {time_limit_s:g} s.")
+    return task.result()
 
 
 def _takes(hass: HomeAssistant, domain: str, name: str, data: dict[str, Any]) -> bool:

@@ -12,6 +12,7 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import (
+    Context,
     Event,
     HomeAssistant,
     ServiceCall,
@@ -19,12 +20,14 @@ from homeassistant.core import (
     SupportsResponse,
     callback,
 )
+from homeassistant.exceptions import HomeAssistantError, Unauthorized
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
+    MockUser,
     async_capture_events,
     async_fire_time_changed,
 )
@@ -681,3 +684,63 @@ async def test_no_secret_is_in_diagnostics_or_logs(
     signature = headers["authorization"].rpartition("=")[2]
     for secret in (entry.data["password_hash"], signature, "hidden header", "hidden body"):
         assert secret not in shown
+
+
+async def test_a_command_may_reload_its_own_entry(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
+) -> None:
+    assert await async_setup_component(hass, "homeassistant", {})
+    entry = add_entry(
+        command(
+            "/reload",
+            "homeassistant.reload_config_entry",
+            data={"entry_id": "{{ headers.entry }}"},
+        )
+    )
+    client = await log_in(entry)
+    before = entry.runtime_data
+    client.send("SEND", {"destination": "/reload", "entry": entry.entry_id})
+    await client.closed()
+    async with asyncio.timeout(10):
+        while entry.state is not ConfigEntryState.LOADED or entry.runtime_data is before:
+            await asyncio.sleep(0.01)
+    assert (await (await log_in(entry)).ask("/setup/identity")).headers["status"] == "200"
+
+
+async def test_an_action_that_nobody_waits_for_ends_in_the_log(
+    hass: HomeAssistant,
+    add_entry: AddEntry,
+    log_in: LogIn,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    go_on = asyncio.Event()
+
+    async def fail(_: ServiceCall) -> None:
+        await go_on.wait()
+        raise HomeAssistantError("the boiler is off")
+
+    hass.services.async_register("test", "fail", fail)
+    entry = add_entry(command("/x", "test.fail"))
+    client = await log_in(entry)
+    client.send("SEND", {"destination": "/x"})
+    await client.ask("/setup/identity")
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    go_on.set()
+    await hass.async_block_till_done()
+    assert "setup command /x failed when nobody waited for it: the boiler is off" in caplog.text
+
+
+async def test_only_administrators_may_run_setup_commands(
+    hass: HomeAssistant, add_entry: AddEntry, hass_read_only_user: MockUser
+) -> None:
+    entry = add_entry(allow_restart=True)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    with pytest.raises(Unauthorized):
+        await hass.services.async_call(
+            DOMAIN,
+            "setup_command",
+            {"destination": "/system/restart"},
+            blocking=True,
+            return_response=True,
+            context=Context(user_id=hass_read_only_user.id),
+        )

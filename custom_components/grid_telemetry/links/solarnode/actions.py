@@ -12,6 +12,7 @@ from homeassistant.core import (
 )
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
+from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
 from ...actions import ENTRY_FIELD, link_for
@@ -53,8 +54,9 @@ _SCHEMA = vol.Schema(
 
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the action."""
-    hass.services.async_register(
+    """Register the action; it can restart a machine, so only administrators may call it."""
+    async_register_admin_service(
+        hass,
         DOMAIN,
         "solarnode_command",
         _async_command,
