@@ -633,3 +633,20 @@ async def test_an_entry_is_removed_with_all_that_is_its(
     await until(lambda: not cloud.clients)
     assert hass.states.get(POWER) is None
     assert hass.states.get(ONLINE) is None
+
+
+async def test_a_unit_that_was_typed_stays_where_the_metadata_has_none(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    feed = power_feed()
+    feed["data"]["fields"] = [{"name": "AC Power", "expect": None, "unit": "kW"}]
+    entry = add_entry(feed)
+    meta = {**META, "inverter_fields": [{"name": "AC Power", "expect": "decimal"}]}
+    cloud.add_device(GATEWAY, "Gateway", meta)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    [subentry] = entry.subentries
+    await until(lambda: entry.subentries[subentry].data["fields"][0]["expect"] == "decimal")
+    assert entry.subentries[subentry].data["fields"] == [
+        {"name": "AC Power", "expect": "decimal", "unit": "kW"}
+    ]
+    await until(lambda: cloud.counts["connect"] == 2 and len(cloud.feeds) == 1)

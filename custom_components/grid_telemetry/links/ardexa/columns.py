@@ -85,9 +85,17 @@ class FeedColumns:
 def changed_fields(data: Mapping[str, Any], device: Device) -> list[dict[str, Any]] | None:
     """Return what the metadata says of a feed's fields now, None where it is what is stored.
 
-    What the metadata does not have is left as it is.
+    What the metadata does not have is left as it is: the user may have typed it.
     """
     scenario = device.scenario(data[CONF_TABLE], data[CONF_SOURCE])
     if scenario is None or not (fields := scenario.fields_of(data.get(CONF_FIELD))):
         return None
-    return None if fields == data[CONF_FIELDS] else fields
+    stored = {field["name"]: field for field in data[CONF_FIELDS]}
+    told = [
+        {
+            key: stored.get(field["name"], field)[key] if value is None else value
+            for key, value in field.items()
+        }
+        for field in fields
+    ]
+    return None if told == data[CONF_FIELDS] else told
