@@ -1,10 +1,13 @@
 """The running publisher: what subscribers receive of Home Assistant's states."""
 
+import asyncio
 from datetime import timedelta
 from math import isnan
 from pathlib import Path
 import time
+from types import MappingProxyType
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
@@ -13,6 +16,7 @@ from homeassistant.helpers import (
     entity_registry as er,
     issue_registry as ir,
 )
+from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
@@ -420,3 +424,34 @@ async def test_a_certificate_that_cannot_be_read_is_told(
     entry = add_entry(certificate="/nowhere/certificate.pem")
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.error_reason_translation_key == "sttp_certificate"
+
+
+async def test_an_entry_that_is_removed_while_it_takes_a_change_over_leaves_nothing(
+    hass: HomeAssistant, add_entry: AddEntry, hass_storage: dict[str, Any]
+) -> None:
+    hass.states.async_set("sensor.power", "1", POWER)
+    entry = add_entry(device("ONE", point("sensor.power", "A")))
+    await start(hass, entry)
+    link, save = entry.runtime_data, Store.async_save
+
+    async def slow_save(self: Store[Any], data: Any) -> None:
+        await asyncio.sleep(0.1)
+        await save(self, data)
+
+    with patch.object(Store, "async_save", slow_save):
+        added = device("TWO", point("sensor.gone", "G"))
+        hass.config_entries.async_add_subentry(
+            entry,
+            ConfigSubentry(
+                data=MappingProxyType(added["data"]),
+                subentry_type=added["subentry_type"],
+                title=added["title"],
+                unique_id=None,
+            ),
+        )
+        await asyncio.sleep(0.02)
+        await hass.config_entries.async_remove(entry.entry_id)
+        await hass.async_block_till_done()
+    assert not link._values._unlisten
+    assert not [key for key in hass_storage if entry.entry_id in key]
+    assert ir.async_get(hass).issues == {}

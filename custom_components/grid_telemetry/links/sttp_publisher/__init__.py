@@ -48,6 +48,8 @@ class SttpPublisherLink:
         self._watch: PointWatch | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
+        self._adapting = asyncio.Lock()
+        self._stopped = False
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
         """Return the health of the publisher."""
@@ -77,6 +79,10 @@ class SttpPublisherLink:
 
     async def async_stop(self) -> None:
         """End; the port is free when this returns."""
+        self._stopped = True
+        async with self._adapting:
+            # What it saves is not to come after what is deleted when the entry is removed.
+            pass
         while self._unlisten:
             self._unlisten.pop()()
         if self._gathering is not None:
@@ -91,7 +97,10 @@ class SttpPublisherLink:
         """Take over changed devices without disturbing subscribers, who are told of it."""
         if self._set_up_with != (self._entry.title, dict(self._entry.data)):
             return False
-        devices = await async_devices(self._entry, self._numbers)
+        async with self._adapting:
+            devices = await async_devices(self._entry, self._numbers)
+        if self._stopped:
+            return True
         self._values.stop()
         self._devices = devices
         self._define()
