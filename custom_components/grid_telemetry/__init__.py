@@ -62,7 +62,9 @@ async def _async_reload(hass: HomeAssistant, entry: GridTelemetryConfigEntry) ->
         and await link.async_adapt()
     ):
         return
-    await hass.config_entries.async_reload(entry.entry_id)
+    # It may have been removed meanwhile.
+    if hass.config_entries.async_get_entry(entry.entry_id) is not None:
+        await hass.config_entries.async_reload(entry.entry_id)
 
 
 async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:

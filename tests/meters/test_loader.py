@@ -261,6 +261,15 @@ nan: largest
         ("&a [*a]\n", "acme.yaml, line 1: expected a mapping"),
         ("", "acme.yaml, line 1: expected a mapping"),
         ("a: \0\n", "acme.yaml: unacceptable character #x0000"),
+        # What PyYAML fails at without saying where.
+        (
+            GOOD.replace("[M1, M2]", "[M1, 2021-13-45]"),
+            "acme.yaml, line 2: cannot read '2021-13-45'",
+        ),
+        (GOOD + "  power: {address: 0x_}\n", "acme.yaml, line 8: cannot read '0x_'"),
+        (GOOD + "  power: {address: !!int ''}\n", "acme.yaml, line 8: cannot read ''"),
+        (GOOD + "verified: !!bool maybe\n", "acme.yaml, line 8: cannot read 'maybe'"),
+        (GOOD + "firmware: !!timestamp now\n", "acme.yaml, line 8: cannot read 'now'"),
     ],
 )
 def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, message: str) -> None:
@@ -268,6 +277,36 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, mes
         read_register_map(write(tmp_path, text))
 
     assert str(error.value).startswith(message)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        pytest.param(
+            GOOD + "rated_power_w: " + "9" * 5000 + "\n",
+            "acme.yaml, line 8: cannot read '999",
+            id="number",
+        ),
+        pytest.param(
+            GOOD + "rated_power_w: " + "9" * 400 + "\n", "acme.yaml: int too large", id="rating"
+        ),
+        pytest.param(
+            GOOD + "  power: {address: 2, scale: " + "9" * 400 + "}\n",
+            "acme.yaml: int too large",
+            id="scale",
+        ),
+        pytest.param(
+            GOOD + "? 0x" + "f" * 5000 + "\n: 1\n", "acme.yaml: Exceeds the limit", id="key"
+        ),
+        pytest.param("models: " + "[" * 3000, "acme.yaml: maximum recursion depth", id="nesting"),
+    ],
+)
+def test_what_is_too_large_is_told_with_its_file(tmp_path: Path, text: str, message: str) -> None:
+    with pytest.raises(RegisterMapError) as error:
+        read_register_map(write(tmp_path, text))
+
+    assert str(error.value).startswith(message)
+    assert len(str(error.value)) < 200
 
 
 def test_a_file_that_is_no_text_is_told(tmp_path: Path) -> None:
@@ -293,6 +332,27 @@ def test_a_users_map_replaces_a_shipped_one_of_the_same_name(tmp_path: Path) -> 
     write(tmp_path, GOOD, "eastron_sdm630.yaml")
 
     assert load_register_maps(tmp_path).maps["eastron_sdm630"].manufacturer == "Acme"
+
+
+def test_a_users_map_with_a_mistake_does_not_bring_the_shipped_one_back(tmp_path: Path) -> None:
+    write(tmp_path, GOOD.replace("address", "adress"), "eastron_sdm630.yaml")
+
+    loaded = load_register_maps(tmp_path)
+
+    assert list(loaded.errors) == ["eastron_sdm630.yaml"]
+    assert "eastron_sdm630" not in loaded.maps
+    assert "eastron_sdm120" in loaded.maps
+
+
+def test_a_map_that_cannot_be_parsed_leaves_the_others_alone(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+    write(tmp_path, GOOD + "rated_power_w: " + "9" * 400, "huge.yaml")
+    write(tmp_path, "[" * 3000, "deep.yaml")
+
+    loaded = load_register_maps(tmp_path)
+
+    assert "acme" in loaded.maps
+    assert list(loaded.errors) == ["deep.yaml", "huge.yaml"]
 
 
 def test_without_a_folder_there_are_the_shipped_maps(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 import voluptuous as vol
 import yaml
@@ -45,7 +45,7 @@ class RegisterMaps:
 def load_register_maps(user_folder: Path) -> RegisterMaps:
     """Read the shipped maps and the user's own; a user's map replaces a shipped one by name.
 
-    Blocking: it reads files.
+    One with a mistake does so too: there is no map of that name then. Blocking: it reads files.
     """
     maps = dict(_shipped_maps())
     errors: dict[str, str] = {}
@@ -54,6 +54,8 @@ def load_register_maps(user_folder: Path) -> RegisterMaps:
             maps[path.stem] = read_register_map(path)
         except RegisterMapError as err:
             errors[path.name] = str(err)
+            # The user's meters are not what the shipped map of that name is about.
+            maps.pop(path.stem, None)
     return RegisterMaps(maps=maps, errors=errors)
 
 
@@ -82,6 +84,16 @@ def parse_register_map(file: str, text: str) -> RegisterMap:
     Raises `RegisterMapError` for what is no YAML or does not fit.
     """
     try:
+        return _checked(file, text)
+    except RegisterMapError:
+        raise
+    except (ValueError, ArithmeticError, RecursionError) as err:
+        # Numbers too large for what they are used for, and nesting too deep to follow.
+        raise RegisterMapError(f"{file}: {err}") from err
+
+
+def _checked(file: str, text: str) -> RegisterMap:
+    try:
         node, document = _parse(text)
     except yaml.MarkedYAMLError as err:
         mark = err.problem_mark or err.context_mark
@@ -102,9 +114,23 @@ def parse_register_map(file: str, text: str) -> RegisterMap:
         ) from err
 
 
+class _Loader(yaml.SafeLoader):
+    """Tells the line of a scalar that looks like a number or a date and is none."""
+
+    @override
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        try:
+            return super().construct_object(node, deep=deep)
+        except (ValueError, LookupError, AttributeError) as err:
+            # PyYAML lets through what fails below it, also for a tag that does not fit its text.
+            raise yaml.MarkedYAMLError(
+                problem=f"cannot read {node.value!r:.40}", problem_mark=node.start_mark
+            ) from err
+
+
 def _parse(text: str) -> tuple[yaml.Node | None, Any]:
     """Return the document with the nodes that know its lines."""
-    loader = yaml.SafeLoader(text)
+    loader = _Loader(text)
     try:
         node = loader.get_single_node()
         if node is None:

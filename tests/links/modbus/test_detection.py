@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
+import contextlib
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
+from custom_components.grid_telemetry.links.modbus.look import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
 from simulators.meters import Meter, MeterServer, SimulatedMeter
@@ -239,6 +241,60 @@ async def test_the_same_meter_under_several_unit_ids_is_found_once(
         sdm630(silent, unit_id).holding[0xFC00] = [0, 4711]
 
     assert await search(silent, "eastron_sdm630") == [(1, "eastron_sdm630")]
+
+
+@pytest.mark.parametrize("known", [1, 3, 9])
+async def test_a_meter_that_is_set_up_is_not_found_under_other_unit_ids(
+    silent: MockModbusConnection, known: int
+) -> None:
+    for unit_id in (1, 2, 3, 9):
+        sdm630(silent, unit_id).holding[0xFC00] = [0, 4711]
+    sdm630(silent, 4)
+
+    assert await search(silent, "eastron_sdm630", "eastron_sdm54", known={str(known)}) == [
+        (4, "eastron_sdm630"),
+        (4, "eastron_sdm54"),
+    ]
+
+
+async def test_a_sunspec_model_that_is_set_up_is_not_found_under_other_unit_ids(
+    silent: MockModbusConnection,
+) -> None:
+    for unit_id in (1, 2):
+        load(answering(silent, unit_id), solar_device(1, House()))
+
+    assert await search(silent, "eastron_sdm630", known={"1_103_0", "1_802_0"}) == [
+        (1, "sunspec_203")
+    ]
+
+
+async def test_a_meter_that_is_set_up_is_not_asked_while_nothing_new_is_found(
+    silent: MockModbusConnection,
+) -> None:
+    unit = sdm630(silent, 9)
+
+    assert await search(silent, "eastron_sdm630", known={"9"}) == []
+    assert unit.read_events == []
+
+
+@pytest.mark.parametrize("error", [ModbusTimeoutError(), IllegalDataAddressError()])
+async def test_a_meter_that_is_set_up_but_does_not_answer_hides_nothing(
+    silent: MockModbusConnection, error: Exception
+) -> None:
+    sdm630(silent, 2)
+    silent.for_unit(9).fail_requests(error)
+
+    assert await search(silent, "eastron_sdm630", known={"9"}) == [(2, "eastron_sdm630")]
+
+
+async def test_a_line_that_drops_at_a_meter_that_is_set_up_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    sdm630(silent, 2)
+    silent.for_unit(9).fail_requests(ModbusConnectionError("gone"))
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630", known={"9"})
 
 
 async def test_a_meter_without_serial_number_is_known_by_what_it_counted(
@@ -578,6 +634,35 @@ async def test_a_polled_meter_goes_on_meanwhile(
     assert silent.for_unit(1).required_timeout == 2.0
 
 
+@pytest.mark.parametrize(("wait_s", "asked"), [(0.5, 2.0), (5, 5.0)])
+@pytest.mark.parametrize("polled", [True, False])
+async def test_the_line_waits_as_long_as_the_search_does(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    wait_s: float,
+    asked: float,
+    polled: bool,
+) -> None:
+    unit = sdm630(silent, 1)
+    waits = []
+
+    async def no_search(*args: object, **options: object) -> list[object]:
+        waits.append(unit.required_timeout)
+        return []
+
+    with (
+        patch(f"{LINK}.search_flow.search", no_search),
+        patch.object(unit, "disconnect") as disconnect,
+    ):
+        await look_for(hass, link_entry(*([meter(1)] if polled else [])), timeout_s=wait_s)
+
+    assert waits == [asked]
+    assert unit.required_timeout == (2.0 if polled else None)
+    # Only a new connection has the shorter wait again.
+    assert disconnect.await_count == (1 if wait_s > 2 else 0)
+
+
 # --- SunSpec without a search
 
 
@@ -681,6 +766,33 @@ async def test_a_sunspec_model_that_is_not_at_another_unit_stays(
 
 
 # --- over real sockets
+
+
+async def test_a_gateway_that_takes_its_time_is_waited_for(
+    hass: HomeAssistant, socket_enabled: None
+) -> None:
+    async def answer_late(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(asyncio.IncompleteReadError):
+            while True:
+                header = await reader.readexactly(7)
+                await reader.readexactly(int.from_bytes(header[4:6]) - 1)
+                await asyncio.sleep(0.3)
+                # The meter behind it does not answer.
+                writer.write(header[:4] + b"\0\x03" + header[6:] + b"\x83\x0b")
+        writer.close()
+
+    server = await asyncio.start_server(answer_late, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    entry = MockConfigEntry(
+        domain=DOMAIN,
+        unique_id="gateway",
+        data={"kind": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": port},
+    )
+    entry.add_to_hass(hass)
+    with patch(f"{LINK}.look.REQUEST_TIMEOUT_S", 0.1):
+        async with server, async_look(hass, entry, 1, timeout_s=5) as unit:
+            with pytest.raises(GatewayTargetError):
+                await unit.read_holding_registers(0, 1)
 
 
 async def test_a_house_of_meters_is_found_on_a_real_line(

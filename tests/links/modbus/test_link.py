@@ -1,6 +1,7 @@
 """A Modbus link in Home Assistant: sensors, silence, refusals, glitches, restarts."""
 
 from datetime import timedelta
+import gc
 import itertools
 import logging
 from pathlib import Path
@@ -314,6 +315,53 @@ async def test_a_meter_is_asked_again_what_it_is_when_it_is_back(
     device = device_registry.async_get_device_by_identifier((DOMAIN, "meter_1"), entry.entry_id)
     assert device is not None
     assert device.serial_number == "4711"
+
+
+async def test_a_lost_answer_does_not_make_a_device_forget_what_it_is(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    freezer: FrozenDateTimeFactory,
+    device_registry: dr.DeviceRegistry,
+) -> None:
+    entry = link_entry(meter())
+    await start(hass, entry)
+
+    def serial_number() -> str | None:
+        device = device_registry.async_get_device_by_identifier((DOMAIN, "meter_1"), entry.entry_id)
+        assert device is not None
+        return device.serial_number
+
+    unit.holding[0xFC00] = [0, 4711]
+    unit.fail_read(0xFC00, SILENT)
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert serial_number() == "23120145"
+
+    unit.fail_read(0xFC00, None)
+    await after(hass, freezer, 61)
+    assert serial_number() == "4711"
+
+    unit.fail_read(0xFC00, IllegalDataAddressError())
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert serial_number() is None
+
+
+async def test_a_meter_that_never_tells_what_it_is_is_asked_less_and_less(
+    hass: HomeAssistant, unit: MockModbusUnit, freezer: FrozenDateTimeFactory
+) -> None:
+    unit.fail_read(0xFC00, SILENT)
+    await start(hass, link_entry(meter()))
+    unit.read_events.clear()
+
+    asked = []
+    for minute in range(1, 300):
+        await after(hass, freezer, 60)
+        asked += [minute] * sum(read.address == 0xFC00 for read in unit.read_events)
+        unit.read_events.clear()
+
+    assert asked == [1, 3, 7, 15, 31, 63, 123, 183, 243]
+    assert state(hass, "power") == "-1234.5"
 
 
 async def test_a_silent_meter_leaves_the_others_alone(
@@ -676,6 +724,34 @@ async def test_a_broken_map_is_a_repair_issue_until_it_is_mended(
     assert state(hass, "power") == "0"
 
 
+async def test_sensors_stay_while_a_map_in_place_of_a_shipped_one_has_a_mistake(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    entity_registry: er.EntityRegistry,
+    issue_registry: ir.IssueRegistry,
+    tmp_path: Path,
+) -> None:
+    own = MINE + "  current_n: {address: 9}\n"
+    path = put_map(hass, tmp_path, own, "eastron_sdm120.yaml")
+    entry = link_entry(meter(register_map="eastron_sdm120"))
+    await start(hass, entry)
+    before = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+    assert len(before) == 3
+
+    path.write_text(own.replace("address: 7", "adress: 7"))
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    # The shipped map knows neither its registers nor all of its sensors.
+    after_it = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
+    assert {sensor.id for sensor in after_it} == {sensor.id for sensor in before}
+    assert state(hass, "power") == STATE_UNAVAILABLE
+    assert {issue for domain, issue in issue_registry.issues if domain == DOMAIN} == {
+        "register_map_invalid_eastron_sdm120.yaml",
+        f"register_map_missing_{entry.entry_id}_meter_1",
+    }
+
+
 @pytest.mark.parametrize("what", ["entry", "meter"])
 async def test_an_issue_goes_with_what_it_is_about(
     hass: HomeAssistant,
@@ -703,3 +779,15 @@ async def test_the_line_is_asked_for_a_short_timeout(
     await start(hass, link_entry(meter()))
 
     assert unit.required_timeout == 2.0
+
+
+async def test_an_entry_that_is_changed_and_removed_at_once_leaves_no_error(
+    hass: HomeAssistant, line: MockModbusConnection, caplog: pytest.LogCaptureFixture
+) -> None:
+    entry = link_entry(meter())
+    await start(hass, entry)
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "host": "192.0.2.2"})
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    gc.collect()
+    assert "UnknownEntry" not in caplog.text

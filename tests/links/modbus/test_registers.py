@@ -330,9 +330,12 @@ async def test_a_meter_tells_what_it_is(mock_modbus_unit: MockModbusUnit, tmp_pa
     assert identity.firmware == "2.10.7"
 
 
-@pytest.mark.parametrize("error", [REFUSED, ModbusTimeoutError()])
+@pytest.mark.parametrize(
+    ("error", "complete"),
+    [(REFUSED, True), (ModbusTimeoutError(), False), (ServerDeviceBusyError(), False)],
+)
 async def test_a_meter_need_not_tell_what_it_is(
-    mock_modbus_unit: MockModbusUnit, tmp_path: Path, error: Exception
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, error: Exception, complete: bool
 ) -> None:
     register_map = voltmeter(
         tmp_path,
@@ -346,3 +349,23 @@ async def test_a_meter_need_not_tell_what_it_is(
 
     assert identity.serial_number is None
     assert identity.firmware is None
+    # A refusal is an answer, a lost one is none.
+    assert identity.complete is complete
+
+
+async def test_a_lost_answer_takes_nothing_else_along(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path
+) -> None:
+    register_map = voltmeter(
+        tmp_path,
+        0,
+        extra="serial_number: {address: 100, type: uint32}\n"
+        "firmware: {address: 200, type: version, length: 2}\n",
+    )
+    mock_modbus_unit.fail_read(100, ModbusTimeoutError(), register_type="input")
+    mock_modbus_unit.input[200] = [2, 10]
+
+    identity = await RegisterReader(mock_modbus_unit, register_map).identify()
+
+    assert (identity.serial_number, identity.firmware) == (None, "2.10")
+    assert not identity.complete

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 import re
 from typing import Any
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.config_entries import ConfigSubentryData
@@ -14,11 +15,13 @@ from modbus_connection import (
     IllegalDataAddressError,
     ModbusProtocolError,
     ModbusTimeoutError,
+    ServerDeviceBusyError,
 )
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.modbus.client import Meter
 from custom_components.grid_telemetry.links.modbus.registers import read_once
 from custom_components.grid_telemetry.links.modbus.sunspec import find_models
 from custom_components.grid_telemetry.meters.sunspec import SunSpecPlace, sunspec_map
@@ -392,6 +395,102 @@ async def test_a_model_is_followed_when_the_device_moves_it(
     assert caplog.text.count("Solar has changed its registers; they were found anew") == 1
     await after(hass, freezer, 5)
     assert state(hass, "power") == "4900"
+
+
+@pytest.mark.parametrize("refused", [range(40000, 40400), range(40086, 40400)])
+async def test_a_model_is_followed_when_its_old_registers_are_refused(
+    hass: HomeAssistant, unit: MockModbusUnit, freezer: FrozenDateTimeFactory, refused: range
+) -> None:
+    device = SunSpecDevice(1, [(103, lambda: INVERTER)])
+    load(unit, device)
+    entry = link_entry(sunspec_meter((await find_models(unit))[0]))
+    await start(hass, entry)
+    device.base = 50000
+    load(unit, device)
+    for address in refused:
+        unit.fail_read(address, IllegalDataAddressError())
+    await after(hass, freezer, 5)
+    assert state(hass, "power") == "4900"
+
+    # What the entry knows of is still the old place.
+    await hass.config_entries.async_reload(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert state(hass, "power") == "4900"
+    assert state(hass, "energy_produced") == "12345.678"
+
+
+async def test_a_model_that_refuses_a_part_of_itself_stays_where_it_is(
+    hass: HomeAssistant, unit: MockModbusUnit, caplog: pytest.LogCaptureFixture
+) -> None:
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER)]))
+    place = (await find_models(unit))[0]
+    unit.fail_read(place.address + 14, IllegalDataAddressError())  # the active power
+    await start(hass, link_entry(sunspec_meter(place)))
+
+    assert state(hass, "power") == STATE_UNAVAILABLE
+    assert state(hass, "frequency") == "50.01"
+    assert "has changed its registers" not in caplog.text
+
+
+async def test_a_device_that_gets_busy_at_a_refusal_has_not_moved(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER)]))
+    place = (await find_models(unit))[0]
+    unit.fail_read(place.address + 14, IllegalDataAddressError())
+    register_map = sunspec_map(place)
+    read = unit.read_holding_registers
+
+    async def busy_with_the_header(address: int, count: int) -> list[int]:
+        if (address, count) == (place.address, 2):
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    with (
+        patch.object(unit, "read_holding_registers", busy_with_the_header),
+        pytest.raises(ServerDeviceBusyError),
+    ):
+        await read_once(unit, register_map, register_map.quantities)
+
+
+async def test_a_model_that_is_shorter_now_is_read_as_far_as_it_goes(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    freezer: FrozenDateTimeFactory,
+    every_sensor_enabled: None,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    points = MODELS[714][0]
+    device = SunSpecDevice(1, [(714, lambda: points)])
+    load(unit, device)
+    place = (await find_models(unit))[0]
+    await start(hass, link_entry(sunspec_meter(place)))
+    assert state(hass, "power_dc_2") == "2918"
+
+    # One input in place of two.
+    words = device.words()
+    unit.holding.clear()
+    at = place.address - device.base
+    unit.holding[device.base] = [*words[:at], 714, 43, *words[at + 2 : at + 45], 0xFFFF, 0]
+    for _ in range(2):
+        await after(hass, freezer, 5)
+        assert state(hass, "power_dc") == "6000"
+        assert state(hass, "power_dc_1") == "3082"
+        assert state(hass, "power_dc_2") == STATE_UNAVAILABLE
+    assert "KeyError" not in caplog.text
+
+
+async def test_a_group_of_which_nothing_is_left_says_nothing_of_the_line(
+    unit: MockModbusUnit, freezer: FrozenDateTimeFactory
+) -> None:
+    load(unit, SunSpecDevice(1, [(713, lambda: MODELS[713][0])]))
+    register_map = sunspec_map((await find_models(unit))[0])
+    meter = Meter(unit, register_map, name="Battery", first_pause_s=4)
+    unit.fail_requests(ModbusTimeoutError())
+    with pytest.raises(ModbusTimeoutError):
+        await meter.read(["state_of_charge"])
+    freezer.tick(5)
+
+    assert await meter.read(["power_dc"]) == {}
+    assert not meter.answering
 
 
 async def test_a_model_that_is_gone_makes_its_sensors_unavailable(

@@ -29,6 +29,10 @@ REQUEST_TIMEOUT_S = 2.0
 MAX_PAUSE_S = 300.0
 # Where others answer: from its second failure on, what a timeout may be of the pause after it.
 _SILENT_SHARE = 1 / 10
+# Where a meter did not tell what it is, it is asked again after this pause, which doubles up to the
+# longest.
+_FIRST_IDENTIFY_PAUSE_S = 60.0
+_LAST_IDENTIFY_PAUSE_S = 3600.0
 # A socket that stays open but carries nothing is opened anew after so many timeouts in a row.
 _TIMEOUTS_UNTIL_DISCONNECT = 3
 
@@ -74,6 +78,9 @@ class Meter:
         self._failures = 0
         self._silent_since = 0.0
         self._retry_at = 0.0
+        # When it is asked what it is (monotonic seconds), and the pause if that answer is lost.
+        self._identify_at = 0.0
+        self._identify_pause_s = _FIRST_IDENTIFY_PAUSE_S
 
     @property
     def answering(self) -> bool:
@@ -108,7 +115,9 @@ class Meter:
                 raise
             finally:
                 self.requests[purpose] = self._reader.requests - before
-            self._answered()
+            # What needs no request, since nothing of it is there to be read, is no answer.
+            if self._reader.requests > before:
+                self._answered()
             self._tell_refusals(refused)
             return values
 
@@ -134,12 +143,22 @@ class Meter:
             self.map = found
             self._reader.follow(found)
 
-    async def identify(self) -> Identity:
-        """Read serial number and firmware, as far as the meter tells them."""
+    async def identify(self) -> Identity | None:
+        """Read serial number and firmware; None if it is not time to ask.
+
+        It is asked once, and again after a pause where an answer was lost.
+        """
         async with self._lock:
-            if self.identity is None:
-                self.identity = await self._reader.identify()
-            return self.identity
+            now = time.monotonic()
+            if self.identity is not None or now < self._identify_at:
+                return None
+            # Some meters never answer this, which holds up the line each time.
+            self._identify_at = now + self._identify_pause_s
+            self._identify_pause_s = min(2 * self._identify_pause_s, _LAST_IDENTIFY_PAUSE_S)
+            identity = await self._reader.identify()
+            if identity.complete:
+                self.identity = identity
+            return identity
 
     # --- the state of the line
 
@@ -174,6 +193,8 @@ class Meter:
             self._failures = 0
             # It may have been replaced meanwhile.
             self.identity = None
+            self._identify_at = 0.0
+            self._identify_pause_s = _FIRST_IDENTIFY_PAUSE_S
 
     def _tell_refusals(self, before: set[str]) -> None:
         now = self._reader.refused

@@ -7,6 +7,7 @@ from typing import override
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.typing import UNDEFINED
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
 from homeassistant.util import dt as dt_util
 from modbus_connection import ModbusError
@@ -104,11 +105,17 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
     async def _identify(self) -> None:
         """Show on the device what the meter says of itself."""
         identity = await self.meter.identify()
+        if identity is None:
+            return
         devices = dr.async_get(self.hass)
         device = devices.async_get_device_by_identifier(
             (DOMAIN, self.subentry_id), self.config_entry.entry_id
         )
         if device is not None:
+            # A lost answer is no reason to forget what an earlier one told.
+            unknown = None if identity.complete else UNDEFINED
             devices.async_update_device(
-                device.id, serial_number=identity.serial_number, sw_version=identity.firmware
+                device.id,
+                serial_number=identity.serial_number or unknown,
+                sw_version=identity.firmware or unknown,
             )

@@ -67,7 +67,8 @@ async def search(
 ) -> list[Found]:
     """Return the meters that answer, the likeliest map of each first.
 
-    `line` is any unit, by which the line is opened. Meters whose keys are known are left out.
+    `line` is any unit, by which the line is opened. Meters whose keys are known are left out, and
+    so is what is one of them under another unit id.
     Raises `ModbusConnectionError` when the line cannot be used.
     """
     await _open(line)
@@ -77,7 +78,7 @@ async def search(
         async with get_unit(unit_id) as unit:
             if await _is_there(unit, timeout_s):
                 found += await _meters(unit, unit_id, maps, timeout_s, known)
-    return list(_without_echoes(found))
+    return await _without_known(_without_echoes(found), get_unit, known)
 
 
 async def search_sunspec(unit: ModbusUnit, unit_id: int, known: Collection[str]) -> list[Found]:
@@ -212,6 +213,37 @@ def _without_echoes(found: Iterable[Found]) -> Iterator[Found]:
         if not any(_same(meter, other) for other in kept):
             kept.append(meter)
             yield meter
+
+
+async def _without_known(
+    found: Iterable[Found], get_unit: GetUnit, known: Collection[str]
+) -> list[Found]:
+    """Leave out what is a known meter under another unit id.
+
+    A known meter is read only for what was found that it could be, as that was read. Raises
+    `ModbusConnectionError` when the line cannot be used.
+    """
+    left = list(found)
+    for unit_id in sorted({int(key.partition("_")[0]) for key in known}):
+        # One find of each kind stands for the others.
+        kinds = {
+            (meter.map.key, meter.place): meter
+            for meter in left
+            if meter.unit_id != unit_id and meter_key(unit_id, meter.place) in known
+        }
+        if not kinds:
+            continue
+        async with get_unit(unit_id) as unit:
+            for meter in kinds.values():
+                try:
+                    present = await _read(unit, unit_id, meter.map, meter.place)
+                except ModbusConnectionError:
+                    raise
+                except ModbusError:
+                    # It is not what was found, which does answer.
+                    continue
+                left = [other for other in left if not _same(other, present)]
+    return left
 
 
 def _same(one: Found, other: Found) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.config_entries import (
+    SOURCE_IGNORE,
     ConfigEntry,
     ConfigEntryState,
     ConfigFlowResult,
@@ -24,6 +25,7 @@ import voluptuous as vol
 from ...const import CONF_KIND, DOMAIN, LinkKind
 from ...serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
 from .const import (
+    CONF_ANNOUNCED_AS,
     CONF_CA_FILE,
     CONF_CLIENT_CERT,
     CONF_CLIENT_KEY,
@@ -150,10 +152,13 @@ class ModbusSteps(DiscoverySteps):
             # A field that was emptied comes as an empty text.
             files: dict[str, Any] = data.pop(SECTION_CERTIFICATES, {})
             data |= {key: value for key, value in files.items() if value}
+            if current is not None and _is_still_there(current.data, data):
+                data[CONF_ANNOUNCED_AS] = current.data[CONF_ANNOUNCED_AS]
             taken = self.hass.config_entries.async_entry_for_domain_unique_id(
                 DOMAIN, link_unique_id(data)
             )
-            if taken is not None and taken is not current:
+            # What was ignored when it was offered can be set up by hand.
+            if taken is not None and taken is not current and taken.source != SOURCE_IGNORE:
                 return self.async_abort(reason="already_configured")
             error, detail = await self._async_try(data, current)
             if error is None:
@@ -189,11 +194,19 @@ class ModbusSteps(DiscoverySteps):
         self, data: dict[str, Any], current: ConfigEntry | None
     ) -> ConfigFlowResult:
         data = {CONF_KIND: LinkKind.MODBUS, **data}
-        await self.async_set_unique_id(link_unique_id(data), raise_on_progress=current is None)
-        if current is not None and current.state is ConfigEntryState.NOT_LOADED:
-            # It was unloaded for the test, and nothing listens for its changes.
-            self.hass.config_entries.async_schedule_reload(current.entry_id)
+        unique_id = link_unique_id(data)
+        # A device that is offered at the moment can be set up by hand; that ends the offer.
+        await self.async_set_unique_id(unique_id, raise_on_progress=False)
+        if current is not None:
+            self._free(unique_id, current)
         return self._save(data, link_title)
+
+
+def _is_still_there(before: Mapping[str, Any], data: Mapping[str, Any]) -> bool:
+    """Return whether the device of an entry was seen in the network where the entry stays."""
+    return CONF_ANNOUNCED_AS in before and all(
+        before[key] == data[key] for key in (CONF_HOST, CONF_PORT)
+    )
 
 
 def _as_input(data: Mapping[str, Any]) -> dict[str, Any]:

@@ -1,7 +1,7 @@
 """A look at the line of an entry, for a form: polls on the same line take turns with it."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 
 from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -35,21 +35,29 @@ def meters_of(entry: ConfigEntry) -> list[ConfigSubentry]:
 
 @asynccontextmanager
 async def async_look(
-    hass: HomeAssistant, entry: ConfigEntry, unit_id: int
+    hass: HomeAssistant,
+    entry: ConfigEntry,
+    unit_id: int,
+    *,
+    timeout_s: float = REQUEST_TIMEOUT_S,
 ) -> AsyncIterator[ModbusUnit]:
-    """Hold a unit for a while.
+    """Hold a unit for a while; an answer on its line may take so long, and never less than usual.
 
     Whatever keeps its meter from being read comes out as `NoMeterError`.
     """
     try:
         async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
-            unit.require_timeout(REQUEST_TIMEOUT_S)
+            unit.require_timeout(max(REQUEST_TIMEOUT_S, timeout_s))
             try:
                 yield unit
             finally:
-                # A meter that is polled as this unit goes on to need it.
-                if all(meter.data[CONF_UNIT_ID] != unit_id for meter in meters_of(entry)):
-                    unit.require_timeout(None)
+                # A meter that is polled as this unit goes on to need what it asked for.
+                polled = any(meter.data[CONF_UNIT_ID] == unit_id for meter in meters_of(entry))
+                unit.require_timeout(REQUEST_TIMEOUT_S if polled else None)
+                if timeout_s > REQUEST_TIMEOUT_S:
+                    # The library gives up a longer wait with the next connection only.
+                    with suppress(ModbusConnectionError):
+                        await unit.disconnect()
     except ModbusConnectionError as err:
         raise NoMeterError("cannot_connect", str(err)) from err
     except ModbusError as err:

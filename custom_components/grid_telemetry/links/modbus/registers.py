@@ -26,7 +26,7 @@ from modbus_connection.model import (
     string,
 )
 
-from ...meters import Register, RegisterMap, RegisterSpace
+from ...meters import Check, Register, RegisterMap, RegisterSpace
 from .payload import scaled, shortest_float32
 from .sunspec import MapMovedError
 
@@ -57,6 +57,8 @@ class Identity:
 
     serial_number: str | None = None
     firmware: str | None = None
+    # False where an answer was lost; then None can also mean that it is not known yet.
+    complete: bool = True
 
 
 @dataclass(slots=True)
@@ -122,10 +124,16 @@ class RegisterReader:
 
     async def identify(self) -> Identity:
         """Read serial number and firmware, as far as the meter tells them."""
-        return Identity(
-            serial_number=await self._read_text(self._map.serial_number),
-            firmware=await self._read_text(self._map.firmware),
-        )
+        texts: list[str | None] = []
+        complete = True
+        for register in (self._map.serial_number, self._map.firmware):
+            try:
+                texts.append(await self._read_text(register))
+            except ModbusError as err:
+                _LOGGER.debug("The meter does not tell what it is: %s", err)
+                texts.append(None)
+                complete = False
+        return Identity(serial_number=texts[0], firmware=texts[1], complete=complete)
 
     async def read(self, keys: Collection[str]) -> dict[str, float]:
         """Read quantities; what the meter refuses or has no value for is left out.
@@ -133,11 +141,15 @@ class RegisterReader:
         Raises `ModbusError` when the meter does not answer, and `MapMovedError` when what is at
         these addresses is no longer what the map is about.
         """
+        # A map that was found anew can have less than the one before.
+        keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
         while readable := self._readable(keys):
             try:
                 values = await self._read_blocks(readable)
             except ModbusExceptionError as err:
+                if err.exception_code in _REFUSALS:
+                    await self._look_at_anchor()
                 suspects = self._suspected(err, readable)
                 if not suspects:
                     raise
@@ -166,6 +178,25 @@ class RegisterReader:
             (key for key in keys if _within(registers[key], err.block)),
             key=lambda key: registers[key].address,
         )
+
+    async def _look_at_anchor(self) -> None:
+        """Find out whether registers are refused because the map no longer lies where they are.
+
+        Raises `MapMovedError` if it does not, and `ModbusError` when the meter does not answer.
+        """
+        if (anchor := self._map.anchor) is None:
+            return
+        try:
+            value = await read_register(cast("ModbusUnit", self._reads), anchor.register)
+        except ModbusExceptionError as err:
+            if err.exception_code not in _REFUSALS:
+                raise
+            value = None
+        self._check_anchor(anchor, value)
+
+    def _check_anchor(self, anchor: Check, value: float | str | None) -> None:
+        if not anchor.holds(value):
+            raise MapMovedError(f"{self._map.source} is no longer at {anchor.register.address}")
 
     async def _search(self, values: dict[str, float]) -> None:
         """Halve the refused groups until the cause is found; what answers on the way is kept.
@@ -221,8 +252,8 @@ class RegisterReader:
         if (component := self._components.get(plan)) is None:
             component = self._components[plan] = self._component(keys)
         raw = await _update(component)
-        if (anchor := self._map.anchor) is not None and not anchor.holds(raw[_ANCHOR]):
-            raise MapMovedError(f"{self._map.source} is no longer at {anchor.register.address}")
+        if (anchor := self._map.anchor) is not None:
+            self._check_anchor(anchor, raw[_ANCHOR])
         registers = self._map.quantities
         values = ((key, _value(registers[key], raw[key])) for key in keys)
         return {key: value for key, value in values if value is not None}
@@ -260,8 +291,9 @@ class RegisterReader:
             return None
         try:
             value = await read_register(cast("ModbusUnit", self._reads), register)
-        except ModbusError as err:
-            _LOGGER.debug("The meter does not tell what it is: %s", err)
+        except ModbusExceptionError as err:
+            if err.exception_code not in _REFUSALS:
+                raise
             return None
         return None if value is None else str(value) or None
 

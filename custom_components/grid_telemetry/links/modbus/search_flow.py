@@ -127,15 +127,16 @@ class SearchSteps(ConfigSubentryFlow):
     async def _async_search(self) -> list[Found]:
         """Return what answers; raise `NoMeterError` if nothing does."""
         first, last = self._search_input[CONF_FIRST_UNIT_ID], self._search_input[CONF_LAST_UNIT_ID]
+        timeout_s: float = self._search_input[CONF_TIMEOUT_S]
         entry = self._get_entry()
         maps = await async_load_register_maps(self.hass)
-        async with async_look(self.hass, entry, first) as line:
+        async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
             found = await search(
                 line,
                 partial(async_get_temporary_unit, self.hass, modbus_params(entry.data)),
                 range(first, last + 1),
                 maps,
-                timeout_s=self._search_input[CONF_TIMEOUT_S],
+                timeout_s=timeout_s,
                 known={str(meter.unique_id) for meter in meters_of(entry)},
                 progress=self.async_update_progress,
             )
