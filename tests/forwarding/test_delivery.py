@@ -1,6 +1,8 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+import sqlite3
 from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
@@ -552,6 +554,61 @@ async def test_a_long_backlog_is_read_in_pieces(
         await until(lambda: outbox.queued_records == 0)
     assert read.call_count >= 3
     assert platform.session.bodies == [str(number) for number in range(5000)]
+
+
+@contextmanager
+def broken_disk(outbox: Outbox) -> Iterator[None]:
+    """Let the file of the outbox be neither read nor written."""
+    with patch.object(outbox, "_with_file", side_effect=sqlite3.OperationalError("disk I/O error")):
+        yield
+
+
+async def test_what_a_failed_read_did_not_see_is_sent_a_while_later(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    outbox: Outbox,
+    delivery: Delivery,
+    platform: FakePlatform,
+) -> None:
+    await put(outbox, range(5))
+    with broken_disk(outbox):
+        delivery.start()
+        await until(lambda: outbox.failed_reads == 3)
+        await settle()
+    await put(outbox, ["live"])
+    delivery.wake()
+    await until(lambda: outbox.queued_records == 5)
+    await pass_time(hass, freezer, 60)
+    await until(lambda: outbox.queued_records == 0)
+    assert platform.session.bodies == ["live", *(str(number) for number in range(5))]
+    assert len(platform.sessions) == 1
+
+
+async def test_while_the_file_cannot_be_read_what_memory_holds_goes_out(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    outbox: Outbox,
+    delivery: Delivery,
+    platform: FakePlatform,
+) -> None:
+    await put(outbox, ["in the file"])
+    with broken_disk(outbox):
+        delivery.start()
+        await until(lambda: outbox.failed_reads == 3)
+        for number in range(5):
+            failed = outbox.failed_reads
+            await put(outbox, [number])
+            delivery.wake()
+            await until(lambda count=number + 1: outbox.delivered_samples == count)
+            await pass_time(hass, freezer, 60)
+            await until(lambda before=failed: outbox.failed_reads == before + 6)
+            await settle()
+            assert outbox.failed_reads == failed + 6  # now and then, not all the time
+    assert platform.session.bodies == [str(number) for number in range(5)]
+    await pass_time(hass, freezer, 60)
+    await until(lambda: outbox.queued_records == 0)
+    assert platform.session.bodies[-1] == "in the file"
+    assert len(platform.sessions) == 1
 
 
 async def test_a_forwarder_without_an_outbox_can_hold_its_connection_the_same_way(

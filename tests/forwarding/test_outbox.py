@@ -6,6 +6,7 @@ import signal
 import sqlite3
 import stat
 import sys
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 import pytest
@@ -208,6 +209,36 @@ async def test_above_the_number_the_oldest_are_dropped_and_counted(
     assert "10 samples" in detail
 
 
+async def test_of_too_many_samples_the_history_goes_first_whichever_was_there_first(
+    make: Make, troubles: Troubles
+) -> None:
+    outbox = make(max_samples=10)
+    await outbox.open()
+    await outbox.put([record(number) for number in range(6)])
+    history = [Record("T", number, "{}", 1, lane=Lane.HISTORY) for number in range(10, 20)]
+    await outbox.put(history)
+    assert bodies(await outbox.next(20)) == list(range(6))
+    assert bodies(await outbox.next(20, lane=Lane.HISTORY)) == [16, 17, 18, 19]
+    assert (outbox.queued_records, outbox.queued_samples, outbox.dropped_samples) == (10, 10, 6)
+    assert [trouble for trouble, _ in troubles] == [Trouble.FULL]
+    await outbox.put([record(number) for number in range(6, 12)])
+    assert await outbox.next(20, lane=Lane.HISTORY) == []
+    assert bodies(await outbox.next(20)) == list(range(2, 12))
+    assert (outbox.queued_records, outbox.queued_samples, outbox.dropped_samples) == (10, 10, 12)
+
+
+async def test_what_waited_too_long_makes_room_before_the_history_does(
+    make: Make, freezer: FrozenDateTimeFactory
+) -> None:
+    outbox = make(max_age_s=3600, max_samples=4)
+    await outbox.open()
+    await outbox.put([record(0), record(1)])
+    freezer.tick(3601)
+    await outbox.put([Record("T", number, "{}", 1, lane=Lane.HISTORY) for number in range(3)])
+    assert await outbox.next(10) == []
+    assert bodies(await outbox.next(10, lane=Lane.HISTORY)) == [0, 1, 2]
+
+
 async def test_a_full_outbox_is_well_again_when_enough_was_delivered(
     make: Make, troubles: Troubles
 ) -> None:
@@ -367,6 +398,20 @@ async def test_memory_is_bound_while_the_disk_is_full(
     assert (outbox.queued_samples, outbox.dropped_samples) == (9, 15)
 
 
+async def test_memory_too_gives_up_the_history_first(
+    make: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(outbox_module, "MAX_HELD_SAMPLES", 10)
+    outbox = make(max_samples=10**6)
+    await outbox.open()
+    await limit_pages(outbox, 0)
+    await outbox.put([record(number, body="x" * 5000) for number in range(8)])
+    await outbox.put([Record("T", number, "x", 1, lane=Lane.HISTORY) for number in range(8)])
+    assert bodies(await outbox.next(100)) == list(range(8))
+    assert bodies(await outbox.next(100, lane=Lane.HISTORY)) == [6, 7]
+    assert (outbox.queued_samples, outbox.dropped_samples) == (10, 6)
+
+
 async def test_held_records_can_be_delivered_without_the_disk(make: Make) -> None:
     outbox = make(max_samples=10**6)
     await outbox.open()
@@ -420,6 +465,35 @@ async def test_what_is_in_a_file_that_fails_to_be_written_can_still_be_read(
     await outbox.put([record(5)])
     assert troubles[-1] == (Trouble.UNWRITABLE, None)
     assert bodies(await outbox.next(10)) == [0, 1, 2, 3, 4, 5]
+
+
+async def test_an_answer_without_what_is_in_the_file_is_told_apart(
+    make: Make, troubles: Troubles
+) -> None:
+    outbox = make()
+    await outbox.open()
+    await outbox.put([record(1)])
+    assert outbox.failed_reads == 0
+    with patch.object(outbox, "_with_file", side_effect=sqlite3.OperationalError("disk I/O error")):
+        assert await outbox.next(10) == []
+    assert outbox.failed_reads == 1
+    assert troubles == [(Trouble.UNWRITABLE, "disk I/O error")]
+    assert bodies(await outbox.next(10)) == [1]
+    assert outbox.failed_reads == 1
+
+
+@pytest.mark.parametrize(("topic", "body"), [("T\ud83d", "{}"), ("T", '"\udd25"')])
+async def test_text_that_is_not_unicode_is_refused_and_does_no_harm(
+    make: Make, troubles: Troubles, topic: str, body: str
+) -> None:
+    outbox = make()
+    await outbox.open()
+    with pytest.raises(ValueError, match="surrogates"):
+        await outbox.put([record(1), Record(topic, 2, body, 1)])
+    assert outbox.queued_records == 0
+    await outbox.put([record(3)])
+    assert bodies(await outbox.next(10)) == [3]
+    assert troubles == []
 
 
 async def test_a_place_that_cannot_be_written_at_all_leaves_the_memory(

@@ -26,6 +26,8 @@ GATHER_S: Final = 0.02
 _WINDOW_PACKETS: Final = 32
 _WINDOW_BYTES: Final = 256 * 1024
 _RECORDS_PER_READ: Final = 2000
+_READ_AGAIN_S: Final = 60.0
+"""So long after a read of the outbox failed it is read from the beginning again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +81,7 @@ class Delivery:
         self._connection = KeptConnection(
             hass, entry, health=health, connect=self._session, run=self._run
         )
+        self._queues: list[_Queue] = []
         self._news = asyncio.Event()  # records were put
         self._acknowledged: list[Packet] = []
         self._acks = asyncio.Event()
@@ -141,6 +144,7 @@ class Delivery:
             asyncio.create_task(session.closed()),
             asyncio.create_task(window.broken()),
             asyncio.create_task(self._send(session, window)),
+            asyncio.create_task(self._read_again(self._outbox.failed_reads)),
             asyncio.create_task(self._remove()),
         ]
         try:
@@ -156,21 +160,38 @@ class Delivery:
 
     async def _send(self, session: Session, window: _Window) -> NoReturn:
         """Publish packet by packet, each from the first queue that has one."""
-        start = self._outbox.last_id
-        queues = [
-            _Queue(self._outbox, self._pack, Lane.MESSAGES),
-            _Queue(self._outbox, self._pack, Lane.SAMPLES, after_id=start),
-            _Queue(self._outbox, self._pack, Lane.SAMPLES, end_id=start),
-            _Queue(self._outbox, self._pack, Lane.HISTORY),
-        ]
+        self._queues = self._from_the_beginning()
         while True:
             self._news.clear()
-            for queue in queues:
+            for queue in self._queues:
                 if (packet := await queue.next()) is not None:
                     await window.publish(session, packet)
                     break
             else:
                 await self._news.wait()
+
+    def _from_the_beginning(self) -> list[_Queue]:
+        """Return the queues in the order of their turns, none read yet."""
+        start = self._outbox.last_id
+        return [
+            _Queue(self._outbox, self._pack, Lane.MESSAGES),
+            _Queue(self._outbox, self._pack, Lane.SAMPLES, after_id=start),
+            _Queue(self._outbox, self._pack, Lane.SAMPLES, end_id=start),
+            _Queue(self._outbox, self._pack, Lane.HISTORY),
+        ]
+
+    async def _read_again(self, known: int) -> NoReturn:
+        """Have everything read again, a while after one more read than those known has failed.
+
+        The queues have passed over what they did not see then. What is on its way just now goes
+        out twice, which at least once allows.
+        """
+        while True:
+            await asyncio.sleep(_READ_AGAIN_S)
+            if self._outbox.failed_reads != known:
+                known = self._outbox.failed_reads
+                self._queues = self._from_the_beginning()
+                self._news.set()
 
     @callback
     def _take_acknowledged(self, packet: Packet) -> None:

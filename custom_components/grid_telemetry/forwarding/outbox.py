@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import IntEnum, StrEnum
+from itertools import takewhile
 import json
 import logging
 from pathlib import Path
@@ -52,6 +53,12 @@ class Lane(IntEnum):
     """What was asked for afterwards; waits until there is nothing else."""
 
 
+_DISPENSABLE_FIRST: Final = (
+    "SELECT id, samples FROM record WHERE lane = 2 ORDER BY id",  # the history
+    "SELECT id, samples FROM record ORDER BY id",
+)
+
+
 @dataclass(frozen=True, slots=True)
 class Record:
     """What a forwarder wants to have delivered, in the platform's own terms."""
@@ -81,16 +88,16 @@ class Trouble(StrEnum):
     CORRUPT = "outbox_corrupt"
     """A file could not be read and was set aside; it lies there still."""
     FULL = "outbox_full"
-    """A bound was met, and the oldest records were dropped."""
+    """A bound was met, and records were dropped."""
 
 
 class Outbox:
     """Keeps records until they are removed, through restarts, `kill -9` and power cuts.
 
-    Bound by age and by number of samples: the oldest records are dropped and counted. What the
-    file does not take (disk full, read-only) is held in memory, bounded too, and written as soon
-    as it can be. The file is touched in one thread of its own only; the counters and `last_id`
-    may be read at any time.
+    Bound by age and by number of samples: the oldest records are dropped and counted, of too many
+    samples those of the history lane first. What the file does not take (disk full, read-only) is
+    held in memory, bounded too, and written as soon as it can be. The file is touched in one
+    thread of its own only; the counters and `last_id` may be read at any time.
     """
 
     def __init__(
@@ -106,6 +113,8 @@ class Outbox:
         """Removed as acknowledged, over all runs."""
         self.dropped_samples = 0
         """Lost to the bounds or to `clear`, over all runs."""
+        self.failed_reads = 0
+        """How often `next` could not read the file, and so did not see what is in it."""
         self.last_id = 0
         """The id of the newest record; ids rise in the order of `put`."""
         self._path = path
@@ -148,7 +157,14 @@ class Outbox:
         await self._run(self._open)
 
     async def put(self, records: Sequence[Record]) -> None:
-        """Queue records; returns when they are on the disk, or held in memory for it."""
+        """Queue records; returns when they are on the disk, or held in memory for it.
+
+        Raises `ValueError`, and queues nothing, for text that is not Unicode (lone surrogates).
+        """
+        for record in records:
+            # The file would refuse it, and with it everything that is written later.
+            record.topic.encode()
+            record.body.encode()
         first = self.last_id + 1
         stored = [
             StoredRecord(
@@ -170,7 +186,8 @@ class Outbox:
         """Return the first records of a lane whose ids lie between the two, both left out.
 
         Fewer than `limit` when no more are there, or when they are large: the bodies of one
-        answer stay around 1 MiB. An empty answer means that there are none.
+        answer stay around 1 MiB. An empty answer means that there are none. When the file cannot
+        be read, which `failed_reads` tells, the answer has only what is held in memory.
         """
         return await self._run(self._next, limit, lane, after_id, before_id)
 
@@ -262,6 +279,7 @@ class Outbox:
             found = self._with_file(select)
         except (sqlite3.Error, OSError) as err:
             self._troubles[Trouble.UNWRITABLE] = str(err)
+            self.failed_reads += 1
             self._disconnect()
             found = []
         if self._held and not found:
@@ -317,12 +335,25 @@ class Outbox:
             # A full or busy file will do when it has room or time. Otherwise the next attempt
             # begins with opening it anew; meanwhile what is in it can perhaps still be read.
             self._reopen = not (isinstance(err, sqlite3.Error) and _primary_code(err) in _PASSING)
-            while self._held_samples > MAX_HELD_SAMPLES:
-                samples = self._held.popleft().samples
-                self._held_samples -= samples
-                self.dropped_samples += samples
+            self._trim_held()
         else:
             self._troubles.pop(Trouble.UNWRITABLE, None)
+
+    def _trim_held(self) -> None:
+        """Drop what is too much for the memory, like `_trim` the history first."""
+        surplus = self._held_samples - MAX_HELD_SAMPLES
+        if surplus <= 0:
+            return
+        dropped = 0
+        ids: set[int] = set()
+        for record in sorted(self._held, key=lambda record: record.lane is not Lane.HISTORY):
+            if dropped >= surplus:
+                break
+            ids.add(record.id)
+            dropped += record.samples
+        self._held = deque(record for record in self._held if record.id not in ids)
+        self._held_samples -= dropped
+        self.dropped_samples += dropped
 
     def _with_file[R](self, step: Callable[[sqlite3.Connection], R], *, reopen: bool = False) -> R:
         """Do a step on the file; a corrupt one is set aside, and the step done on a new one."""
@@ -425,24 +456,34 @@ class Outbox:
             yield each.id, each.topic, each.at_ms, each.samples, each.lane, now, each.body
 
     def _trim(self, db: sqlite3.Connection, surplus: int) -> tuple[int, int]:
-        """Drop the oldest until the surplus is gone and none is too old: records, samples."""
+        """Drop what is too old, then the surplus: records, samples.
+
+        Of the surplus the history goes first: it can be asked for again, live samples cannot.
+        """
         oldest_allowed = time.time() - self._max_age_s
-        records = dropped = last_id = 0
-        for id_, samples, queued_at in db.execute(
-            "SELECT id, samples, queued_at FROM record ORDER BY id"
-        ):
-            if dropped >= surplus and queued_at >= oldest_allowed:
+        rows = db.execute("SELECT id, queued_at FROM record ORDER BY id")
+        records, dropped = _delete(
+            db, [id_ for id_, _ in takewhile(lambda row: row[1] < oldest_allowed, rows)]
+        )
+        for select in _DISPENSABLE_FIRST:
+            if (left := surplus - dropped) <= 0:
                 break
-            last_id = id_
-            records += 1
-            dropped += samples
-        if records:
-            db.execute("DELETE FROM record WHERE id <= ?", (last_id,))
+            ids: list[int] = []
+            for id_, samples in db.execute(select):
+                ids.append(id_)
+                left -= samples
+                if left <= 0:
+                    break
+            more_records, more_samples = _delete(db, ids)
+            records += more_records
+            dropped += more_samples
         return records, dropped
 
 
 def _delete(db: sqlite3.Connection, ids: Collection[int]) -> tuple[int, int]:
     """Delete records by their ids: records, samples."""
+    if not ids:
+        return 0, 0
     deleted = db.execute(
         "DELETE FROM record WHERE id IN (SELECT value FROM json_each(?)) RETURNING samples",
         (json.dumps(list(ids)),),

@@ -20,7 +20,9 @@ UNAVAILABLE_AFTER_S: Final = 24 * 3600
 UNUSABLE_AFTER_S: Final = 15 * 60
 """So long a state may be no number, or in a unit that does not fit, before it is reported."""
 
-_REMOVED: Final = "entity_removed"
+ENTITY_REMOVED: Final = "entity_removed"
+"""The issue of an entity that is gone from the registry."""
+
 _UNAVAILABLE: Final = ("entity_unavailable", UNAVAILABLE_AFTER_S)
 _NOT_NUMERIC: Final = ("entity_not_numeric", UNUSABLE_AFTER_S)
 _ISSUES: Final[Mapping[Refusal, tuple[str, float]]] = {
@@ -80,7 +82,7 @@ class PointWatch:
         if event_data["action"] == "remove":
             return event_data["entity_id"] in self._entity_ids
         return event_data["action"] == "create" and any(
-            key == _REMOVED for key, _ in self._refused.values()
+            key == ENTITY_REMOVED for key, _ in self._refused.values()
         )
 
     @callback
@@ -88,7 +90,9 @@ class PointWatch:
         self._entity_ids.clear()
         for issue_id, point in self._points.items():
             if (entity_id := entity_id_of(self._hass, point)) is None:
-                self._refuse(issue_id, point, (_REMOVED, 0), _last_entity_id(self._hass, point))
+                self._refuse(
+                    issue_id, point, (ENTITY_REMOVED, 0), last_entity_id(self._hass, point)
+                )
                 continue
             self._entity_ids.add(entity_id)
             state = self._hass.states.get(entity_id)
@@ -139,7 +143,7 @@ def _unit(state: State | None) -> str | None:
     return None if state is None else state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
 
 
-def _last_entity_id(hass: HomeAssistant, point: Point) -> str:
+def last_entity_id(hass: HomeAssistant, point: Point) -> str:
     """Return the name that a removed entity had, while the registry remembers it."""
     for entry in er.async_get(hass).deleted_entities.values():
         if entry.id == point.entity:

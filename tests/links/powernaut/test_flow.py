@@ -112,6 +112,8 @@ async def test_a_platform_of_ones_own_has_its_own_addresses_and_authority(
     [
         ({"api_url": "http://broker.lan"}, {"api_url": "powernaut_invalid_url"}),
         ({"api_url": "broker.lan"}, {"api_url": "powernaut_invalid_url"}),
+        ({"api_url": "https://[broker.lan"}, {"api_url": "powernaut_invalid_url"}),
+        ({"api_url": "https://broker.lan:99999"}, {"api_url": "powernaut_invalid_url"}),
         ({"ca_file": "/nowhere/ca.pem"}, {"base": "powernaut_ca_file"}),
         ({"site_key": "a:b"}, {"site_key": "powernaut_invalid_credential"}),
         ({"secret": "a\nb"}, {"secret": "powernaut_invalid_credential"}),

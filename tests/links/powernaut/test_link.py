@@ -512,6 +512,34 @@ async def test_a_resource_that_is_gone_is_told_and_left_alone(
     assert issues(hass) == set()
     await next_slot(hass, freezer)
     assert len(broker.session.of(SOLAR)) == 1
+    # asked for again, and what was subscribed all the while is not
+    assert broker.session.subscribed == [COMMANDS, f"resource/{SOLAR_ID}/commands/setpoint"]
+
+
+async def test_a_resource_that_comes_back_gets_its_activations_in_any_connection(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    await start(hass, add_entry(battery_subentry()))
+    api.answer("GET", "resources", listed())  # the platform's maintenance
+    await pass_time(hass, freezer, 301)
+    broker.session.end(ConnectionFailed("connection_lost"))
+    await pass_time(hass, freezer, 12)
+    assert broker.session.subscribed == []
+    broker.session.refuses = {COMMANDS}
+    for number in range(1, 3):
+        api.answer("GET", "resources", listed(resource()))
+        await pass_time(hass, freezer, 301)
+        assert broker.session.subscribed == [COMMANDS] * number
+        assert caplog.text.count("refuses the activations of Home battery") == 1
+        api.answer("GET", "resources", listed())
+        await pass_time(hass, freezer, 301)
+        broker.session.refuses = set()
+    assert len(broker.sessions) == 2
 
 
 async def test_data_that_the_platform_does_not_see_is_told_after_ten_minutes(

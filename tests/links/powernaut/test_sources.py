@@ -1,11 +1,14 @@
 from collections import Counter
+from types import MappingProxyType
 
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import State
 import pytest
 
-from custom_components.grid_telemetry.forwarding.point import Point
+from custom_components.grid_telemetry.forwarding.point import Point, read
 from custom_components.grid_telemetry.forwarding.sampler import Sample
 from custom_components.grid_telemetry.links.powernaut.payload import Reading, Skip
-from custom_components.grid_telemetry.links.powernaut.sources import Source, readings_of
+from custom_components.grid_telemetry.links.powernaut.sources import Source, readings_of, source_of
 
 SLOT = 1_772_366_400.0
 POWER = Point(entity="sensor.power", name="power", unit="W")
@@ -61,6 +64,37 @@ def test_a_charge_that_is_old_is_left_out_by_the_set_age_alone() -> None:
 def test_a_charge_above_the_capacity_is_left_out_and_told() -> None:
     result = readings((1, 0), (10_001, 0))
     assert result == (Reading(int(SLOT), 1), {Skip.SOC_OUT_OF_RANGE: 1}, {"topic"})
+
+
+@pytest.mark.parametrize("capacity_kwh", [1.61, 3.55, 8.05, 14.33])
+def test_a_full_battery_is_sent_whatever_its_capacity(capacity_kwh: float) -> None:
+    battery = source_of(
+        ConfigSubentry(
+            data=MappingProxyType(
+                {
+                    "resource_id": "id",
+                    "power_entity": "sensor.power",
+                    "invert": False,
+                    "soc_entity": "sensor.soc",
+                    "soc_unit": "%",
+                    "capacity_kwh": capacity_kwh,
+                    "max_age_s": 60,
+                }
+            ),
+            subentry_type="resource",
+            title="Battery",
+            unique_id="id",
+        ),
+        "site",
+    )
+    assert battery.soc is not None
+    full = read(State("sensor.soc", "100", {"unit_of_measurement": "%"}), battery.soc)
+    assert full is not None
+    skipped: Counter[Skip] = Counter()
+    samples = [Sample(battery.power, 1, SLOT, SLOT), Sample(battery.soc, full, SLOT, SLOT)]
+    found, too_much = readings_of([battery], SLOT, samples, skipped)
+    assert found == {battery.topic: Reading(int(SLOT), 1, round(capacity_kwh * 1000))}
+    assert (dict(skipped), too_much) == ({}, set())
 
 
 def test_without_power_there_is_nothing_to_send() -> None:

@@ -77,6 +77,48 @@ async def test_an_event_that_json_cannot_carry_is_refused(
     assert len(server.events) == 1
 
 
+@pytest.mark.parametrize(
+    ("action", "data"),
+    [
+        ("scout_send_event", {"event_type": "A", "custom_name": "\ud83d\udd25 fire"}),
+        ("scout_send_event", {"event_type": "A", "info": {"\udc80": 1}}),
+        ("scout_send_attributes", {"gateway_attributes": {"NAME": "\udc80"}}),
+        (
+            "scout_send_waveform",
+            {
+                "id": "\udc80",
+                "start_at": TS,
+                "sample_rate": 1,
+                "channels": [{"name": "V", "sample_factor": 1, "samples": [[0, 1]]}],
+            },
+        ),
+    ],
+)
+async def test_text_that_is_not_unicode_is_refused_and_the_link_goes_on(
+    hass: HomeAssistant,
+    server: ScoutServer,
+    entry: MockConfigEntry,
+    action: str,
+    data: dict[str, Any],
+) -> None:
+    with pytest.raises(ServiceValidationError) as raised:
+        await call(hass, action, **data)
+    assert raised.value.translation_key == "not_json"
+    await call(hass, "scout_send_metrics", metrics=[{"data": {"A": 1}}])
+    await server.wait_for(lambda: len(server.metrics) == 1, WITHIN_S)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("device_id", ["\udc80", "a\tb"])
+async def test_a_device_id_has_characters_that_can_be_shown(
+    hass: HomeAssistant, entry: MockConfigEntry, device_id: str
+) -> None:
+    with pytest.raises(vol.Invalid):
+        await call(
+            hass, "scout_send_metrics", gateway_device_id=device_id, metrics=[{"data": {"A": 1}}]
+        )
+
+
 async def test_attributes_given_or_known_go_out(
     hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry
 ) -> None:

@@ -1,5 +1,6 @@
 """The past, from the recorder, with its own times."""
 
+import asyncio
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 import json
@@ -8,8 +9,10 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.recorder.models import StatisticMeanType, StatisticMetaData
 from homeassistant.components.recorder.statistics import async_import_statistics
+from homeassistant.components.recorder.util import end_incomplete_runs
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.recorder import get_instance, session_scope
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.components.recorder.common import (
@@ -101,6 +104,43 @@ async def test_every_slot_gets_the_state_it_had(
     assert result == BackfillResult(from_history=5, from_statistics=0)
 
 
+async def end_run(hass: HomeAssistant, at: datetime) -> None:
+    """Do what the recorder does at its start with a run that was cut off."""
+
+    def end() -> None:
+        with session_scope(hass=hass) as session:
+            end_incomplete_runs(session, at)
+
+    await get_instance(hass).async_add_executor_job(end)
+
+
+async def test_a_power_cut_is_not_filled_with_the_last_state(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    for minutes, entity in ((5, "sensor.power"), (65, "sensor.other")):
+        freezer.move_to(noon + timedelta(minutes=minutes))
+        hass.states.async_set(entity, "3", {"unit_of_measurement": "kW"})
+        await hass.async_block_till_done()
+    await async_wait_recording_done(hass)
+    freezer.move_to(noon + timedelta(hours=4))
+    await end_run(hass, noon + timedelta(hours=4))
+    values, result = await backfill(hass, noon, noon + timedelta(hours=4), 1800)
+    assert values == {
+        stamp(noon + timedelta(minutes=30)): {"P": 3000.0},
+        stamp(noon + timedelta(minutes=60)): {"P": 3000.0},
+    }
+    assert result == BackfillResult(from_history=2, from_statistics=0)
+
+
+async def test_a_run_that_was_cut_off_before_any_state_has_no_slots(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    freezer.move_to(noon + timedelta(hours=1))
+    await end_run(hass, noon + timedelta(hours=1))
+    values, result = await backfill(hass, noon, noon + timedelta(hours=1), 1800)
+    assert (values, result) == ({}, BackfillResult())
+
+
 async def test_hours_without_history_come_from_statistics(
     noon: datetime, recorder_mock: object, hass: HomeAssistant
 ) -> None:
@@ -170,6 +210,28 @@ async def test_the_action_sends_what_was_recorded(
     response = await call(hass, "scout_backfill", gateway_device_id="MAIN", start=start.isoformat())
     assert response["from_history"] >= 1
     await server.wait_for(lambda: len(server.metrics) > sent, WITHIN_S)
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_the_action_says_how_much_the_outbox_dropped_and_live_values_stay(
+    recorder_mock: object, hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    hass.states.async_set("sensor.power", "5", {"unit_of_measurement": "W"})
+    entry = add_entry(
+        device("MAIN", POINTS[0].as_dict(), {"entity": "sensor.none", "name": "X"}),
+        max_samples=1,
+        interval_s=1,
+    )
+    await server.stop()
+    start = dt_util.utcnow()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(3.5)
+    await async_wait_recording_done(hass)
+    outbox = entry.runtime_data.outbox
+    response = await call(hass, "scout_backfill", start=start.isoformat())
+    assert response["dropped"] == response["from_history"] >= 2
+    assert await outbox.next(10, lane=Lane.HISTORY) == []
+    assert len(await outbox.next(10)) == 1
     await hass.config_entries.async_unload(entry.entry_id)
 
 

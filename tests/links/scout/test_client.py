@@ -91,6 +91,33 @@ async def test_an_unknown_name_is_told_as_such(hass: HomeAssistant, server: Scou
     assert raised.value.reason == "unknown_server"
 
 
+@pytest.mark.parametrize("url", ["ws://scout..local/ws", "ws://127.0.0.1:99999/ws"])
+async def test_a_name_or_port_that_cannot_be_is_told_as_an_unknown_server(
+    hass: HomeAssistant, server: ScoutServer, url: str
+) -> None:
+    async def resolve(host: str, port: int, **_: object) -> list[object]:
+        host.encode("idna")  # as asyncio does
+        return []
+
+    with (
+        patch.object(asyncio.get_running_loop(), "getaddrinfo", resolve),
+        pytest.raises(ConnectionFailed) as raised,
+    ):
+        await login(hass, server, url=url)
+    assert raised.value.reason == "unknown_server"
+    assert raised.value.detail
+
+
+@pytest.mark.parametrize("claim_id", ["ABCD1234", "abcd1234"])
+async def test_the_claim_id_is_not_told(
+    hass: HomeAssistant, server: ScoutServer, claim_id: str
+) -> None:
+    with pytest.raises(CredentialsRefused) as raised:
+        await login(hass, server, claim_id=claim_id, token="wrong")
+    assert "abcd1234" not in str(raised.value).lower()
+    assert "user '**'" in raised.value.detail
+
+
 @pytest.mark.parametrize(
     ("kind", "reason"),
     [

@@ -124,7 +124,12 @@ async def test_a_refused_login_says_why_and_can_be_corrected(
     [
         ({"claim_id": "short"}, {"claim_id": "invalid_claim_id"}),
         ({CONF_URL: "https://scout.circutor.com"}, {CONF_URL: "invalid_url"}),
+        ({CONF_URL: "wss://[scout.circutor.com/ws"}, {CONF_URL: "invalid_url"}),
+        ({CONF_URL: "ws://192.168.1.5:99999/ws"}, {CONF_URL: "invalid_url"}),
+        ({CONF_URL: "wss://scout.local:https/ws"}, {CONF_URL: "invalid_url"}),
+        ({CONF_URL: "wss:///ws"}, {CONF_URL: "invalid_url"}),
         ({CONF_TOKEN: "two\nlines"}, {CONF_TOKEN: "not_a_header_value"}),
+        ({CONF_HOST: "pro\n"}, {CONF_HOST: "not_a_header_value"}),
     ],
 )
 async def test_bad_input_is_refused_before_anything_is_sent(
@@ -199,6 +204,9 @@ async def test_reauth_asks_for_the_token_until_it_works(
     result = await entry.start_reauth_flow(hass)
     assert result["step_id"] == "scout_reauth_confirm"
     assert result["description_placeholders"]["claim_id"] == "Abcd1234"
+    result = await hass.config_entries.flow.async_configure(result["flow_id"], {CONF_TOKEN: "a\nb"})
+    assert result["errors"] == {CONF_TOKEN: "not_a_header_value"}
+    login.assert_not_called()
     login.side_effect = CredentialsRefused("invalid_auth")
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {CONF_TOKEN: "wrong"}

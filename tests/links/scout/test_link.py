@@ -4,17 +4,19 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.links.scout import ScoutLink
+from custom_components.grid_telemetry.links.scout.const import SUBENTRY_ALARM
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, alarm, device
@@ -250,6 +252,121 @@ async def test_an_alarm_follows_a_rename_and_reports_what_is_there_at_the_start(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def change_alarm(
+    hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry, **changes: str
+) -> None:
+    """Change the alarm of an entry, which reloads it."""
+    (subentry,) = entry.get_subentries_of_type(SUBENTRY_ALARM)
+    before = len(server.attributes)
+    hass.config_entries.async_update_subentry(entry, subentry, data={**subentry.data, **changes})
+    await server.wait_for(lambda: len(server.attributes) > before, WITHIN_S)
+
+
+async def set_leak(hass: HomeAssistant, state: str, entity_id: str = "binary_sensor.leak") -> None:
+    hass.states.async_set(entity_id, state)
+    await hass.async_block_till_done()
+
+
+async def alarms_of(entry: MockConfigEntry, server: ScoutServer) -> list[str]:
+    """Return what was reported of alarms, when all of it has arrived."""
+    await entry.runtime_data.delivery.flush(WITHIN_S)
+    return [event.status for event in server.events if event.type == "ALARM_DEVICE"]
+
+
+async def test_an_alarm_that_ends_while_the_entry_is_down_ends_on_the_platform_too(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    server: ScoutServer,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(alarm("binary_sensor.leak"), alarm("binary_sensor.fire"))
+    await set_leak(hass, "on")
+    await start(hass, entry, server)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    leak, _ = entry.get_subentries_of_type(SUBENTRY_ALARM)
+    assert list(hass_storage[f"{DOMAIN}.alarms_{entry.entry_id}"]["data"]) == [leak.subentry_id]
+    await set_leak(hass, "unavailable")
+    await start(hass, entry, server)
+    assert await alarms_of(entry, server) == ["ON"]
+    await set_leak(hass, "off")
+    assert await alarms_of(entry, server) == ["ON", "OFF"]
+    await hass.config_entries.async_reload(entry.entry_id)
+    assert await alarms_of(entry, server) == ["ON", "OFF"]
+    assert hass_storage[f"{DOMAIN}.alarms_{entry.entry_id}"]["data"] == {}
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_alarm_that_is_still_on_is_not_reported_again(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    server: ScoutServer,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(alarm("binary_sensor.leak"))
+    await set_leak(hass, "on")
+    await start(hass, entry, server)
+    for _ in range(2):
+        await hass.config_entries.async_reload(entry.entry_id)
+    assert await alarms_of(entry, server) == ["ON"]
+    await set_leak(hass, "off")
+    await set_leak(hass, "on")
+    assert await alarms_of(entry, server) == ["ON", "OFF", "ON"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_alarm_goes_on_with_another_sensor_and_begins_anew_under_another_name(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    server: ScoutServer,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(alarm("binary_sensor.leak"))
+    await set_leak(hass, "on")
+    await start(hass, entry, server)
+    await set_leak(hass, "on", "binary_sensor.other")
+    await change_alarm(hass, server, entry, entity="binary_sensor.other")
+    assert await alarms_of(entry, server) == ["ON"]
+    await change_alarm(hass, server, entry, gateway_device_id="2")
+    assert await alarms_of(entry, server) == ["ON", "ON"]
+    assert [event.device for event in server.events if event.type == "ALARM_DEVICE"] == [
+        "MAIN",
+        "2",
+    ]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_an_alarm_whose_entity_is_removed_is_an_issue_and_goes_on_when_it_is_back(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    registry, issues = er.async_get(hass), ir.async_get(hass)
+    leak = registry.async_get_or_create("binary_sensor", "test", "l", suggested_object_id="leak")
+    entry = add_entry(alarm(leak.id, custom_name="Water"))
+    await set_leak(hass, "on")
+    await start(hass, entry, server)
+    registry.async_remove("binary_sensor.leak")
+    hass.states.async_remove("binary_sensor.leak")
+    await hass.async_block_till_done()
+    for _ in range(2):  # also when it is gone already as the entry starts
+        (issue,) = issues.issues.values()
+        assert issue.translation_key == "entity_removed"
+        assert issue.translation_placeholders == {
+            "title": "Scout",
+            "name": "Water",
+            "entity": "binary_sensor.leak",
+        }
+        await hass.config_entries.async_reload(entry.entry_id)
+    registry.async_get_or_create("binary_sensor", "test", "other")
+    await hass.async_block_till_done()
+    assert len(issues.issues) == 1
+    again = registry.async_get_or_create("binary_sensor", "test", "l", suggested_object_id="leak")
+    assert again.id == leak.id
+    await hass.async_block_till_done()
+    assert issues.issues == {}
+    await set_leak(hass, "off")
+    assert await alarms_of(entry, server) == ["ON", "OFF"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_device_added_while_the_entry_is_set_up_is_sent(
     hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:
@@ -304,15 +421,43 @@ async def test_health_is_shown_on_the_gateways_device(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_removing_the_entry_removes_its_outbox(
-    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, tmp_path: Path
+async def test_removing_the_entry_removes_its_outbox_and_its_alarms(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    server: ScoutServer,
+    add_entry: AddEntry,
+    tmp_path: Path,
 ) -> None:
-    entry = add_entry(device("MAIN", POWER))
+    entry = add_entry(device("MAIN", POWER), alarm("binary_sensor.leak"))
+    await set_leak(hass, "on")
     await start(hass, entry, server)
     folder = tmp_path / DOMAIN
     assert list(folder.glob("outbox-*.db"))
+    await hass.config_entries.async_reload(entry.entry_id)
+    key = f"{DOMAIN}.alarms_{entry.entry_id}"
+    assert len(hass_storage[key]["data"]) == 1
     await hass.config_entries.async_remove(entry.entry_id)
     assert list(folder.glob("outbox-*")) == []
+    assert key not in hass_storage
+
+
+@pytest.mark.parametrize("refused", ["token", "exchange"])
+async def test_what_the_platform_says_is_shown_without_the_claim_id(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, refused: str
+) -> None:
+    if refused == "exchange":
+        server.behaviour.forbidden_exchanges = {"events"}
+        entry = add_entry(device("MAIN", POWER))
+    else:
+        entry = add_entry(device("MAIN", POWER), token="wrong")
+    await hass.config_entries.async_setup(entry.entry_id)
+    health = entry.runtime_data.health
+    await until(lambda: health.last_error is not None)
+    assert "refused" in health.last_error_detail
+    assert "'**'" in health.last_error_detail
+    diagnostics = await async_get_config_entry_diagnostics(hass, entry)
+    assert server.claim_id.lower() not in str(diagnostics["link"]).lower()
+    await hass.config_entries.async_unload(entry.entry_id)
 
 
 @pytest.mark.parametrize("secret", ["token", "claim_id", "serial_number"])

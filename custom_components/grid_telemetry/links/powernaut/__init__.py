@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
 import logging
-from typing import Any
+from typing import Any, NoReturn
 
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
@@ -101,6 +101,7 @@ class PowernautLink:
         self._takeovers = Takeovers()
         self._too_much: set[str] = set()
         self._gone: set[str] = set()
+        self._gone_changed = asyncio.Event()
         self._connection = KeptConnection(
             hass,
             entry,
@@ -237,19 +238,24 @@ class PowernautLink:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _subscribe(self, session: PowernautSession) -> None:
-        """Ask for the commands; one resource that is refused is no reason to leave the others."""
-        topics = [
-            command_topic(resource_id)
-            for resource_id in self.setpoints.resources
-            if resource_id not in self._gone
-        ]
-        for topic in await session.subscribe(topics):
-            _LOGGER.warning(
-                "%s: the broker refuses the activations of %s",
-                self._entry.title,
-                self.setpoints.resources[resource_of_command(topic)].name,
-            )
+    async def _subscribe(self, session: PowernautSession) -> NoReturn:
+        """Ask for the commands, also of what comes back to the platform, until the end.
+
+        One resource that is refused is no reason to leave the others.
+        """
+        asked: set[str] = set()
+        while True:
+            self._gone_changed.clear()
+            present = [each for each in self.setpoints.resources if each not in self._gone]
+            topics = [command_topic(each) for each in present if each not in asked]
+            asked = set(present)
+            for topic in await session.subscribe(topics):
+                _LOGGER.warning(
+                    "%s: the broker refuses the activations of %s",
+                    self._entry.title,
+                    self.setpoints.resources[resource_of_command(topic)].name,
+                )
+            await self._gone_changed.wait()
 
     async def _listen(self, session: PowernautSession) -> None:
         """Act on the commands until the end of the connection."""
@@ -268,6 +274,7 @@ class PowernautLink:
             return
         view, now = self.view.data, dt_util.utcnow()
         judge_clock(self._issues, view)
+        gone_before = self._gone.copy()
         self._gone.clear()
         for source in self._sources:
             about = source.platform_id
@@ -282,6 +289,8 @@ class PowernautLink:
                 about,
                 name=source.name,
             )
+        if self._gone != gone_before:
+            self._gone_changed.set()
 
 
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> PowernautLink:

@@ -199,10 +199,8 @@ class PowernautSteps(LinkSteps):
         for field in (CONF_SITE_KEY, CONF_SECRET):
             if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
                 return {field: "powernaut_invalid_credential"}
-        if data[CONF_ENVIRONMENT] == Environment.CUSTOM:
-            address = urlsplit(data[CONF_API_URL])
-            if address.scheme != "https" or not address.hostname:
-                return {CONF_API_URL: "powernaut_invalid_url"}
+        if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not _is_https_url(data[CONF_API_URL]):
+            return {CONF_API_URL: "powernaut_invalid_url"}
         try:
             api, login = await async_connections(self.hass, data)
             self._powernaut_sites = [site for site in await api.sites() if not site.deleted]
@@ -228,3 +226,12 @@ class PowernautSteps(LinkSteps):
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry()
         return None
+
+
+def _is_https_url(url: str) -> bool:
+    """Return whether a text is an address that begins with https://."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, no port that there is
+        return False

@@ -67,15 +67,17 @@ def reading(
     """Return what to send of a measurement, and what had to be left out of it.
 
     A power out of range leaves nothing to send; a state of charge out of range leaves the power.
+    One that is less than a watt-hour above the capacity is full: 100 % of it, converted, can be.
     """
     if not abs(watts) <= MAX_WATTS:  # not a number is not within either
         return None, Skip.POWER_OUT_OF_RANGE
     measured, power = round(at), _whole(watts)
     if soc_wh is None:
         return Reading(measured, power), None
-    if not 0 <= soc_wh <= (MAX_WATT_HOURS if capacity_wh is None else capacity_wh):
+    most = MAX_WATT_HOURS if capacity_wh is None else capacity_wh
+    if not 0 <= soc_wh < most + 1:
         return Reading(measured, power), Skip.SOC_OUT_OF_RANGE
-    return Reading(measured, power, _whole(soc_wh)), None
+    return Reading(measured, power, _whole(min(soc_wh, most))), None
 
 
 def _whole(number: float) -> int:

@@ -21,7 +21,7 @@ from ...forwarding.point import Point
 from ...forwarding.points_table import CONF_POINTS
 from ...forwarding.sampler import Sample, Sampler
 from .. import GridTelemetryConfigEntry
-from .alarms import AlarmWatch
+from .alarms import Alarms, alarm_store
 from .attributes import attributes_of
 from .client import ScoutSession, open_session, parameters_of
 from .const import (
@@ -35,7 +35,6 @@ from .const import (
     CONF_MAX_AGE_DAYS,
     CONF_MAX_SAMPLES,
     CONF_SERIAL_NUMBER,
-    SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
 from .payload import (
@@ -103,10 +102,7 @@ class ScoutLink:
         self._sampler = Sampler(
             hass, entry, tuple(self._devices_of), self.interval_s, self._async_take
         )
-        self._alarms = [
-            AlarmWatch(hass, subentry.data, self._async_queue_soon)
-            for subentry in entry.get_subentries_of_type(SUBENTRY_ALARM)
-        ]
+        self.alarms = Alarms(hass, entry, self._issues, self._async_queue_soon)
         self._attributes_sent: dict[str, dict[str, str]] = {}
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
@@ -118,8 +114,7 @@ class ScoutLink:
         """Sample, watch the alarms and deliver."""
         self._attributes_sent = self.device_attributes()
         self._sampler.start()
-        for alarm in self._alarms:
-            alarm.start()
+        self.alarms.start()
         self._entry.async_on_unload(
             self._hass.bus.async_listen(
                 dr.EVENT_DEVICE_REGISTRY_UPDATED, self._async_device_changed
@@ -130,8 +125,7 @@ class ScoutLink:
     async def async_stop(self) -> None:
         """End; what is in the outbox waits there."""
         self._sampler.stop()
-        for alarm in self._alarms:
-            alarm.stop()
+        await self.alarms.async_stop()
         await self.delivery.stop()
         await self.outbox.close()
         self._issues.clear()
@@ -219,14 +213,15 @@ def outbox_path(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Path:
 
 
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ScoutLink:
-    """Return the link of an entry, its outbox open."""
+    """Return the link of an entry, its outbox open, with the alarms that were on before."""
     link = ScoutLink(hass, entry)
+    await link.alarms.async_load()
     await link.outbox.open()
     return link
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete the outbox, files set aside included."""
+    """Delete the outbox, files set aside included, and the alarms."""
     path = outbox_path(hass, entry)
 
     def remove() -> None:
@@ -234,3 +229,4 @@ async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry
             file.unlink(missing_ok=True)
 
     await hass.async_add_executor_job(remove)
+    await alarm_store(hass, entry).async_remove()

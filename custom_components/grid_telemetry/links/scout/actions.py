@@ -1,6 +1,7 @@
 """Actions of the Scout link; each answers with what it queued."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 import math
 from pathlib import Path
@@ -69,8 +70,8 @@ def _finite(value: Any) -> float:
     return number
 
 
-_CODE = vol.All(cv.string, vol.Match(rf"^{CODE_PATTERN.pattern}$"))
-_DEVICE_ID = vol.All(cv.string, vol.Match(rf"^{DEVICE_ID_PATTERN.pattern}$"))
+_CODE = vol.All(cv.string, vol.Match(rf"^{CODE_PATTERN.pattern}\Z"))
+_DEVICE_ID = vol.All(cv.string, vol.Match(rf"^{DEVICE_ID_PATTERN.pattern}\Z"))
 _ATTRIBUTES = vol.Schema({_CODE: cv.string})
 _DEVICE: dict[vol.Marker, Any] = {
     **ENTRY_FIELD,
@@ -168,13 +169,26 @@ def _epoch_ms(instant: datetime | None) -> int:
     return round(dt_util.as_utc(instant).timestamp() * 1000)
 
 
+@contextmanager
+def _as_json(field: str) -> Iterator[None]:
+    """Tell the user what JSON cannot carry."""
+    try:
+        yield
+    except (TypeError, ValueError) as err:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="not_json",
+            translation_placeholders={"field": field, "error": str(err)},
+        ) from err
+
+
 async def _async_send_event(call: ServiceCall) -> ServiceResponse:
     data = call.data
     event_id = data.get(ATTR_ID) or str(uuid4())
     info = dict(data[ATTR_INFO])
     if CONF_CUSTOM_NAME in data:
         info["EVENT_CUSTOM_NAME"] = data[CONF_CUSTOM_NAME]
-    try:
+    with _as_json("event"):
         record = event_record(
             data[CONF_GATEWAY_DEVICE_ID],
             _epoch_ms(data.get(ATTR_TIMESTAMP)),
@@ -184,12 +198,6 @@ async def _async_send_event(call: ServiceCall) -> ServiceResponse:
             info=info,
             event_id=event_id,
         )
-    except (TypeError, ValueError) as err:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="not_json",
-            translation_placeholders={"field": ATTR_INFO, "error": str(err)},
-        ) from err
     await link_for(call, ScoutLink).async_queue([record])
     return {"id": event_id, "queued": 1}
 
@@ -200,7 +208,9 @@ async def _async_send_attributes(call: ServiceCall) -> ServiceResponse:
     devices = call.data.get(ATTR_DEVICE_ATTRIBUTES)
     if gateway is None and devices is None:
         gateway, devices = link.gateway.attributes(), link.device_attributes()
-    await link.async_queue([attributes_record(_epoch_ms(None), gateway or {}, devices or {})])
+    with _as_json("attributes"):
+        record = attributes_record(_epoch_ms(None), gateway or {}, devices or {})
+    await link.async_queue([record])
     return {ATTR_GATEWAY_ATTRIBUTES: gateway, ATTR_DEVICE_ATTRIBUTES: devices, "queued": 1}
 
 
@@ -233,21 +243,22 @@ async def _async_send_waveform(call: ServiceCall) -> ServiceResponse:
     else:
         waveform = _waveform_of(data)
     waveform_id = data.get(ATTR_ID) or str(uuid4())
-    try:
-        record = waveform_record(
-            data[CONF_GATEWAY_DEVICE_ID],
-            start_at_ms=waveform.start_at_ms,
-            first_event_at_ms=waveform.first_event_at_ms,
-            sample_rate=waveform.sample_rate,
-            channels=waveform.channels,
-            waveform_id=waveform_id,
-        )
-    except WaveformTooLargeError as err:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="waveform_too_large",
-            translation_placeholders={"limit": str(MAX_WAVEFORM_BYTES // 1000)},
-        ) from err
+    with _as_json("waveform"):
+        try:
+            record = waveform_record(
+                data[CONF_GATEWAY_DEVICE_ID],
+                start_at_ms=waveform.start_at_ms,
+                first_event_at_ms=waveform.first_event_at_ms,
+                sample_rate=waveform.sample_rate,
+                channels=waveform.channels,
+                waveform_id=waveform_id,
+            )
+        except WaveformTooLargeError as err:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="waveform_too_large",
+                translation_placeholders={"limit": str(MAX_WAVEFORM_BYTES // 1000)},
+            ) from err
     await link_for(call, ScoutLink).async_queue([record])
     return {
         "id": waveform_id,
@@ -317,6 +328,7 @@ async def _async_backfill(call: ServiceCall) -> ServiceResponse:
         )
     if "recorder" not in call.hass.config.components:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="recorder_missing")
+    dropped_before = link.outbox.dropped_samples
     result = await async_backfill(
         call.hass, link.outbox, devices, start=start, end=end, interval_s=link.interval_s
     )
@@ -324,6 +336,7 @@ async def _async_backfill(call: ServiceCall) -> ServiceResponse:
     return {
         "from_history": result.from_history,
         "from_statistics": result.from_statistics,
+        "dropped": link.outbox.dropped_samples - dropped_before,
         "start": start.isoformat(),
         "end": end.isoformat(),
     }

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 import math
 
 from homeassistant.components.recorder import history
-from homeassistant.components.recorder.db_schema import RecorderRuns
+from homeassistant.components.recorder.db_schema import RecorderRuns, States
 from homeassistant.components.recorder.statistics import statistics_during_period
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers.recorder import get_instance, session_scope
-from sqlalchemy import or_, select
+from sqlalchemy import func, or_, select
+from sqlalchemy.orm import Session
 
 from ...forwarding.outbox import Lane, Outbox, Record
 from ...forwarding.point import Point, convert, entity_id_of, read
@@ -124,25 +125,36 @@ def _recorded_slots(
 ) -> list[float]:
     """Return the slots at which Home Assistant ran; a state does not live on while it is off."""
     with session_scope(hass=hass, read_only=True) as session:
-        runs = [
-            (row.start.replace(tzinfo=UTC).timestamp(), row.end)
-            for row in session.execute(
-                select(RecorderRuns.start, RecorderRuns.end).where(
-                    RecorderRuns.start < datetime.fromtimestamp(until, UTC),
-                    or_(
-                        RecorderRuns.end.is_(None),
-                        RecorderRuns.end > datetime.fromtimestamp(begin, UTC),
-                    ),
-                )
+        runs = session.execute(
+            select(RecorderRuns.start, RecorderRuns.end, RecorderRuns.closed_incorrect).where(
+                RecorderRuns.start < datetime.fromtimestamp(until, UTC),
+                or_(
+                    RecorderRuns.end.is_(None),
+                    RecorderRuns.end > datetime.fromtimestamp(begin, UTC),
+                ),
             )
-        ]
-    spans = [
-        (start, math.inf if end is None else end.replace(tzinfo=UTC).timestamp())
-        for start, end in runs
-    ]
+        ).all()
+        spans: list[tuple[float, float]] = []
+        for started, ended, cut_off in runs:
+            start = started.replace(tzinfo=UTC).timestamp()
+            end = math.inf if ended is None else ended.replace(tzinfo=UTC).timestamp()
+            spans.append((start, _last_sign(session, start, end) if cut_off else end))
     first, last = math.ceil(begin / interval_s), math.ceil(until / interval_s)
     slots = [float(number * interval_s) for number in range(first, last)]
     return [slot for slot in slots if any(start <= slot < end for start, end in spans)]
+
+
+def _last_sign(session: Session, start: float, end: float) -> float:
+    """Return when a run that was cut off last recorded a state.
+
+    The recorder gives such a run the start of the next one as its end.
+    """
+    last: float | None = session.scalar(
+        select(func.max(States.last_updated_ts)).where(
+            States.last_updated_ts >= start, States.last_updated_ts < end
+        )
+    )
+    return start if last is None else last
 
 
 def _statistics(

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 import ipaddress
+import re
 import socket
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
@@ -69,29 +70,37 @@ async def _check_plain(url: str, *, allow_plain: bool) -> None:
             )
 
 
-def _raise_for(err: StompError) -> NoReturn:
+def _detail(err: StompError, claim_id: str) -> str:
+    """Return the text of an error without the claim id, which brokers like to quote."""
+    return re.sub(re.escape(claim_id), "**", str(err), flags=re.IGNORECASE)
+
+
+def _raise_for(err: StompError, claim_id: str) -> NoReturn:
     """Raise what the delivery acts upon, from what the connection met."""
+    detail = _detail(err, claim_id)
     match err:
         case StompAuthenticationError():
-            raise CredentialsRefused("invalid_auth", str(err)) from err
+            raise CredentialsRefused("invalid_auth", detail) from err
         case StompHostError():
-            raise DestinationRefused("unknown_host", str(err)) from err
+            raise DestinationRefused("unknown_host", detail) from err
         case StompDestinationError():
-            raise DestinationRefused("destination_refused", str(err)) from err
+            raise DestinationRefused("destination_refused", detail) from err
         case StompTransportError():
-            raise ConnectionFailed(_TRANSPORT_REASONS[err.kind], str(err)) from err
+            raise ConnectionFailed(_TRANSPORT_REASONS[err.kind], detail) from err
         case _:
-            raise ConnectionFailed("cannot_connect", str(err)) from err
+            raise ConnectionFailed("cannot_connect", detail) from err
 
 
 async def _connect(
     hass: HomeAssistant, parameters: StompParameters, *, allow_plain: bool
 ) -> StompConnection:
-    await _check_plain(parameters.url, allow_plain=allow_plain)
     try:
+        await _check_plain(parameters.url, allow_plain=allow_plain)
         return await connect(async_get_clientsession(hass), parameters)
     except StompError as err:
-        _raise_for(err)
+        _raise_for(err, parameters.login)
+    except ValueError as err:  # no name, or no port, that a host can have
+        raise ConnectionFailed("unknown_server", str(err)) from err
 
 
 async def login_test(
@@ -146,8 +155,9 @@ class ScoutSession:
         # RabbitMQ before 3.10.14 says nothing but "STOMP died" where an exchange is missing or
         # forbidden. A session that ends so before any message was confirmed has met just that.
         if isinstance(err, StompConnectionLost) and err.reason == _DIED and not self._confirmed:
-            raise DestinationRefused("destination_refused", str(err)) from err
-        _raise_for(err)
+            detail = _detail(err, self._gateway.claim_id)
+            raise DestinationRefused("destination_refused", detail) from err
+        _raise_for(err, self._gateway.claim_id)
 
 
 @asynccontextmanager

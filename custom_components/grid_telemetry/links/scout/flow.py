@@ -3,10 +3,7 @@
 from typing import Any
 from urllib.parse import urlsplit
 
-from homeassistant.config_entries import (
-    SOURCE_REAUTH,
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
 from homeassistant.helpers import instance_id
 from homeassistant.helpers.selector import (
@@ -176,16 +173,26 @@ class ScoutSteps(LinkSteps):
         """Return the errors of a login, by field; none when the platform took it."""
         if not CLAIM_ID_PATTERN.fullmatch(data[CONF_CLAIM_ID]):
             return {CONF_CLAIM_ID: "invalid_claim_id"}
-        if urlsplit(data[CONF_URL]).scheme not in ("ws", "wss"):
+        if not _is_websocket_url(data[CONF_URL]):
             return {CONF_URL: "invalid_url"}
-        if self.source != SOURCE_REAUTH and not data[CONF_TOKEN].isprintable():
-            return {CONF_TOKEN: "not_a_header_value"}
+        for field in (CONF_HOST, CONF_TOKEN):
+            if not data[field].isprintable():
+                return {field: "not_a_header_value"}
         try:
             await login_test(self.hass, parameters_of(data), allow_plain=data[CONF_ALLOW_PLAIN])
         except DeliveryError as err:
             self._scout_error = err.detail
             return {"base": err.reason}
         return {}
+
+
+def _is_websocket_url(url: str) -> bool:
+    """Return whether a text is the address of a WebSocket; a path is not needed."""
+    try:
+        parts = urlsplit(url)
+        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, no port that there is
+        return False
 
 
 def _unique_id(data: dict[str, Any]) -> str:

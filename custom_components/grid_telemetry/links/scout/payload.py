@@ -25,7 +25,8 @@ MAX_WAVEFORM_BYTES = 1_000_000
 _MAX_CODES_PER_RECORD = 512  # keeps one record of a large device well below a frame
 
 CODE_PATTERN = re.compile(r"[A-Za-z0-9_.\-]{1,64}")
-DEVICE_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f]{1,128}")
+# No control characters, and no lone surrogates: they are not Unicode.
+DEVICE_ID_PATTERN = re.compile(r"[^\x00-\x1f\x7f\ud800-\udfff]{1,128}")
 CLAIM_ID_PATTERN = re.compile(r"[A-Za-z0-9]{8}")
 MAIN_DEVICE = "MAIN"
 NO_INDEX = "NONE"
@@ -103,7 +104,10 @@ def timestamp(at_ms: int) -> str:
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    """Return a value as JSON; raises `TypeError` or `ValueError` for what JSON cannot carry."""
+    text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    text.encode()  # lone surrogates pass so far
+    return text
 
 
 def metric_records(
