@@ -8,7 +8,7 @@ the connection, so that nobody overlooks it.
 
 import argparse
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass, field
 import json
@@ -264,7 +264,7 @@ class _Session:
             client_ms, _, server_ms = headers.get("heart-beat", "0,0").partition(",")
             self._client_beat_s = int(client_ms) / 1000
             if server_s := int(server_ms) / 1000:
-                self._spawn(self._beat(server_s / 2))
+                self._spawn(self._beat, server_s / 2)
             await self._send(
                 "CONNECTED",
                 {
@@ -320,7 +320,7 @@ class _Session:
         if behaviour.receipt_delay_s == 0 and len(self._receipts) >= behaviour.receipt_batch:
             await self.send_receipts()
         elif len(self._receipts) == 1:
-            self._spawn(self._send_receipts_later(behaviour.receipt_delay_s or 0.05))
+            self._spawn(self._send_receipts_later, behaviour.receipt_delay_s or 0.05)
 
     async def _send_receipts_later(self, delay_s: float) -> None:
         await asyncio.sleep(delay_s)
@@ -343,14 +343,16 @@ class _Session:
             if not self._server.behaviour.silent:
                 await self._websocket.send_str("\n")
 
-    def _spawn(self, coroutine: Coroutine[None, None, None]) -> None:
-        task = asyncio.create_task(self._unless_gone(coroutine))
+    def _spawn(self, work: Callable[[float], Coroutine[None, None, None]], seconds: float) -> None:
+        task = asyncio.create_task(self._unless_gone(work, seconds))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _unless_gone(self, coroutine: Coroutine[None, None, None]) -> None:
+    async def _unless_gone(
+        self, work: Callable[[float], Coroutine[None, None, None]], seconds: float
+    ) -> None:
         with suppress(ConnectionError):
-            await coroutine
+            await work(seconds)
 
     async def _send(self, command: str, headers: dict[str, str], body: str = "") -> None:
         await self._websocket.send_str(put_frame(command, headers, body))
