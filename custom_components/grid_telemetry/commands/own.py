@@ -46,7 +46,8 @@ def own_command(
             hass.services.has_service(domain, name)
             and hass.services.supports_response(domain, name) is not SupportsResponse.NONE
         )
-        task = hass.async_create_task(
+        # In the background, or a stop of Home Assistant would wait for it.
+        task = hass.async_create_background_task(
             hass.services.async_call(
                 domain,
                 name,

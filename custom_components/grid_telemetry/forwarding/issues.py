@@ -1,5 +1,6 @@
 """Repair issues of an entry: what only the user can set right."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -8,6 +9,19 @@ from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
 from .outbox import Trouble
+
+
+@callback
+def clear_issues(hass: HomeAssistant, issue_ids: Iterable[str]) -> None:
+    """Clear issues that may still hold, as their entry stops.
+
+    Those that the user ignores stay: they are not shown, and would be when they are raised again.
+    """
+    registry = ir.async_get(hass)
+    for issue_id in issue_ids:
+        issue = registry.async_get_issue(DOMAIN, issue_id)
+        if issue is not None and issue.dismissed_version is None:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
 class Issues:
@@ -26,9 +40,8 @@ class Issues:
         if about:
             issue_id += f"_{about}"
         if not holds:
-            if issue_id in self._present:
-                self._present.discard(issue_id)
-                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+            self._present.discard(issue_id)
+            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
             return
         self._present.add(issue_id)
         ir.async_create_issue(
@@ -44,8 +57,8 @@ class Issues:
     @callback
     def clear(self) -> None:
         """Clear all of them; those that still hold are raised again after the next start."""
-        while self._present:
-            ir.async_delete_issue(self._hass, DOMAIN, self._present.pop())
+        clear_issues(self._hass, self._present)
+        self._present.clear()
 
     @callback
     def on_trouble(self, trouble: Trouble, detail: str | None) -> None:

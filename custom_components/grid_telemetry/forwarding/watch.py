@@ -12,6 +12,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 
 from ..const import DOMAIN
+from .issues import clear_issues
 from .point import Point, Refusal, entity_id_of, evaluate
 
 CHECK_INTERVAL: Final = timedelta(minutes=5)
@@ -72,8 +73,7 @@ class PointWatch:
         """End and clear the issues; those that stand are raised again by the next start."""
         while self._unlisten:
             self._unlisten.pop()()
-        for issue_id in self._refused:
-            ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+        clear_issues(self._hass, self._refused)
         self._refused.clear()
 
     @callback

@@ -620,6 +620,7 @@ async def test_look_alikes_are_left_to_the_user(
     assert result["errors"] == {"meters": "nothing_chosen"}
     result = await submit(hass, result, {"meters": both[:1]})
     assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done(wait_background_tasks=True)
 
 
 async def test_a_polled_meter_goes_on_meanwhile(

@@ -87,9 +87,10 @@ def meter(hass: HomeAssistant) -> str:
     return device.id
 
 
-def stamp(hass: HomeAssistant, entity_id: str) -> str:
-    """Return the time of a state as a datum has it."""
-    at = datetime.fromtimestamp(hass.states.get(entity_id).last_reported_timestamp, UTC)
+def stamp(hass: HomeAssistant, *entity_ids: str) -> str:
+    """Return the time of the latest of some states as a datum has it."""
+    latest = max(hass.states.get(each).last_reported_timestamp for each in entity_ids)
+    at = datetime.fromtimestamp(latest, UTC)
     fraction = f".{at.microsecond // 1000:03}".rstrip("0").rstrip(".")
     return f"{at:%Y-%m-%d %H:%M:%S}{fraction}Z"
 
@@ -101,9 +102,8 @@ async def test_a_meter_is_a_source_without_being_chosen(
     reply = await client.ask("/setup/datum/latest", {"request-id": "1"})
     assert (reply.headers["status"], reply.headers["request-id"]) == ("200", "1")
     assert reply.headers["content-type"] == "application/json;charset=utf-8"
-    created = max(
-        stamp(hass, f"sensor.meter_{key}") for key in ("power", "voltage_l1", "energy_import")
-    )
+    keys = ("power", "voltage_l1", "energy_import")
+    created = stamp(hass, *(f"sensor.meter_{key}" for key in keys))
     assert reply.body.decode() == (
         f'[{{"created":"{created}","sourceId":"House meter L1",'
         '"i":{"watts":-1520.5,"voltage_a":239.8},"a":{"wattHours":6118188}}]'
@@ -726,7 +726,7 @@ async def test_an_action_that_nobody_waits_for_ends_in_the_log(
     await client.ask("/setup/identity")
     assert await hass.config_entries.async_unload(entry.entry_id)
     go_on.set()
-    await hass.async_block_till_done()
+    await hass.async_block_till_done(wait_background_tasks=True)
     assert "setup command /x failed when nobody waited for it: the boiler is off" in caplog.text
 
 

@@ -166,6 +166,7 @@ class PowernautSteps(LinkSteps):
             f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
         )
         self._abort_if_taken()  # an own platform may have moved
+        # A site that gets another name on the platform keeps the one it has here.
         return self._save(data, lambda _: f"Powernaut {site.name}")
 
     async def async_step_powernaut_reconfigure(

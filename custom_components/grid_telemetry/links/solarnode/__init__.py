@@ -156,7 +156,8 @@ class SolarNodeLink:
             async with open_session(self._parameters) as session:
                 self._server = session.server
                 await self._poll(session)
-                self._issues.clear()
+                for key in _ISSUES:
+                    self._issues.set(False, key)
                 self._session = session
                 yield session
         except DestinationRefused as err:

@@ -186,7 +186,7 @@ class SttpSubscriberLink:
         self._subscribed.clear()
         try:
             async with open_session(self.subscriber, self._subscribed) as receiving:
-                self._issues.clear()
+                self._issues.set(False, "sttp_refused")
                 yield receiving
         except DestinationRefused as err:
             self._issues.set(True, "sttp_refused", detail=err.detail)
