@@ -40,7 +40,9 @@ def snapshot(snapshot: SnapshotAssertion) -> SnapshotAssertion:
 
 
 @pytest.fixture
-def line(mock_modbus_connection: MockModbusConnection) -> Iterator[MockModbusConnection]:
+async def line(
+    hass: HomeAssistant, mock_modbus_connection: MockModbusConnection
+) -> AsyncIterator[MockModbusConnection]:
     """Put a line in memory in place of Home Assistant's shared connection."""
 
     def get_unit(
@@ -61,6 +63,8 @@ def line(mock_modbus_connection: MockModbusConnection) -> Iterator[MockModbusCon
         patch(f"{LINK}.search_flow.async_get_temporary_unit", get_temporary_unit),
     ):
         yield mock_modbus_connection
+        # What a flow ended with may be on its way yet.
+        await hass.async_block_till_done(wait_background_tasks=True)
 
 
 @pytest.fixture
