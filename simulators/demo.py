@@ -19,7 +19,15 @@ import time
 
 from aiohttp import ClientError
 
-from .home_assistant import CHECKOUT, ApiError, FlowError, HomeAssistant, Json, log_records
+from .home_assistant import (
+    CHECKOUT,
+    Answer,
+    ApiError,
+    FlowError,
+    HomeAssistant,
+    Json,
+    log_records,
+)
 from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
 from .platforms.ardexa import run_ardexa
@@ -166,21 +174,25 @@ async def find_meters(home: HomeAssistant, line: Line) -> list[str]:
             raise FlowError(f"found {', '.join(found)}, not {', '.join(right)}")
         return {field["name"]: right}
 
-    await home.add_subentry(
-        entry_id,
-        "meter",
-        {
-            "user": {"next_step_id": "search"},
-            "search": {
-                "first_unit_id": 1,
-                "last_unit_id": len(units) + 1,
-                "timeout_s": 0.5,
-                "fast_interval_s": 2,
-                "slow_interval_s": 5,
-            },
-            "found": choose,
+    answers: dict[str, Answer] = {
+        "user": {"next_step_id": "search"},
+        "search": {
+            "first_unit_id": 1,
+            "last_unit_id": len(units) + 1,
+            "timeout_s": 0.5,
+            "fast_interval_s": 2,
+            "slow_interval_s": 5,
         },
-    )
+        "found": choose,
+    }
+    try:
+        await home.add_subentry(entry_id, "meter", answers)
+    except FlowError as err:
+        # A Home Assistant that is still busy with its start may take too long to connect; the
+        # form says so, and is sent once more.
+        if "cannot_connect" not in str(err):
+            raise
+        await home.add_subentry(entry_id, "meter", answers)
     for subentry in await home.command("config_entries/subentries/list", entry_id=entry_id):
         await home.command(
             "config_entries/subentries/update",
