@@ -12,9 +12,14 @@ class Places:
         self._tasks: set[asyncio.Task[Any]] = set()
         self._vacant = asyncio.Event()
 
+    @property
+    def taken(self) -> bool:
+        """Return whether there is no room."""
+        return len(self._tasks) >= self._count
+
     async def vacancy(self) -> None:
         """Wait until there is room for one more, which the caller then is to take at once."""
-        while len(self._tasks) >= self._count:
+        while self.taken:
             self._vacant.clear()
             await self._vacant.wait()
 

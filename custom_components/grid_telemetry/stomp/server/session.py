@@ -140,7 +140,8 @@ class Session:
                     # What we take our time for is not the client's.
                     self._limit.reschedule(None)
                 took = await self._take_all(data)
-                await self._settle()
+                if self._is_full:
+                    await self._settle()
                 if self.stage is not Stage.AUTHENTICATED:
                     continue
                 if not self._decoder.pending:
@@ -284,8 +285,9 @@ class Session:
             await self._authenticate(headers)
             return
         self._check_authenticated()
-        await self._places.vacancy()
-        await self._house.places.vacancy()
+        for places in (self._places, self._house.places):
+            if places.taken:
+                await places.vacancy()
         task = asyncio.Task(self._command(destination, frame), loop=self._loop, eager_start=True)
         # It has begun, and most are over by now.
         if not task.done():
@@ -302,9 +304,10 @@ class Session:
         body = frame.body.decode(errors="replace") if frame.body else None
         answer = await self._house.services.command(destination, parameters, body)
         self._reply(destination, frame.headers, answer)
-        with suppress(OSError):
-            # Who does not read gets nothing more to do either.
-            await self._settle()
+        if self._is_full:
+            with suppress(OSError):
+                # Who does not read gets nothing more to do either.
+                await self._settle()
 
     def _reply(self, destination: str, request: Mapping[str, str], answer: Answer) -> None:
         """Send an answer to each subscription to its destination."""
@@ -342,16 +345,18 @@ class Session:
         self._message(subscription, headers, body or None)
         return True
 
+    @property
+    def _is_full(self) -> bool:
+        """Return whether much of what was sent was not read yet."""
+        return self._writer.transport.get_write_buffer_size() >= _SETTLED_BYTES
+
     async def _settle(self) -> None:
         """Wait until the client has read most of what was sent; raises OSError if it does not."""
-        transport = self._writer.transport
-        if transport.get_write_buffer_size() < _SETTLED_BYTES:
-            return
         try:
             async with asyncio.timeout(self._house.limits.stall_s):
                 await self._writer.drain()
         except TimeoutError as err:
-            transport.abort()
+            self._writer.transport.abort()
             raise ConnectionAbortedError("does not read") from err
 
     def refuse(self, why: str) -> None:
