@@ -1,54 +1,23 @@
 """The steps of meter groups: what is suggested, and what is refused."""
 
-from collections.abc import Generator
 from typing import Any
-from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from tests.links.flows import register_meter, save, suggested
 
 from .conftest import AddEntry, group, member
 
+pytestmark = pytest.mark.usefixtures("no_setup")
+
 THREE_PHASES = ("voltage_l1", "power", "power_l1", "power_l2", "power_l3", "energy_import")
 ONE_PHASE = ("voltage", "power", "energy_import", "energy_export")
-
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
-
-
-def meter(hass: HomeAssistant, name: str, keys: tuple[str, ...], domain: str = DOMAIN) -> str:
-    """Register a meter with some quantities, and return its device."""
-    owner = MockConfigEntry(domain=domain)
-    owner.add_to_hass(hass)
-    found = dr.async_get(hass).async_get_or_create(
-        config_entry_id=owner.entry_id, identifiers={(domain, name)}, name=name
-    )
-    for key in keys:
-        quantity = QUANTITIES[key]
-        er.async_get(hass).async_get_or_create(
-            "sensor",
-            domain,
-            f"{name}_{key}",
-            suggested_object_id=f"{name}_{key}",
-            config_entry=owner,
-            device_id=found.id,
-            capabilities={"state_class": quantity.state_class},
-            original_device_class=quantity.device_class,
-            translation_key=key,
-            unit_of_measurement=quantity.unit,
-        )
-    return found.id
 
 
 async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
@@ -62,20 +31,6 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
 async def choose(hass: HomeAssistant, flow_id: str, **chosen: Any) -> dict[str, Any]:
     chosen = {"group_name": "Flats", "group_kind": "total", **chosen}
     return dict(await hass.config_entries.subentries.async_configure(flow_id, chosen))
-
-
-async def save(
-    hass: HomeAssistant, result: dict[str, Any], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return dict(
-        await hass.config_entries.subentries.async_configure(result["flow_id"], {"points": rows})
-    )
-
-
-def suggested(result: dict[str, Any]) -> list[dict[str, Any]]:
-    (key,) = result["data_schema"].schema
-    rows: list[dict[str, Any]] = key.description["suggested_value"]
-    return rows
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, str, float]]:
@@ -97,7 +52,7 @@ async def test_the_entry_is_made_once_and_goes_on_with_the_first_group(
     assert (entry.title, dict(entry.data)) == ("Meter groups", {"kind": "group"})
     (flow,) = hass.config_entries.subentries.async_progress()
     assert flow["handler"] == (entry.entry_id, "group")
-    found = meter(hass, "a", ONE_PHASE)
+    found = register_meter(hass, "a", *ONE_PHASE)
     result = await choose(hass, flow["flow_id"], devices=[found])
     assert (await save(hass, result, suggested(result)))["type"] is FlowResultType.CREATE_ENTRY
     result = await hass.config_entries.flow.async_init(
@@ -109,9 +64,9 @@ async def test_the_entry_is_made_once_and_goes_on_with_the_first_group(
 async def test_a_total_has_what_every_meter_has(hass: HomeAssistant, add_entry: AddEntry) -> None:
     entry = add_entry()
     devices = [
-        meter(hass, "a", THREE_PHASES),
-        meter(hass, "b", ONE_PHASE),
-        meter(hass, "c", ("power", "energy_import"), domain="other"),
+        register_meter(hass, "a", *THREE_PHASES),
+        register_meter(hass, "b", *ONE_PHASE),
+        register_meter(hass, "c", "power", "energy_import", domain="other"),
     ]
     result = await begin(hass, entry, devices=devices)
     assert table(result) == [
@@ -140,7 +95,7 @@ async def test_a_total_has_what_every_meter_has(hass: HomeAssistant, add_entry: 
 async def test_phases_are_added_where_all_meters_have_them(
     hass: HomeAssistant, add_entry: AddEntry
 ) -> None:
-    devices = [meter(hass, name, THREE_PHASES) for name in "ab"]
+    devices = [register_meter(hass, name, *THREE_PHASES) for name in "ab"]
     result = await begin(hass, add_entry(), devices=devices)
     assert all(quantity for _, quantity, _ in table(result))
     assert ("b_power_l3", "power_l3", 1) in table(result)
@@ -150,7 +105,7 @@ async def test_a_check_meter_takes_the_others_off_the_main_one(
     hass: HomeAssistant, add_entry: AddEntry
 ) -> None:
     entry = add_entry()
-    house, car = meter(hass, "house", ("power",)), meter(hass, "car", ("power",))
+    house, car = register_meter(hass, "house", "power"), register_meter(hass, "car", "power")
     hass.states.async_set(
         "sensor.pump", "1", {"device_class": "power", "unit_of_measurement": "kW"}
     )
@@ -229,7 +184,7 @@ async def test_rows_that_cannot_be_are_told_and_can_be_corrected(
 
 
 async def test_a_difference_needs_both_signs(hass: HomeAssistant, add_entry: AddEntry) -> None:
-    devices = [meter(hass, name, ("power",)) for name in "ab"]
+    devices = [register_meter(hass, name, "power") for name in "ab"]
     result = await begin(hass, add_entry(), group_kind="difference", devices=devices)
     rows = suggested(result)
     assert [row["factor"] for row in rows] == [-1, -1]
@@ -243,7 +198,7 @@ async def test_a_difference_needs_both_signs(hass: HomeAssistant, add_entry: Add
 async def test_a_group_can_be_changed(hass: HomeAssistant, add_entry: AddEntry) -> None:
     hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
     entry = add_entry(group(member("sensor.a", "power")))
-    found = meter(hass, "b", ("power",))
+    found = register_meter(hass, "b", "power")
     (subentry_id,) = entry.subentries
     result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     result = await choose(hass, result["flow_id"], group_name="All flats", devices=[found])

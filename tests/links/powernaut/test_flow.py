@@ -23,6 +23,8 @@ from custom_components.grid_telemetry.forwarding.errors import (
 from .conftest import ENTRY_DATA, PACKAGE, AddEntry, FakeApi
 from .samples import SITE_ID, listed, site
 
+pytestmark = pytest.mark.usefixtures("api", "no_setup")
+
 OTHER_SITE = "0d4c4b2e-9a53-4c1f-8a60-0a8b3c7de0ff"
 LOGIN = {"site_key": "key", "secret": "secret", "qos": "1"}
 
@@ -31,13 +33,6 @@ LOGIN = {"site_key": "key", "secret": "secret", "qos": "1"}
 def login() -> Generator[AsyncMock]:
     """Stand for the broker's answer to a login."""
     with patch(f"{PACKAGE}.flow.login_test", autospec=True) as mock:
-        yield mock
-
-
-@pytest.fixture(autouse=True)
-def no_setup(api: FakeApi) -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
         yield mock
 
 

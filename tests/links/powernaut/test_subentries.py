@@ -1,8 +1,6 @@
 """The steps of the site's meter and of the resources."""
 
-from collections.abc import Generator
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
 from homeassistant.core import HomeAssistant
@@ -16,11 +14,7 @@ from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
 from .conftest import AddEntry, FakeApi, battery_subentry, site_subentry, solar_subentry
 from .samples import BATTERY_ID, SITE_ID, SOLAR_ID, listed, resource
 
-
-@pytest.fixture(autouse=True)
-def no_setup(api: FakeApi) -> Generator[None]:
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True):
-        yield
+pytestmark = pytest.mark.usefixtures("api", "no_setup")
 
 
 @pytest.fixture(autouse=True)

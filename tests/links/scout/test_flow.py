@@ -25,6 +25,8 @@ from custom_components.grid_telemetry.links.scout.const import (
     SUBENTRY_DEVICE,
 )
 
+pytestmark = pytest.mark.usefixtures("no_setup")
+
 LOGIN = {
     CONF_URL: DEFAULT_URL,
     CONF_HOST: "pro",
@@ -48,13 +50,6 @@ def login() -> Generator[AsyncMock]:
     with patch(
         "custom_components.grid_telemetry.links.scout.flow.login_test", autospec=True
     ) as mock:
-        yield mock
-
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
         yield mock
 
 

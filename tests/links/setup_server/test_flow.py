@@ -1,10 +1,8 @@
 """The steps of a setup server's entry, as a user goes through them."""
 
-from collections.abc import Generator
 from pathlib import Path
 import socket
 from typing import Any
-from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -17,6 +15,9 @@ from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from custom_components.grid_telemetry.stomp import sns
 from simulators.certificates import Authority
 from simulators.programs import free_port
+from tests.links.flows import begin_link, suggested
+
+pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
 
 type Result = dict[str, Any]
 
@@ -31,13 +32,6 @@ SERVER: dict[str, Any] = {
     "limits": {"max_connections": 8, "max_body_bytes": 4096},
     "tls": {},
 }
-
-
-@pytest.fixture(autouse=True)
-def no_setup(socket_enabled: None) -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
 
 
 @pytest.fixture
@@ -66,16 +60,6 @@ def meter(hass: HomeAssistant) -> str:
     return device.id
 
 
-async def begin(hass: HomeAssistant) -> str:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], {"next_step_id": "setup_server"}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "setup_server"
-    return result["flow_id"]
-
-
 async def answer(hass: HomeAssistant, flow_id: str, **changes: Any) -> Result:
     given = {key: value for key, value in {**SERVER, **changes}.items() if value is not None}
     return dict(await hass.config_entries.flow.async_configure(flow_id, given))
@@ -88,15 +72,9 @@ async def choose(hass: HomeAssistant, result: Result, *rows: dict[str, Any]) -> 
     )
 
 
-def suggested(result: Result) -> list[dict[str, Any]]:
-    (field,) = result["data_schema"].schema
-    rows: list[dict[str, Any]] = field.description["suggested_value"]
-    return rows
-
-
 async def test_a_server_is_set_up(hass: HomeAssistant, meter: str) -> None:
     port = free_port()
-    result = await answer(hass, await begin(hass), port=port, login=" solar ")
+    result = await answer(hass, await begin_link(hass, "setup_server"), port=port, login=" solar ")
     assert suggested(result) == [{"device": meter, "source_id": "House"}]
     result = await choose(hass, result, {"device": meter, "source_id": " /HA/1 "})
     assert result["type"] is FlowResultType.CREATE_ENTRY
@@ -123,7 +101,7 @@ async def test_without_an_id_a_source_has_the_name_of_its_device(
     hass: HomeAssistant, meter: str
 ) -> None:
     dr.async_get(hass).async_update_device(meter, name_by_user="Old, [main] *meter*")
-    result = await answer(hass, await begin(hass), port=free_port())
+    result = await answer(hass, await begin_link(hass, "setup_server"), port=free_port())
     result = await choose(hass, result, {"device": meter}, {"device": "gone", "source_id": "x"})
     assert result["data"]["sources"] == [{"device": meter, "source_id": "Old main meter"}]
 
@@ -136,7 +114,7 @@ async def test_a_source_stands_once(hass: HomeAssistant, meter: str, same: str) 
     )
     first = {"device": meter, "source_id": "1"}
     second = {"device": other.id, "source_id": "2"}
-    result = await answer(hass, await begin(hass), port=free_port())
+    result = await answer(hass, await begin_link(hass, "setup_server"), port=free_port())
     result = await choose(hass, result, first, {**second, same: first[same]})
     assert result["errors"] == {"base": "setup_source_twice"}
     assert (await choose(hass, result, first, second))["type"] is FlowResultType.CREATE_ENTRY
@@ -159,7 +137,7 @@ async def test_a_source_stands_once(hass: HomeAssistant, meter: str, same: str) 
 async def test_what_cannot_be_is_told_and_can_be_corrected(
     hass: HomeAssistant, changes: dict[str, Any], errors: dict[str, str]
 ) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "setup_server")
     port = free_port()
     result = await answer(hass, flow_id, port=port, **changes)
     assert result["errors"] == errors
@@ -170,7 +148,7 @@ async def test_what_cannot_be_is_told_and_can_be_corrected(
 
 
 async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "setup_server")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         result = await answer(hass, flow_id, port=taken.getsockname()[1])
     assert result["errors"] == {"port": "port_in_use"}
@@ -178,7 +156,9 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 
 async def test_a_server_for_others_without_tls_has_to_be_confirmed(hass: HomeAssistant) -> None:
-    result = await answer(hass, await begin(hass), host="0.0.0.0", port=free_port())
+    result = await answer(
+        hass, await begin_link(hass, "setup_server"), host="0.0.0.0", port=free_port()
+    )
     assert result["step_id"] == "setup_server_plain"
     result = dict(await hass.config_entries.flow.async_configure(result["flow_id"], {}))
     assert (await choose(hass, result))["data"]["host"] == "0.0.0.0"
@@ -192,7 +172,9 @@ async def test_certificates_are_read(hass: HomeAssistant, tmp_path: Path) -> Non
         "key": str(key),
         "client_ca": str(authority.ca_file),
     }
-    result = await answer(hass, await begin(hass), host="0.0.0.0", port=free_port(), tls=tls)
+    result = await answer(
+        hass, await begin_link(hass, "setup_server"), host="0.0.0.0", port=free_port(), tls=tls
+    )
     assert (await choose(hass, result))["data"].items() >= tls.items()
 
 
@@ -219,7 +201,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
 async def test_an_address_is_listened_on_by_one_entry(hass: HomeAssistant) -> None:
     port = free_port()
     entry_of(hass, port)
-    result = await answer(hass, await begin(hass), port=port)
+    result = await answer(hass, await begin_link(hass, "setup_server"), port=port)
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "already_configured")
 
 

@@ -1,28 +1,21 @@
 """The steps of a node's entry, as a user goes through them."""
 
-from collections.abc import Generator
 import socket
 from typing import Any
-from unittest.mock import AsyncMock, patch
+from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
-from custom_components.grid_telemetry.const import DOMAIN
 from simulators.solarnode import SolarNode
+from tests.links.flows import begin_link
 
 from .conftest import LOGIN, PASSWORD, AddEntry, Readings, datum
 
+pytestmark = pytest.mark.usefixtures("no_setup")
+
 LINK = "custom_components.grid_telemetry.links.solarnode"
-
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
 
 
 def given(node: SolarNode, **changes: Any) -> dict[str, Any]:
@@ -36,23 +29,13 @@ def given(node: SolarNode, **changes: Any) -> dict[str, Any]:
     }
 
 
-async def begin(hass: HomeAssistant) -> str:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], {"next_step_id": "solarnode"}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "solarnode"
-    return result["flow_id"]
-
-
 async def answer(hass: HomeAssistant, flow_id: str, data: dict[str, Any]) -> dict[str, Any]:
     return dict(await hass.config_entries.flow.async_configure(flow_id, data))
 
 
 async def test_a_node_that_answers_makes_an_entry(hass: HomeAssistant, node: SolarNode) -> None:
     data = given(node, sources=["/meter/*", " ", "/meter/*"], live_sources=[" /meter/1"])
-    result = await answer(hass, await begin(hass), data)
+    result = await answer(hass, await begin_link(hass, "solarnode"), data)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "SolarNode 127.0.0.1"
     assert result["data"] == {
@@ -72,7 +55,7 @@ async def test_a_node_without_datum_will_do(
     hass: HomeAssistant, node: SolarNode, readings: Readings
 ) -> None:
     readings.clear()
-    result = await answer(hass, await begin(hass), given(node))
+    result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
@@ -93,7 +76,7 @@ async def test_a_node_without_datum_will_do(
 async def test_what_is_wrong_is_told_and_can_be_corrected(
     hass: HomeAssistant, node: SolarNode, change: dict[str, Any], errors: dict[str, str]
 ) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "solarnode")
     result = await answer(hass, flow_id, given(node, **change))
     assert result["errors"] == errors
     result = await answer(hass, flow_id, given(node))
@@ -102,13 +85,13 @@ async def test_what_is_wrong_is_told_and_can_be_corrected(
 
 async def test_a_clock_that_is_off_is_told(hass: HomeAssistant, node: SolarNode) -> None:
     node.behaviour.clock_offset_s = -400
-    result = await answer(hass, await begin(hass), given(node))
+    result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["errors"] == {"base": "solarnode_clock"}
 
 
 async def test_a_node_that_is_not_there_is_told(hass: HomeAssistant, node: SolarNode) -> None:
     await node.stop()
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "solarnode")
     result = await answer(hass, flow_id, given(node))
     assert result["errors"] == {"base": "solarnode_cannot_connect"}
     for error, key in ((socket.gaierror(-2, "?"), "unknown_host"), (TimeoutError(), "timeout")):
@@ -120,7 +103,7 @@ async def test_a_node_that_is_not_there_is_told(hass: HomeAssistant, node: Solar
 async def test_a_silent_node_is_told(hass: HomeAssistant, node: SolarNode) -> None:
     node.behaviour.silent = True
     with patch(f"{LINK}.latest.WITHIN_S", 0.05):
-        result = await answer(hass, await begin(hass), given(node))
+        result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["errors"] == {"base": "solarnode_silent"}
 
 
@@ -129,7 +112,7 @@ async def test_an_answer_that_cannot_be_read_is_told(
     hass: HomeAssistant, node: SolarNode, raw: str, key: str
 ) -> None:
     node.behaviour.raw_latest = raw
-    result = await answer(hass, await begin(hass), given(node))
+    result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["errors"] == {"base": f"solarnode_{key}"}
 
 
@@ -137,7 +120,7 @@ async def test_a_reply_that_breaks_the_connection_is_told(
     hass: HomeAssistant, node: SolarNode
 ) -> None:
     node.behaviour.reply_limit = 10
-    result = await answer(hass, await begin(hass), given(node))
+    result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["errors"] == {"base": "solarnode_reply_too_large"}
 
 
@@ -147,20 +130,20 @@ async def test_sources_by_name_are_asked_for_in_parts(
     readings.append(datum("/meter/2", i={"watts": 2, "voltage": 229}))
     node.behaviour.reply_limit = 100
     data = given(node, sources=["/meter/1", "/meter/2"])
-    result = await answer(hass, await begin(hass), data)
+    result = await answer(hass, await begin_link(hass, "solarnode"), data)
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
 async def test_a_node_that_goes_on_to_close_is_told(hass: HomeAssistant, node: SolarNode) -> None:
     node.behaviour.reply_limit = 10
     data = given(node, sources=[f"/meter/{number}" for number in range(64)])
-    result = await answer(hass, await begin(hass), data)
+    result = await answer(hass, await begin_link(hass, "solarnode"), data)
     assert result["errors"] == {"base": "connection_lost"}
 
 
 async def test_a_node_is_set_up_once(hass: HomeAssistant, node: SolarNode) -> None:
-    await answer(hass, await begin(hass), given(node))
-    result = await answer(hass, await begin(hass), given(node))
+    await answer(hass, await begin_link(hass, "solarnode"), given(node))
+    result = await answer(hass, await begin_link(hass, "solarnode"), given(node))
     assert result["reason"] == "already_configured"
 
 

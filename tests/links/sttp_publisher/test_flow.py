@@ -1,12 +1,11 @@
 """The steps of a publisher's entry, as a user goes through them."""
 
-from collections.abc import Generator
 from pathlib import Path
 import socket
 from typing import Any
-from unittest.mock import AsyncMock, patch
+from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
@@ -15,6 +14,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from simulators.certificates import Authority
 from simulators.programs import free_port
+from tests.links.flows import begin_link
+
+pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
 
 type Result = dict[str, Any]
 
@@ -26,23 +28,6 @@ LISTEN: dict[str, Any] = {
 }
 
 
-@pytest.fixture(autouse=True)
-def no_setup(socket_enabled: None) -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
-
-
-async def begin(hass: HomeAssistant) -> str:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], {"next_step_id": "sttp_publisher"}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "sttp_publisher"
-    return result["flow_id"]
-
-
 async def answer(hass: HomeAssistant, flow_id: str, **changes: Any) -> Result:
     result = await hass.config_entries.flow.async_configure(flow_id, {**LISTEN, **changes})
     return dict(result)
@@ -50,7 +35,7 @@ async def answer(hass: HomeAssistant, flow_id: str, **changes: Any) -> Result:
 
 async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssistant) -> None:
     port = free_port()
-    result = await answer(hass, await begin(hass), port=port)
+    result = await answer(hass, await begin_link(hass, "sttp_publisher"), port=port)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == f"STTP 127.0.0.1:{port}"
     assert result["data"] == {
@@ -75,7 +60,7 @@ async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssis
 async def test_what_cannot_be_is_told_and_can_be_corrected(
     hass: HomeAssistant, changes: dict[str, Any], errors: dict[str, str]
 ) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "sttp_publisher")
     port = free_port()
     result = await answer(hass, flow_id, port=port, **changes)
     assert result["errors"] == errors
@@ -84,7 +69,7 @@ async def test_what_cannot_be_is_told_and_can_be_corrected(
 
 
 async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "sttp_publisher")
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         result = await answer(hass, flow_id, port=port)
@@ -93,7 +78,7 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "sttp_publisher")
     with patch.object(
         hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
     ):
@@ -110,7 +95,9 @@ async def test_certificates_are_read(hass: HomeAssistant, tmp_path: Path) -> Non
         "key": str(key),
         "client_ca": str(authority.ca_file),
     }
-    result = await answer(hass, await begin(hass), host="::1", port=free_port(), tls=tls)
+    result = await answer(
+        hass, await begin_link(hass, "sttp_publisher"), host="::1", port=free_port(), tls=tls
+    )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"].startswith("STTP [::1]:")
     assert result["data"].items() >= tls.items()
@@ -131,7 +118,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
 async def test_an_address_is_listened_on_by_one_entry(hass: HomeAssistant) -> None:
     port = free_port()
     entry_of(hass, port)
-    result = await answer(hass, await begin(hass), port=port)
+    result = await answer(hass, await begin_link(hass, "sttp_publisher"), port=port)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
 

@@ -1,53 +1,21 @@
 """The steps of a published device: what is suggested, and what is refused."""
 
-from collections.abc import Generator
 from typing import Any
-from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from tests.links.flows import register_meter, save, suggested
 
 from .conftest import AddEntry, device, point
 
+pytestmark = pytest.mark.usefixtures("no_setup")
+
 SUBENTRY = "sttp_device"
-
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
-
-
-def meter(hass: HomeAssistant, *keys: str) -> str:
-    """Register a meter of ours with some quantities, and return its device."""
-    owner = MockConfigEntry(domain=DOMAIN)
-    owner.add_to_hass(hass)
-    found = dr.async_get(hass).async_get_or_create(
-        config_entry_id=owner.entry_id, identifiers={(DOMAIN, "meter")}, name="House"
-    )
-    for key in keys:
-        quantity = QUANTITIES[key]
-        er.async_get(hass).async_get_or_create(
-            "sensor",
-            DOMAIN,
-            f"meter_{key}",
-            suggested_object_id=f"house_{key}",
-            config_entry=owner,
-            device_id=found.id,
-            capabilities={"state_class": quantity.state_class},
-            original_device_class=quantity.device_class,
-            translation_key=key,
-            unit_of_measurement=quantity.unit,
-        )
-    return found.id
 
 
 async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
@@ -62,23 +30,11 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
     )
 
 
-async def save(
-    hass: HomeAssistant, result: dict[str, Any], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return dict(
-        await hass.config_entries.subentries.async_configure(result["flow_id"], {"points": rows})
-    )
-
-
-def suggested(result: dict[str, Any]) -> list[dict[str, Any]]:
-    (key,) = result["data_schema"].schema
-    rows: list[dict[str, Any]] = key.description["suggested_value"]
-    return rows
-
-
 async def test_quantities_of_our_meters_are_known(hass: HomeAssistant, add_entry: AddEntry) -> None:
     entry = add_entry()
-    found = meter(hass, "frequency", "voltage_l1", "voltage_l1_l2", "current_n", "energy_import")
+    found = register_meter(
+        hass, "House", "frequency", "voltage_l1", "voltage_l1_l2", "current_n", "energy_import"
+    )
     result = await begin(hass, entry, devices=[found])
     assert result["step_id"] == "points"
     rows = [

@@ -1,34 +1,28 @@
 """The steps of a subscriber's entry, as a user goes through them."""
 
-from collections.abc import Generator
 from pathlib import Path
 import socket
 import ssl
 from typing import Any
-from unittest.mock import AsyncMock, patch
+from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.const import CONF_KIND
 from custom_components.grid_telemetry.sttp.frames import SttpError
 from custom_components.grid_telemetry.sttp.publisher import Publisher
 from custom_components.grid_telemetry.sttp.subscriber import SttpRefusedError
 from custom_components.grid_telemetry.tls import server_context
 from simulators.certificates import Authority
+from tests.links.flows import begin_link
 
 from .conftest import ALL, AddEntry, detail, metadata
 
+pytestmark = pytest.mark.usefixtures("no_setup")
+
 RUN = "custom_components.grid_telemetry.sttp.subscriber.Subscriber.run"
-
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
 
 
 def given(publisher: Publisher, **changes: Any) -> dict[str, Any]:
@@ -43,16 +37,6 @@ def given(publisher: Publisher, **changes: Any) -> dict[str, Any]:
     }
 
 
-async def begin(hass: HomeAssistant) -> str:
-    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], {"next_step_id": "sttp_subscriber"}
-    )
-    assert result["type"] is FlowResultType.FORM
-    assert result["step_id"] == "sttp_subscriber"
-    return result["flow_id"]
-
-
 async def answer(hass: HomeAssistant, flow_id: str, data: dict[str, Any]) -> dict[str, Any]:
     return dict(await hass.config_entries.flow.async_configure(flow_id, data))
 
@@ -60,7 +44,7 @@ async def answer(hass: HomeAssistant, flow_id: str, data: dict[str, Any]) -> dic
 async def test_a_publisher_that_answers_makes_an_entry(
     hass: HomeAssistant, publisher: Publisher
 ) -> None:
-    result = await answer(hass, await begin(hass), given(publisher))
+    result = await answer(hass, await begin_link(hass, "sttp_subscriber"), given(publisher))
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == f"STTP 127.0.0.1:{publisher.port}"
     assert result["data"] == {
@@ -87,7 +71,7 @@ async def test_a_publisher_that_answers_makes_an_entry(
 async def test_why_there_is_no_subscription_is_told_and_can_be_corrected(
     hass: HomeAssistant, publisher: Publisher, trouble: Exception, error: str
 ) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "sttp_subscriber")
     with patch(RUN, side_effect=trouble):
         result = await answer(hass, flow_id, given(publisher))
     assert result["errors"] == {"base": error}
@@ -101,7 +85,7 @@ async def test_a_publisher_that_keeps_silent_is_told(
     with patch(
         "custom_components.grid_telemetry.links.sttp_subscriber.client.SUBSCRIBED_WITHIN_S", 0
     ):
-        result = await answer(hass, await begin(hass), given(publisher))
+        result = await answer(hass, await begin_link(hass, "sttp_subscriber"), given(publisher))
     assert result["errors"] == {"base": "sttp_timeout"}
 
 
@@ -109,7 +93,7 @@ async def test_an_expression_that_selects_nothing_is_told(
     hass: HomeAssistant, publisher: Publisher
 ) -> None:
     data = given(publisher, filter_expression="FILTER ActiveMeasurements WHERE False")
-    result = await answer(hass, await begin(hass), data)
+    result = await answer(hass, await begin_link(hass, "sttp_subscriber"), data)
     assert result["errors"] == {"base": "sttp_no_signals"}
 
 
@@ -118,7 +102,7 @@ async def test_an_expression_that_selects_too_much_is_told(
 ) -> None:
     publisher.define_metadata(metadata(detail(1, "ALOG"), detail(2, "ALOG")))
     with patch("custom_components.grid_telemetry.links.sttp_subscriber.client.MAX_SIGNALS", 1):
-        result = await answer(hass, await begin(hass), given(publisher))
+        result = await answer(hass, await begin_link(hass, "sttp_subscriber"), given(publisher))
     assert result["errors"] == {"base": "sttp_too_many_signals"}
 
 
@@ -133,7 +117,7 @@ async def test_tls_verifies_the_publisher_and_shows_our_certificate(
     secure.define_metadata(metadata(detail(1, "FREQ")))
     await secure.start()
     try:
-        flow_id = await begin(hass)
+        flow_id = await begin_link(hass, "sttp_subscriber")
         data = given(secure, use_tls=True)
         result = await answer(hass, flow_id, data)
         assert result["errors"] == {"base": "sttp_tls_failed"}
@@ -155,9 +139,9 @@ async def test_tls_verifies_the_publisher_and_shows_our_certificate(
 async def test_a_subscription_is_made_once(
     hass: HomeAssistant, publisher: Publisher, add_entry: AddEntry
 ) -> None:
-    flow_id = await begin(hass)
+    flow_id = await begin_link(hass, "sttp_subscriber")
     await answer(hass, flow_id, given(publisher))
-    result = await answer(hass, await begin(hass), given(publisher))
+    result = await answer(hass, await begin_link(hass, "sttp_subscriber"), given(publisher))
     assert result["reason"] == "already_configured"
 
 

@@ -1,13 +1,13 @@
 """The steps of a virtual meter's entry, as a user goes through them."""
 
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 import os
 from pathlib import Path
 import pty
 import socket
 from typing import Any
-from unittest.mock import AsyncMock, patch
+from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState
 from homeassistant.core import HomeAssistant
@@ -18,6 +18,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from simulators.programs import free_port
 
+pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
+
 type Result = dict[str, Any]
 
 LISTEN: dict[str, Any] = {
@@ -26,13 +28,6 @@ LISTEN: dict[str, Any] = {
     "max_clients": 4,
 }
 LINE: dict[str, Any] = {"baudrate": "19200", "parity": "even", "stopbits": "1"}
-
-
-@pytest.fixture(autouse=True)
-def no_setup(socket_enabled: None) -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
 
 
 @contextmanager

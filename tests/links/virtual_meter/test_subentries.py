@@ -1,51 +1,19 @@
 """The steps of a meter that is played: what is suggested, and what is refused."""
 
-from collections.abc import Generator
 from typing import Any
-from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from tests.links.flows import register_meter, save, suggested
 
 from .conftest import AddEntry, meter, point
 
-
-@pytest.fixture(autouse=True)
-def no_setup() -> Generator[AsyncMock]:
-    """Keep the entries from being set up; the link has tests of its own."""
-    with patch("custom_components.grid_telemetry.async_setup_entry", return_value=True) as mock:
-        yield mock
-
-
-def our_meter(hass: HomeAssistant, *keys: str) -> str:
-    """Register a meter of ours with some quantities, and return its device."""
-    owner = MockConfigEntry(domain=DOMAIN)
-    owner.add_to_hass(hass)
-    found = dr.async_get(hass).async_get_or_create(
-        config_entry_id=owner.entry_id, identifiers={(DOMAIN, "meter")}, name="House"
-    )
-    for key in keys:
-        quantity = QUANTITIES[key]
-        er.async_get(hass).async_get_or_create(
-            "sensor",
-            DOMAIN,
-            f"meter_{key}",
-            suggested_object_id=f"house_{key}",
-            config_entry=owner,
-            device_id=found.id,
-            capabilities={"state_class": quantity.state_class},
-            original_device_class=quantity.device_class,
-            translation_key=key,
-            unit_of_measurement=quantity.unit,
-        )
-    return found.id
+pytestmark = pytest.mark.usefixtures("no_setup")
 
 
 async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
@@ -55,20 +23,6 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
     assert result["step_id"] == "user"
     chosen = {"profile": "eastron_sdm630", "unit_id": "1", "max_age_s": 60, **chosen}
     return dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
-
-
-async def save(
-    hass: HomeAssistant, result: dict[str, Any], rows: list[dict[str, Any]]
-) -> dict[str, Any]:
-    return dict(
-        await hass.config_entries.subentries.async_configure(result["flow_id"], {"points": rows})
-    )
-
-
-def suggested(result: dict[str, Any]) -> list[dict[str, Any]]:
-    (key,) = result["data_schema"].schema
-    rows: list[dict[str, Any]] = key.description["suggested_value"]
-    return rows
 
 
 def quantities(result: dict[str, Any]) -> list[str]:
@@ -88,7 +42,9 @@ async def test_quantities_of_our_meters_are_known(
     hass: HomeAssistant, add_entry: AddEntry, profile: str, title: str, known: list[str]
 ) -> None:
     entry = add_entry()
-    found = our_meter(hass, "power", "voltage_l1", "temperature_cabinet", "current_l1")
+    found = register_meter(
+        hass, "House", "power", "voltage_l1", "temperature_cabinet", "current_l1"
+    )
     result = await begin(hass, entry, profile=profile, devices=[found])
     assert result["step_id"] == "points"
     assert quantities(result) == known
@@ -110,7 +66,7 @@ async def test_quantities_of_our_meters_are_known(
 async def test_a_meter_with_one_phase_fills_the_first_of_three(
     hass: HomeAssistant, add_entry: AddEntry
 ) -> None:
-    found = our_meter(hass, "voltage", "power", "energy_export")
+    found = register_meter(hass, "House", "voltage", "power", "energy_export")
     result = await begin(hass, add_entry(), devices=[found])
     assert quantities(result) == ["voltage_l1", "power", "energy_export"]
 
