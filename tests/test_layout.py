@@ -12,6 +12,7 @@ WITHOUT_HOME_ASSISTANT = [
     *sorted((PACKAGE / "sttp").rglob("*.py")),
     *sorted((PACKAGE / "stomp").rglob("*.py")),
     *sorted((PACKAGE / "modbus_server").rglob("*.py")),
+    PACKAGE / "serving.py",
     *sorted(LINKS.glob("*/payload.py")),
 ]
 

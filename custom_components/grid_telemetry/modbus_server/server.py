@@ -4,13 +4,14 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import IPv4Network, IPv6Network, ip_address, ip_network
+from ipaddress import ip_address
 import logging
 import termios
 from typing import Any, Final, cast, override
 
 from serialx import SerialException, create_serial_connection
 
+from ..serving import LOOPBACK, Network, Refusals, is_stopping
 from .frames import (
     ExceptionCode,
     Framer,
@@ -26,11 +27,9 @@ from .frames import (
 
 _LOGGER = logging.getLogger(__name__)
 
-type Network = IPv4Network | IPv6Network
 type Meters = Mapping[int, ReadRegisters]
 """The meters by unit."""
 
-_LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 # Of one connection: requests sent without waiting for answers, as many as the Modbus TCP guide
 # allows; and requests in a second, beyond which the connection is read more slowly.
 _AT_ONCE: Final = 16
@@ -42,21 +41,13 @@ _SILENCE_S: Final = 0.00175
 
 
 @dataclass(kw_only=True)
-class Health:
+class Health(Refusals):
     """What a server has done since it was made."""
 
     requests: int = 0
     """That were answered, be it with an exception."""
-    refused: int = 0
-    """Connections that were not let in or were cut off, and requests answered by an exception."""
     last_request: float | None = None
     """Its time by the loop's clock."""
-    last_refusal: str | None = None
-
-    def refuse(self, peer: str, why: str) -> None:
-        """Count a refusal."""
-        self.refused += 1
-        self.last_refusal = f"{peer}: {why}"
 
 
 class _Connection(asyncio.Protocol):
@@ -176,7 +167,7 @@ class TcpServer:
         host: str = "127.0.0.1",
         port: int = 502,
         rtu: bool = False,
-        allowed_networks: Sequence[Network] = _LOOPBACK,
+        allowed_networks: Sequence[Network] = LOOPBACK,
         max_clients: int = 8,
         idle_s: float = 120.0,
     ) -> None:
@@ -234,8 +225,8 @@ class TcpServer:
         )
 
     def _let_in(self, connection: _Connection) -> bool:
-        if not connection.peer or (self._server is not None and not self._server.is_serving()):
-            # It went before it was let in, or came as the server stopped, which would wait for it.
+        if not connection.peer or is_stopping(self._server):
+            # It went before it was let in, or came as the server stopped.
             return False
         address = ip_address(connection.peer.partition("%")[0])
         if not any(address in network for network in self._allowed):

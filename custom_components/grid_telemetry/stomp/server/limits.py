@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from ...serving import Refusals
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -27,17 +29,9 @@ class Limits:
 
 
 @dataclass(kw_only=True)
-class Health:
+class Health(Refusals):
     """What a setup server has done since it was made."""
 
     connections: int = 0
     """Now."""
     commands: int = 0
-    refused: int = 0
-    """Connections and frames that were not taken."""
-    last_refusal: str | None = None
-
-    def refuse(self, peer: object, why: str) -> None:
-        """Count a refusal."""
-        self.refused += 1
-        self.last_refusal = f"{peer}: {why}"

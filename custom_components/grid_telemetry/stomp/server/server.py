@@ -3,12 +3,13 @@
 import asyncio
 from collections import Counter
 from collections.abc import Sequence
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 import random
 import socket
 import ssl
 from typing import Final
 
+from ...serving import LOOPBACK, Network, is_stopping
 from ..errors import StompProtocolError
 from .guard import Guard, address_of, place_of
 from .limits import Health, Limits
@@ -16,9 +17,6 @@ from .login import Credentials, Refusal
 from .places import Places
 from .session import Services, Session, Stage, forget_where
 
-type Network = IPv4Network | IPv6Network
-
-LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 # So many connections are taken up in one turn of the event loop; more wait in the kernel.
 _TAKEN_AT_ONCE: Final = 4
 _WAITING: Final = 128
@@ -100,8 +98,8 @@ class StompServer:
     def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Let a client in, if there is room or if room can be made."""
         peer = writer.get_extra_info("peername")
-        if peer is None or (self._server is not None and not self._server.is_serving()):
-            # It went before it was let in, or came as the server stopped, which would wait for it.
+        if peer is None or is_stopping(self._server):
+            # It went before it was let in, or came as the server stopped.
             writer.transport.abort()
             return
         address = address_of(peer[0])

@@ -4,6 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from ...serving import Refusals
+
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
@@ -24,7 +26,7 @@ class Limits:
 
 
 @dataclass(kw_only=True)
-class Health:
+class Health(Refusals):
     """What a publisher has done since it was made."""
 
     measurements: int = 0
@@ -32,14 +34,6 @@ class Health:
     bytes: int = 0
     dropped: int = 0
     """Subscribers that did not read fast enough."""
-    refused: int = 0
-    """Connections and commands that were not taken."""
-    last_refusal: str | None = None
-
-    def refuse(self, peer: object, why: str) -> None:
-        """Count a refusal."""
-        self.refused += 1
-        self.last_refusal = f"{peer}: {why}"
 
     def drop(self, peer: object) -> None:
         """Count a subscriber that is dropped."""

@@ -3,11 +3,12 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address
 import ssl
 from typing import Final
 from uuid import UUID
 
+from ...serving import LOOPBACK, Network, is_stopping
 from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S, Command, Response
 from ..frames import NOOP, SttpError, response
 from ..measurement import Measurement, Sample, samples
@@ -17,10 +18,8 @@ from .connection import Connection
 from .limits import Health, Limits, SubscriberInfo
 from .streams import Streams
 
-type Network = IPv4Network | IPv6Network
 type Address = IPv4Address | IPv6Address
 
-_LOOPBACK: Final = (ip_network("127.0.0.0/8"), ip_network("::1/128"))
 # So many connections are taken up at once; more wait in the kernel for the next turn.
 _BACKLOG: Final = 32
 # How long the last answer may take to get away.
@@ -41,7 +40,7 @@ class Publisher:
         host: str = "127.0.0.1",
         port: int = DEFAULT_PORT,
         tls: ssl.SSLContext | None = None,
-        allowed_networks: Sequence[Network] = _LOOPBACK,
+        allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
@@ -194,8 +193,8 @@ class Publisher:
     def _admitted(self, writer: asyncio.StreamWriter) -> Address | None:
         """Return the address of a peer who may come in."""
         peer = writer.get_extra_info("peername")
-        if peer is None or (self._server is not None and not self._server.is_serving()):
-            # It went before it was let in, or came as the server stopped, which would wait for it.
+        if peer is None or is_stopping(self._server):
+            # It went before it was let in, or came as the server stopped.
             return None
         address: Address = ip_address(peer[0])
         limits = self._limits
