@@ -7,7 +7,7 @@ from typing import Any, Final, override
 
 from homeassistant.components.sensor import SensorEntity, SensorEntityDescription
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EntityCategory
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.event import async_track_time_interval
@@ -41,15 +41,19 @@ class Figure(SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        self._attr_native_value = self.entity_description.value_fn()
+        self._attr_native_value = self._value()
         self.async_on_remove(async_track_time_interval(self.hass, self._read, FIGURE_INTERVAL))
 
     @callback
     def _read(self, _: datetime) -> None:
-        value = self.entity_description.value_fn()
+        value = self._value()
         if value != self._attr_native_value:
             self._attr_native_value = value
             self.async_write_ha_state()
+
+    def _value(self) -> int | float | str | datetime | None:
+        value = self.entity_description.value_fn()
+        return value[:MAX_LENGTH_STATE_STATE] if isinstance(value, str) else value
 
 
 class Rate:

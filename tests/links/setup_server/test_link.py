@@ -665,6 +665,17 @@ async def test_figures_tell_what_goes_on(
     assert hass.states.get("sensor.setup_last_refusal").state == "127.0.0.1: Unauthorized."
 
 
+async def test_a_figure_is_no_longer_than_a_state_can_be(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    entry.runtime_data._server.health.last_refusal = "x" * 300
+    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    await hass.async_block_till_done()
+    assert hass.states.get("sensor.setup_last_refusal").state == "x" * 255
+
+
 async def test_no_secret_is_in_diagnostics_or_logs(
     hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -5,8 +5,6 @@ from homeassistant.components.sensor import SensorStateClass
 from ...figures import FigureDescription
 from ...stomp.server import Health
 
-_MAX_STATE_CHARS = 255
-
 
 def figures(health: Health) -> list[FigureDescription]:
     """Return the figures of a server."""
@@ -28,6 +26,6 @@ def figures(health: Health) -> list[FigureDescription]:
         ),
         FigureDescription(
             key="setup_last_refusal",
-            value_fn=lambda: health.last_refusal and health.last_refusal[:_MAX_STATE_CHARS],
+            value_fn=lambda: health.last_refusal,
         ),
     ]

@@ -8,8 +8,6 @@ from homeassistant.const import UnitOfInformation
 from ...figures import FigureDescription, Rate
 from ...sttp.publisher import Publisher
 
-_MAX_STATE_CHARS = 255
-
 
 def figures(publisher: Publisher, now: Callable[[], float]) -> list[FigureDescription]:
     """Return the figures of a publisher; `now` is a clock in seconds."""
@@ -42,6 +40,6 @@ def figures(publisher: Publisher, now: Callable[[], float]) -> list[FigureDescri
         ),
         FigureDescription(
             key="sttp_last_refusal",
-            value_fn=lambda: health.last_refusal and health.last_refusal[:_MAX_STATE_CHARS],
+            value_fn=lambda: health.last_refusal,
         ),
     ]

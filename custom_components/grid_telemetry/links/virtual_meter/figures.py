@@ -9,8 +9,6 @@ from homeassistant.util import dt as dt_util
 from ...figures import FigureDescription, Rate
 from ...modbus_server.server import SerialServer, TcpServer
 
-_MAX_STATE_CHARS = 255
-
 
 def figures(
     server: TcpServer | SerialServer, stale: Callable[[], int], now: Callable[[], float]
@@ -50,7 +48,7 @@ def figures(
         ),
         FigureDescription(
             key="virtual_meter_last_refusal",
-            value_fn=lambda: health.last_refusal and health.last_refusal[:_MAX_STATE_CHARS],
+            value_fn=lambda: health.last_refusal,
         ),
         FigureDescription(
             key="virtual_meter_stale",
