@@ -5,6 +5,7 @@ updated of the times that they should have been, and the longest that any of the
 Home Assistant's `modbus` reads one register of each of the same meters as often.
 
 dead       one meter answers nothing
+dies       one meter answers nothing any more
 garbling   one answer in twenty has a wrong byte, of any meter (RTU over TCP)
 late       one meter answers after the time-out
 one client a gateway that takes one client, drops it now and then, and then refuses for 2 s
@@ -51,7 +52,7 @@ LATE_S: Final = 2.5
 DROP_EVERY_S: Final = 6.0
 REFUSE_S: Final = 2.0
 # What the healthy meters keep of their updates; a line that is away cannot be read.
-GOAL: Final = 0.8
+GOAL: Final = 0.9
 
 type Wire = Literal["tcp", "rtu_over_tcp"]
 
@@ -64,6 +65,7 @@ class Fault:
     wire: Wire
     faults: Faults
     silent: bool = False
+    dies: bool = False
     drops: bool = False
     healthy: Sequence[int] = tuple(unit for unit in UNITS if unit != SICK)
 
@@ -71,6 +73,7 @@ class Fault:
 FAULTS: Final = (
     Fault(name="none", wire="tcp", faults=Faults(), healthy=UNITS),
     Fault(name="dead", wire="tcp", faults=Faults(), silent=True),
+    Fault(name="dies", wire="tcp", faults=Faults(), dies=True),
     Fault(name="garbling", wire="rtu_over_tcp", faults=Faults(garbled=0.05), healthy=UNITS),
     Fault(name="late, TCP", wire="tcp", faults=Faults(late_s={SICK: LATE_S})),
     Fault(name="late, RTU", wire="rtu_over_tcp", faults=Faults(late_s={SICK: LATE_S})),
@@ -95,9 +98,17 @@ class Kept:
         return f"{self.share:4.0%} of the updates, longest gap {self.longest_s:4.1f} s"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """Meters behind a gateway."""
+
+    gateway: Gateway
+    meters: Sequence[SimulatedMeter]
+
+
 @contextlib.asynccontextmanager
-async def line(fault: Fault) -> AsyncIterator[Gateway]:
-    """Run the meters behind a gateway with a fault."""
+async def run_line(fault: Fault) -> AsyncIterator[Line]:
+    """Run a line with a fault."""
     house = House()
     meters = [
         SimulatedMeter(unit, MAP, house.grid, silent=fault.silent and unit == SICK)
@@ -109,11 +120,11 @@ async def line(fault: Fault) -> AsyncIterator[Gateway]:
             server.port, unit_at=6 if fault.wire == "tcp" else 0, faults=fault.faults
         ) as gateway,
     ):
-        yield gateway
+        yield Line(gateway=gateway, meters=meters)
 
 
 async def watch(
-    hass: HomeAssistant, sensors: Mapping[int, str], fault: Fault, gateway: Gateway, seconds: float
+    hass: HomeAssistant, sensors: Mapping[int, str], fault: Fault, line: Line, seconds: float
 ) -> Kept:
     """Count the updates of the sensors, by unit, for a while."""
     seen: dict[int, list[float]] = {unit: [time.monotonic()] for unit in fault.healthy}
@@ -127,11 +138,13 @@ async def watch(
             seen[unit].append(time.monotonic())
 
     stop = async_track_state_change_event(hass, list(units), changed)
+    for meter in line.meters:
+        meter.silent |= fault.dies and meter.unit == SICK
     end = time.monotonic() + seconds
     while (left := end - time.monotonic()) > 0:
         await asyncio.sleep(min(left, DROP_EVERY_S))
         if fault.drops:
-            gateway.drop()
+            line.gateway.drop()
     stop()
     updates = sum(len(times) - 1 for times in seen.values())
     gaps = [
@@ -144,21 +157,21 @@ async def watch(
 
 async def ours(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
     """Let this integration read a line with a fault."""
-    async with line(fault) as gateway, home_assistant() as hass:
-        await hass.config_entries.async_add(_entry(fault.wire, gateway.port))
+    async with run_line(fault) as line, home_assistant() as hass:
+        await hass.config_entries.async_add(_entry(fault.wire, line.gateway.port))
         sensors = {unit: f"sensor.meter_{unit}_active_power" for unit in UNITS}
         await _first_values(hass, [sensors[unit] for unit in fault.healthy])
-        return await watch(hass, sensors, fault, gateway, seconds), gateway
+        return await watch(hass, sensors, fault, line, seconds), line.gateway
 
 
 async def theirs(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
     """Let Home Assistant's `modbus` read it."""
-    async with line(fault) as gateway, home_assistant() as hass:
+    async with run_line(fault) as line, home_assistant() as hass:
         hub = {
             "name": "theirs",
             "type": "tcp" if fault.wire == "tcp" else "rtuovertcp",
             "host": "127.0.0.1",
-            "port": gateway.port,
+            "port": line.gateway.port,
             "timeout": 2,
             "sensors": [
                 {
@@ -176,7 +189,7 @@ async def theirs(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
         await async_setup_component(hass, "modbus", {"modbus": [hub]})
         sensors = {unit: f"sensor.meter_{unit}" for unit in UNITS}
         await _first_values(hass, [sensors[unit] for unit in fault.healthy])
-        return await watch(hass, sensors, fault, gateway, seconds), gateway
+        return await watch(hass, sensors, fault, line, seconds), line.gateway
 
 
 def _entry(wire: Wire, port: int) -> ConfigEntry[Any]:

@@ -60,7 +60,8 @@ async def line(
         patch(f"{LINK}.async_get_unit", get_unit),
         patch(f"{LINK}.opening.async_get_temporary_unit", get_temporary_unit),
         patch(f"{LINK}.look.async_get_temporary_unit", get_temporary_unit),
-        patch(f"{LINK}.search_flow.async_get_temporary_unit", get_temporary_unit),
+        # The time of these tests is frozen, and a sleep would not end.
+        patch(f"{LINK}.client.LATE_S", 0),
     ):
         yield mock_modbus_connection
         # What a flow ended with may be on its way yet.

@@ -31,6 +31,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from custom_components.grid_telemetry.links.modbus.reads import LEAST_PATIENCE_S
 
 from .conftest import LINK, after, link_entry, meter, start, state, write_sdm630
 
@@ -229,12 +230,14 @@ async def test_a_silent_meter_is_asked_less_and_less(
     assert len(asked) < 12
 
 
+@pytest.mark.parametrize("error", [SILENT, ModbusProtocolError("noise")], ids=["timeout", "noise"])
 async def test_a_lost_answer_is_asked_for_again_at_once(
     hass: HomeAssistant,
     unit: MockModbusUnit,
     freezer: FrozenDateTimeFactory,
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
+    error: Exception,
 ) -> None:
     await start(hass, link_entry(meter()))
     caplog.clear()
@@ -242,7 +245,7 @@ async def test_a_lost_answer_is_asked_for_again_at_once(
 
     async def disturbed_once(address: int, count: int) -> list[int]:
         monkeypatch.setattr(unit, "read_input_registers", answer)
-        raise ModbusProtocolError("noise")
+        raise error
 
     monkeypatch.setattr(unit, "read_input_registers", disturbed_once)
     await after(hass, freezer, 5)
@@ -398,8 +401,9 @@ async def test_a_silent_meter_is_left_alone_for_longer_where_others_answer(
     # At once and after the pause that any failure has, and then with longer ones.
     pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
     assert asked[0] <= 6
-    assert min(pauses) >= 2.0 * 10
+    assert min(pauses) >= 10 * LEAST_PATIENCE_S
     assert pauses == sorted(pauses)
+    assert len(asked) < 6
 
 
 async def test_a_socket_that_carries_nothing_is_opened_anew(

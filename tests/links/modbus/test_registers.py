@@ -65,7 +65,7 @@ async def test_all_of_an_sdm630_takes_four_requests(mock_modbus_unit: MockModbus
 
     assert values.keys() == SDM630.quantities.keys()
     assert addresses(mock_modbus_unit) == [(0x00, 80), (0x50, 2), (0xC8, 52), (0x156, 40)]
-    assert reader.requests == 4
+    assert reader.reads.count == 4
 
 
 async def test_only_what_is_asked_for_is_read(mock_modbus_unit: MockModbusUnit) -> None:
@@ -174,10 +174,10 @@ async def test_a_long_search_is_spread_over_several_reads(
     values: dict[str, float] = {}
 
     while reads == 0 or reader.searching:
-        before = reader.requests
+        before = reader.reads.count
         values = await reader.read(SDM630.quantities)
         reads += 1
-        assert reader.requests - before < 30
+        assert reader.reads.count - before < 30
 
     assert reads > 2
     assert len(reader.refused) == len(every_other)

@@ -52,8 +52,13 @@ class ModbusLink:
     platforms: Sequence[Platform] = (Platform.SENSOR,)
 
     def __init__(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, polled: Sequence[_Polled]
+        self,
+        hass: HomeAssistant,
+        entry: GridTelemetryConfigEntry,
+        line: Line,
+        polled: Sequence[_Polled],
     ) -> None:
+        self.line = line
         self._hass = hass
         self._entry = entry
         self._polled = polled
@@ -127,6 +132,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     return ModbusLink(
         hass,
         entry,
+        line,
         [
             _polled(hass, entry, meter, register_map, line)
             for meter, register_map in meters

@@ -6,7 +6,7 @@ Home Assistant's shared connection carries the requests, one at a time for the w
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 import contextlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 import logging
 import time
 
@@ -18,16 +18,21 @@ from modbus_connection import (
 )
 
 from ...meters import RegisterMap
+from .reads import LEAST_PATIENCE_S
 from .registers import Identity, RegisterReader
 from .sunspec import MapMovedError
 
 _LOGGER = logging.getLogger(__name__)
 
-# A healthy meter answers within a fraction of this; a silent one holds up the line for so long.
+# The longest that an answer is waited for; nobody else on the line can be read meanwhile.
 REQUEST_TIMEOUT_S = 2.0
+# After a time-out the meter is left alone for so long. Where frames have no number, an answer that
+# comes late would otherwise be taken for the one to the next request; and the others have a turn.
+LATE_S = 1.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
-# Where others answer: from its second failure on, what a timeout may be of the pause after it.
+# Where others answer: from its second failure on, the share of its pauses that waiting for a
+# silent meter may take.
 _SILENT_SHARE = 1 / 10
 # Where a meter did not tell what it is, it is asked again after this pause, which doubles up to the
 # longest.
@@ -46,6 +51,8 @@ class Line:
     """What the meters of one link know of the line they share."""
 
     last_answer: float = float("-inf")
+    # Held by whoever has a request on the line.
+    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
 class Meter:
@@ -71,12 +78,15 @@ class Meter:
         # Finds the map anew when the device has moved it.
         self._find_map = find_map
         unit.require_timeout(REQUEST_TIMEOUT_S)
-        self._reader = RegisterReader(unit, register_map)
         self._line = line or Line()
+        self._reader = RegisterReader(unit, register_map, self._line.turn)
         self._first_pause_s = first_pause_s
         self._lock = asyncio.Lock()
+        # Whether it has answered since the start.
+        self._known = False
         self._failures = 0
         self._silent_since = 0.0
+        self._pause_s = 0.0
         self._retry_at = 0.0
         # When it is asked what it is (monotonic seconds), and the pause if that answer is lost.
         self._identify_at = 0.0
@@ -106,27 +116,43 @@ class Meter:
         async with self._lock:
             if not self.answering and self.pause_s > 0:
                 raise MeterSilentError(self.last_error)
-            before = self._reader.requests
+            reads = self._reader.reads
+            before, began = reads.count, time.monotonic()
             refused = self._reader.refused
             try:
-                values = await self._read_twice(keys)
+                values = await self._read(keys)
             except ModbusError as err:
-                await self._failed(err)
+                await self._failed(err, began)
                 raise
             finally:
-                self.requests[purpose] = self._reader.requests - before
+                self.requests[purpose] = reads.count - before
             # What needs no request, since nothing of it is there to be read, is no answer.
-            if self._reader.requests > before:
+            if reads.count > before:
                 self._answered()
             self._tell_refusals(refused)
             return values
 
-    async def _read_twice(self, keys: Collection[str]) -> dict[str, float]:
-        """Read; a disturbed frame or a dropped socket is no reason to lose an answering meter."""
+    async def _read(self, keys: Collection[str]) -> dict[str, float]:
+        """Read, and once more where an answering meter must not be lost for one bad frame."""
+        reads = self._reader.reads
+        if self.answering:
+            reads.wait_as_usual()
+        elif self._others_answer:
+            reads.wait_briefly(self._pause_s * _SILENT_SHARE)
+        else:
+            reads.wait_fully()
         try:
             return await self._reader.read(keys)
         except MapMovedError:
             await self._follow()
+        except ModbusTimeoutError:
+            if not (self.answering and self._known):
+                raise
+            await asyncio.sleep(LATE_S)
+            reads.wait_fully()
+            values = await self._reader.read(keys)
+            reads.wait_longer()
+            return values
         except ModbusError:
             if not self.answering:
                 raise
@@ -162,23 +188,27 @@ class Meter:
 
     # --- the state of the line
 
-    async def _failed(self, err: ModbusError) -> None:
+    @property
+    def _others_answer(self) -> bool:
+        return self._line.last_answer > self._silent_since
+
+    async def _failed(self, err: ModbusError, began: float) -> None:
         self.last_error = str(err)
         if self.answering:
-            self._silent_since = time.monotonic()
+            self._silent_since = began
             _LOGGER.warning("%s does not answer and is tried again: %s", self.name, err)
         self._failures += 1
-        longest = max(MAX_PAUSE_S, self._first_pause_s)
-        # The exponent is bounded, since a meter can be away for years.
-        pause = self._first_pause_s * 2 ** min(self._failures - 1, 16)
-        others_answer = self._line.last_answer > self._silent_since
         silent = isinstance(err, ModbusTimeoutError)
-        if silent and others_answer and self._failures > 1:
-            pause = max(pause, REQUEST_TIMEOUT_S / _SILENT_SHARE * 2 ** min(self._failures - 2, 16))
-        self._retry_at = time.monotonic() + min(longest, pause)
+        # The exponents are bounded, since a meter can be away for years.
+        pause_s = self._first_pause_s * 2 ** min(self._failures - 1, 16)
+        if silent and self._others_answer and self._failures > 1:
+            briefest_s = LEAST_PATIENCE_S / _SILENT_SHARE
+            pause_s = max(pause_s, briefest_s * 2 ** min(self._failures - 2, 16))
+        self._pause_s = min(max(MAX_PAUSE_S, self._first_pause_s), pause_s)
+        self._retry_at = time.monotonic() + self._pause_s
         if (
             silent
-            and not others_answer
+            and not self._others_answer
             and self._failures % _TIMEOUTS_UNTIL_DISCONNECT == 0
             and self._unit.connected
         ):
@@ -188,6 +218,7 @@ class Meter:
 
     def _answered(self) -> None:
         self._line.last_answer = time.monotonic()
+        self._known = True
         if not self.answering:
             _LOGGER.info("%s answers again", self.name)
             self._failures = 0

@@ -1,10 +1,11 @@
 """A look at the line of an entry, for a form: polls on the same line take turns with it."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
 from homeassistant.components.modbus import async_get_temporary_unit
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.selector import (
@@ -15,8 +16,10 @@ from homeassistant.helpers.selector import (
 from modbus_connection import ModbusConnectionError, ModbusError, ModbusUnit
 import voluptuous as vol
 
+from . import ModbusLink
 from .client import REQUEST_TIMEOUT_S
 from .const import CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S, CONF_UNIT_ID, SUBENTRY_METER
+from .reads import Reads
 from .transport import modbus_params
 
 
@@ -49,7 +52,7 @@ async def async_look(
         async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
             unit.require_timeout(max(REQUEST_TIMEOUT_S, timeout_s))
             try:
-                yield unit
+                yield Reads(unit, _turn(entry)).unit
             finally:
                 # A meter that is polled as this unit goes on to need what it asked for.
                 polled = any(meter.data[CONF_UNIT_ID] == unit_id for meter in meters_of(entry))
@@ -64,6 +67,21 @@ async def async_look(
         raise NoMeterError("no_answer", str(err)) from err
     except HomeAssistantError as err:
         raise NoMeterError("device_in_use", str(err)) from err
+
+
+@asynccontextmanager
+async def async_in_turn(
+    hass: HomeAssistant, entry: ConfigEntry, unit_id: int
+) -> AsyncIterator[ModbusUnit]:
+    """Hold a unit whose reads take turns with the polls; raises what Home Assistant does."""
+    async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
+        yield Reads(unit, _turn(entry)).unit
+
+
+def _turn(entry: ConfigEntry) -> asyncio.Lock | None:
+    """Return what the polls of a line wait for, where there are any."""
+    link = entry.runtime_data if entry.state is ConfigEntryState.LOADED else None
+    return link.line.turn if isinstance(link, ModbusLink) else None
 
 
 def unit_id_selector() -> vol.All[int]:

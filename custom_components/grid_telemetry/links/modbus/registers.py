@@ -3,11 +3,12 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
+import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import logging
 import time
-from typing import Any, cast
+from typing import Any
 
 from modbus_connection import (
     ExceptionCode,
@@ -28,6 +29,7 @@ from modbus_connection.model import (
 
 from ...meters import Check, Register, RegisterMap, RegisterSpace
 from .payload import scaled, shortest_float32
+from .reads import Reads
 from .sunspec import MapMovedError
 
 _LOGGER = logging.getLogger(__name__)
@@ -69,28 +71,14 @@ class _Refusal:
     pause_s: float = _FIRST_RETRY_S
 
 
-class _CountedReads:
-    """The two reads that the library plans, counted for the diagnostics."""
-
-    def __init__(self, unit: ModbusUnit) -> None:
-        self._unit = unit
-        self.count = 0
-
-    async def read_input_registers(self, address: int, count: int) -> list[int]:
-        self.count += 1
-        return await self._unit.read_input_registers(address, count)
-
-    async def read_holding_registers(self, address: int, count: int) -> list[int]:
-        self.count += 1
-        return await self._unit.read_holding_registers(address, count)
-
-
 class RegisterReader:
     """Reads one meter, and knows what the meter refuses."""
 
-    def __init__(self, unit: ModbusUnit, register_map: RegisterMap) -> None:
+    def __init__(
+        self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
+    ) -> None:
         self._map = register_map
-        self._reads = _CountedReads(unit)
+        self.reads = Reads(unit, turn)
         self._refused: dict[str, _Refusal] = {}
         # Groups that are refused as a whole, where it is not yet known which register is the cause.
         self._suspects: list[list[str]] = []
@@ -98,11 +86,6 @@ class RegisterReader:
         self._cuts: set[tuple[RegisterSpace, int]] = set()
         # Planned reads by what they read, as long as nothing new is learned about the meter.
         self._components: dict[frozenset[str], ManualComponent] = {}
-
-    @property
-    def requests(self) -> int:
-        """Return the number of requests so far."""
-        return self._reads.count
 
     @property
     def refused(self) -> set[str]:
@@ -187,7 +170,7 @@ class RegisterReader:
         if (anchor := self._map.anchor) is None:
             return
         try:
-            value = await read_register(cast("ModbusUnit", self._reads), anchor.register)
+            value = await read_register(self.reads.unit, anchor.register)
         except ModbusExceptionError as err:
             if err.exception_code not in _REFUSALS:
                 raise
@@ -203,8 +186,8 @@ class RegisterReader:
 
         Where both halves answer, it is what lies between them that the meter refuses.
         """
-        end = self._reads.count + _SEARCH_REQUESTS
-        while self._suspects and self._reads.count < end:
+        end = self.reads.count + _SEARCH_REQUESTS
+        while self._suspects and self.reads.count < end:
             group = self._suspects[-1]
             refused: list[list[str]] = []
             if len(group) == 1:
@@ -275,7 +258,7 @@ class RegisterReader:
             for space in ("input", "holding")
         }
         component = ManualComponent(
-            cast("ModbusUnit", self._reads),
+            self.reads.unit,
             max_span=self._map.max_span,
             input_ranges=ranges["input"],
             holding_ranges=ranges["holding"],
@@ -290,7 +273,7 @@ class RegisterReader:
         if register is None:
             return None
         try:
-            value = await read_register(cast("ModbusUnit", self._reads), register)
+            value = await read_register(self.reads.unit, register)
         except ModbusExceptionError as err:
             if err.exception_code not in _REFUSALS:
                 raise

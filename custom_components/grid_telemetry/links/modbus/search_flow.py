@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.config_entries import (
     ConfigSubentry,
@@ -38,10 +37,16 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, search
-from .look import NoMeterError, async_look, interval_fields, meters_of, unit_id_selector
+from .look import (
+    NoMeterError,
+    async_in_turn,
+    async_look,
+    interval_fields,
+    meters_of,
+    unit_id_selector,
+)
 from .maps import async_load_register_maps
 from .readings import async_readings
-from .transport import modbus_params
 
 CONF_FIRST_UNIT_ID = "first_unit_id"
 CONF_LAST_UNIT_ID = "last_unit_id"
@@ -133,7 +138,7 @@ class SearchSteps(ConfigSubentryFlow):
         async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
             found = await search(
                 line,
-                partial(async_get_temporary_unit, self.hass, modbus_params(entry.data)),
+                partial(async_in_turn, self.hass, entry),
                 range(first, last + 1),
                 maps,
                 timeout_s=timeout_s,
