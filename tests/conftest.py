@@ -23,6 +23,11 @@ def _reason_to_skip(program: str) -> str | None:
     return f"{program} is not installed"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the tests that take longest, since the last one decides when all are done."""
+    items.sort(key=lambda item: item.get_closest_marker("long") is None)
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a test whose program is not on this machine; in CI that is a failure."""
     for marker in item.iter_markers("needs"):

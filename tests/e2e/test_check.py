@@ -2,29 +2,25 @@
 
 import pytest
 
-from simulators.demo import run_check
+from simulators.demo import PLATFORMS, run_check
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 
 
 @pytest.mark.parametrize(
-    "platform",
+    ("platforms", "real_brokers"),
     [
-        "scout",
-        "ardexa",
-        "setup",
-        "solarnode",
-        pytest.param("powernaut", marks=pytest.mark.needs("mosquitto")),
+        pytest.param([*PLATFORMS], False, marks=pytest.mark.needs("mosquitto"), id="stand-ins"),
+        pytest.param(["scout"], True, marks=pytest.mark.needs("rabbitmq-server"), id="rabbitmq"),
     ],
 )
-async def test_every_mapped_point_arrives_at_the_stand_in(
-    platform: str, capsys: pytest.CaptureFixture[str]
+async def test_every_mapped_point_arrives(
+    platforms: list[str], real_brokers: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run_check([platform], real_brokers=False) == 0
-    assert "points received and valid in" in capsys.readouterr().out
-
-
-@pytest.mark.needs("rabbitmq-server")
-async def test_every_mapped_point_arrives_at_rabbitmq(capsys: pytest.CaptureFixture[str]) -> None:
-    assert await run_check(["scout"], real_brokers=True) == 0
-    assert "points received and valid in" in capsys.readouterr().out
+    assert await run_check(platforms, real_brokers=real_brokers) == 0
+    told = capsys.readouterr().out.splitlines()
+    for platform in (*platforms, "meters"):
+        assert any(
+            line.startswith(f"{platform}: ") and "points received and valid in" in line
+            for line in told
+        )

@@ -21,6 +21,7 @@ from simulators.rabbitmq import Observer, RabbitMq
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.long,
     pytest.mark.needs("rabbitmq-server"),
     pytest.mark.usefixtures("socket_enabled"),
 ]

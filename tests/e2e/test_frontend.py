@@ -9,6 +9,7 @@ from simulators.screenshots import walk
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.long,
     pytest.mark.needs("chromium", "libatomic.so.1"),
     pytest.mark.usefixtures("socket_enabled"),
 ]

@@ -24,6 +24,7 @@ from ..texts import TEXTS
 
 pytestmark = [
     pytest.mark.e2e,
+    pytest.mark.long,
     pytest.mark.needs("chromium", "libatomic.so.1", "mosquitto"),
     pytest.mark.usefixtures("socket_enabled"),
 ]

@@ -11,7 +11,13 @@ import time
 from typing import Any
 
 import aiomqtt
-from homeassistant.config_entries import SOURCE_REAUTH, SOURCE_USER, ConfigEntry, ConfigFlowResult
+from homeassistant.config_entries import (
+    SOURCE_REAUTH,
+    SOURCE_USER,
+    ConfigEntry,
+    ConfigEntryState,
+    ConfigFlowResult,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import issue_registry as ir
@@ -215,7 +221,10 @@ async def test_credentials_that_were_replaced_are_asked_for(
         flow["flow_id"], {"site_key": platform.book.key, "secret": "another"}
     )
     assert result["reason"] == "reauth_successful"
-    await until(lambda: entry.runtime_data.health.connected)
+    # The entry is set up anew meanwhile.
+    await until(
+        lambda: entry.state is ConfigEntryState.LOADED and entry.runtime_data.health.connected
+    )
     names = {
         connection.client_id
         for connection in platform.broker.connections()
