@@ -936,6 +936,55 @@ _CVM_C10: list[tuple[Codec, float, str]] = [
 
 # Families that mbmd does not have, by our names.
 CIRCUTOR: dict[str, Listing] = {
+    "circutor_cem_c12": Listing(
+        "holding",
+        rows=[
+            ("i32", 10, "voltage=0x00"),
+            ("i32", 100, "current=0x02 power_factor=0x0E"),
+            ("i32", 0.1, "power=0x04 reactive_power=0x06 apparent_power=0x0C"),
+            ("u16", 100, "frequency=0x5A"),
+            (
+                "u32",
+                100,
+                (
+                    "energy_import=0x12 reactive_energy_import=0x18 energy_export=0x22 "
+                    "reactive_energy_export=0x28"
+                ),
+            ),
+        ],
+    ),
+    "circutor_line_cvm_d32": Listing(
+        "input",
+        rows=[
+            (
+                "f32",
+                1,
+                (
+                    "voltage_l1=0x00 current_l1=0x02 power_l1=0x04 "
+                    "reactive_power_inductive_l1=0x06 reactive_power_capacitive_l1=0x08 "
+                    "apparent_power_l1=0x0A power_factor_l1=0x0C "
+                    "voltage_l2=0x10 current_l2=0x12 power_l2=0x14 "
+                    "reactive_power_inductive_l2=0x16 reactive_power_capacitive_l2=0x18 "
+                    "apparent_power_l2=0x1A power_factor_l2=0x1C "
+                    "voltage_l3=0x20 current_l3=0x22 power_l3=0x24 "
+                    "reactive_power_inductive_l3=0x26 reactive_power_capacitive_l3=0x28 "
+                    "apparent_power_l3=0x2A power_factor_l3=0x2C "
+                    "frequency=0x34 voltage_l1_l2=0x36 voltage_l2_l3=0x38 voltage_l3_l1=0x3A "
+                    "voltage_ll_average=0x3C voltage_ln_average=0x3E current_average=0x40 "
+                    "power=0x42 reactive_power_inductive=0x44 reactive_power_capacitive=0x46 "
+                    "apparent_power=0x48"
+                ),
+            ),
+            (
+                "u64",
+                1000,
+                (
+                    "energy_import_l1=0x514 energy_import_l2=0x518 energy_import_l3=0x51C "
+                    "energy_import=0x520 reactive_energy_inductive=0x530"
+                ),
+            ),
+        ],
+    ),
     "circutor_cem_c31": Listing(
         "holding",
         rows=[

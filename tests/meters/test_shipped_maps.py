@@ -89,6 +89,44 @@ WORDS: dict[str, tuple[dict[str, dict[int, list[int]]], dict[str, float], str | 
         },
         "KS1234567A",
     ),
+    "circutor_cem_c12": (
+        {
+            "holding": {
+                0x0000: [0, 0x091F],  # the example of the manual: 233.5 V
+                0x0002: [0, 150],
+                0x0004: [0xFFFF, 0xFF85],  # -123, in steps of 10 W
+                0x0012: [0x0012, 0xD687],  # 1234567
+                0x005A: [5001],
+            }
+        },
+        {
+            "voltage": 233.5,
+            "current": 1.5,
+            "power": -1230,
+            "energy_import": 12345.67,
+            "frequency": 50.01,
+        },
+        None,
+    ),
+    "circutor_line_cvm_d32": (
+        {
+            "input": {
+                0x0000: [0x4366, 0x3333],  # 230.2
+                0x0034: [0x4248, 0x0000],  # 50
+                0x0042: [0xC49A, 0x5000],  # -1234.5
+                0x0520: [0, 0, 0x04D7, 0xC902],  # 81250562 Wh
+                0x0530: [0, 1, 0, 1],
+            }
+        },
+        {
+            "voltage_l1": 230.2,
+            "frequency": 50,
+            "power": -1234.5,
+            "energy_import": 81250.562,
+            "reactive_energy_inductive": 4294967.297,
+        },
+        None,
+    ),
     "circutor_cem_c31": (
         {
             "holding": {
