@@ -140,7 +140,7 @@ async def test_a_slow_answer_is_forgotten_with_time(clock: Clock) -> None:
     assert clock.given[-1] == LEAST_PATIENCE_S
 
 
-async def test_a_hasty_wait_makes_the_next_ones_longer(clock: Clock) -> None:
+async def test_waits_that_were_too_short_more_than_once_get_longer(clock: Clock) -> None:
     reads = reads_of(Unit(0.01, clock.sleep))
     reads.wait_as_usual()
     await reads.read_input_registers(0, 4)

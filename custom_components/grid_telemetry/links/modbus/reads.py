@@ -59,7 +59,10 @@ class Reads:
         self._least_s = self._unknown_s = max(LEAST_PATIENCE_S, seconds)
 
     def wait_longer(self) -> None:
-        """Take note that waiting as usual was too short."""
+        """Take note that waiting as usual was too short.
+
+        Once may be noise, and lengthens nothing where answers are quick; more often does.
+        """
         for registers in self._slowest_s:
             self._slowest_s[registers] = max(
                 2 * self._slowest_s[registers], LEAST_PATIENCE_S / _MARGIN
