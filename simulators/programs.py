@@ -2,8 +2,10 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 import os
 from pathlib import Path
+import secrets
 import shutil
 import socket
 import sys
@@ -12,14 +14,20 @@ from typing import Self
 STOP_TIMEOUT_S = 30
 # Has the kernel stop what we started when we are killed ourselves and cannot.
 _TIED_TO_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
+# Below those that Linux gives to outgoing connections.
+_PORTS = range(20_000, 32_000)
 
 
 def free_port() -> int:
-    """Return a TCP port of the loopback interface that nothing listens on."""
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-        return port
+    """Return a TCP port of the loopback interface that nothing listens on.
+
+    No outgoing connection is given one of these, which could take it while its server is away.
+    """
+    while True:
+        port = secrets.choice(_PORTS)
+        with socket.socket() as sock, suppress(OSError):
+            sock.bind(("127.0.0.1", port))
+            return port
 
 
 async def until[T](probe: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
