@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 import json
 from pathlib import Path
 import threading
@@ -13,6 +13,7 @@ from aiohttp import WSMsgType
 import pytest
 from stomp import ConnectionListener
 from stomp.adapter.ws import WSStompConnection
+from stomp.exception import NotConnectedException
 from stomp.utils import Frame
 
 from simulators.certificates import Authority
@@ -361,7 +362,9 @@ def _use_stomp_py(port: int, use: Callable[[Any], None]) -> list[tuple[str, str]
     connection.connect(CLAIM_ID, TOKEN, wait=True)
     use(connection)
     assert listener.receipts.acquire(timeout=5)
-    connection.disconnect()
+    # The server closes after an error, and may have done so already.
+    with suppress(NotConnectedException):
+        connection.disconnect()
     for thread in threads:
         thread.join(5)
     return listener.heard
