@@ -9,7 +9,14 @@ import json
 from pathlib import Path
 from typing import Any, Final, override
 
-from playwright.async_api import Error, Locator, Page, Response, expect
+from playwright.async_api import (
+    Error,
+    Locator,
+    Page,
+    Response,
+    TimeoutError as PageTimeoutError,
+    expect,
+)
 
 from .home_assistant import CHECKOUT, Answer, FlowError, HomeAssistant, Json
 
@@ -18,6 +25,8 @@ INTEGRATION_PAGE: Final = f"/config/integrations/integration/{DOMAIN}"
 _TEXTS: Final[Json] = json.loads(
     (CHECKOUT / "custom_components" / DOMAIN / "translations" / "en.json").read_text("utf-8")
 )
+# A page is there within a second or two.
+_HANGS_MS: Final = 15_000
 _FILL: Final = """\
 (form, answers) => form.dispatchEvent(new CustomEvent(
   "value-changed", {detail: {value: {...form.data, ...answers}}, bubbles: true, composed: true}
@@ -41,8 +50,8 @@ class FrontendHome(HomeAssistant):
         if domain != DOMAIN:
             return await super().add_entry(domain, answers)
         if await self.entries():
-            await go(self.page, INTEGRATION_PAGE)
             button = self.page.get_by_role("button", name="Add hub", exact=True)
+            await go(self.page, INTEGRATION_PAGE, button)
         else:
             await go(self.page, "/config/integrations/dashboard")
             await self.page.get_by_role("button", name="Add integration", exact=True).click()
@@ -58,7 +67,7 @@ class FrontendHome(HomeAssistant):
         """Add a subentry in the browser."""
         titles = {entry["entry_id"]: entry["title"] for entry in await self.entries()}
         texts = _TEXTS["config_subentries"][kind]
-        await go(self.page, INTEGRATION_PAGE)
+        await go(self.page, INTEGRATION_PAGE, self.page.locator("ha-config-entry-row").first)
         button = await open_menu(self.page, titles[entry_id], texts["initiate_flow"]["user"])
         await self._walk(texts, button, answers)
 
@@ -100,9 +109,16 @@ class FrontendHome(HomeAssistant):
         return step
 
 
-async def go(page: Page, path: str) -> None:
-    """Open a page; where the frontend itself moves on at that moment, once more."""
+async def go(page: Page, path: str, landmark: Locator | None = None) -> None:
+    """Open a page, and once more where the frontend moves on or hangs at that moment.
+
+    It hangs where nothing is to be seen of a landmark of the page, as one that loses a file does.
+    """
     try:
+        await page.goto(path)
+        if landmark is not None:
+            await landmark.wait_for(timeout=_HANGS_MS)
+    except PageTimeoutError:
         await page.goto(path)
     except Error as err:
         if "ERR_ABORTED" not in err.message:
