@@ -124,6 +124,17 @@ async def after(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: fl
     await hass.async_block_till_done(wait_background_tasks=True)
 
 
+def fail_once(monkeypatch: pytest.MonkeyPatch, unit: MockModbusUnit, error: Exception) -> None:
+    """Let the next read of input registers fail, and no other."""
+    answer = unit.read_input_registers
+
+    async def fail(address: int, count: int) -> list[int]:
+        monkeypatch.setattr(unit, "read_input_registers", answer)
+        raise error
+
+    monkeypatch.setattr(unit, "read_input_registers", fail)
+
+
 def write_sdm630(unit: MockModbusUnit, **values: float) -> None:
     """Write quantities of an SDM630, at the addresses of its manual."""
     places = {

@@ -14,7 +14,7 @@ from custom_components.grid_telemetry.links.modbus.client import Line, Meter, Me
 from custom_components.grid_telemetry.links.modbus.reads import Reads
 from custom_components.grid_telemetry.meters import load_register_maps
 
-from .conftest import write_sdm630
+from .conftest import fail_once, write_sdm630
 
 SDM630 = load_register_maps(Path("/none")).maps["eastron_sdm630"]
 SILENT = ModbusTimeoutError("silent")
@@ -90,13 +90,7 @@ async def test_a_wait_that_was_too_short_is_longer_from_then_on(
     meter = meter_on(Line(), unit)
     await meter.read(["power"])
     waits.clear()
-    answer = unit.read_input_registers
-
-    async def fail_once(address: int, count: int) -> list[int]:
-        monkeypatch.setattr(unit, "read_input_registers", answer)
-        raise error
-
-    monkeypatch.setattr(unit, "read_input_registers", fail_once)
+    fail_once(monkeypatch, unit, error)
     assert await meter.read(["power"]) == {"power": 500}
     assert waits == expected
     assert meter.answering

@@ -33,7 +33,7 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.links.modbus.reads import LEAST_PATIENCE_S
 
-from .conftest import LINK, after, link_entry, meter, start, state, write_sdm630
+from .conftest import LINK, after, fail_once, link_entry, meter, start, state, write_sdm630
 
 LOGGER = f"{LINK}.client"
 SILENT = ModbusTimeoutError("no response")
@@ -241,13 +241,7 @@ async def test_a_lost_answer_is_asked_for_again_at_once(
 ) -> None:
     await start(hass, link_entry(meter()))
     caplog.clear()
-    answer = unit.read_input_registers
-
-    async def disturbed_once(address: int, count: int) -> list[int]:
-        monkeypatch.setattr(unit, "read_input_registers", answer)
-        raise error
-
-    monkeypatch.setattr(unit, "read_input_registers", disturbed_once)
+    fail_once(monkeypatch, unit, error)
     await after(hass, freezer, 5)
 
     assert state(hass, "power") == "-1234.5"

@@ -86,7 +86,7 @@ class Meter:
         self._known = False
         self._failures = 0
         self._silent_since = 0.0
-        self._pause_s = 0.0
+        self._last_pause_s = 0.0
         self._retry_at = 0.0
         # When it is asked what it is (monotonic seconds), and the pause if that answer is lost.
         self._identify_at = 0.0
@@ -138,7 +138,7 @@ class Meter:
         if self.answering:
             reads.wait_as_usual()
         elif self._others_answer:
-            reads.wait_briefly(self._pause_s * _SILENT_SHARE)
+            reads.wait_briefly(self._last_pause_s * _SILENT_SHARE)
         else:
             reads.wait_fully()
         try:
@@ -204,8 +204,8 @@ class Meter:
         if silent and self._others_answer and self._failures > 1:
             briefest_s = LEAST_PATIENCE_S / _SILENT_SHARE
             pause_s = max(pause_s, briefest_s * 2 ** min(self._failures - 2, 16))
-        self._pause_s = min(max(MAX_PAUSE_S, self._first_pause_s), pause_s)
-        self._retry_at = time.monotonic() + self._pause_s
+        self._last_pause_s = min(max(MAX_PAUSE_S, self._first_pause_s), pause_s)
+        self._retry_at = time.monotonic() + self._last_pause_s
         if (
             silent
             and not self._others_answer
