@@ -298,7 +298,9 @@ async def run_check(names: Sequence[str], *, real_brokers: bool) -> int:
                 if await check(demo, started):
                     return 0
         except FAILURES as err:
-            print(f"{type(err).__name__}: {err}")
+            # The time limit of all has no text of its own.
+            what = str(err) or "not everything had started, been checked and stopped"
+            print(f"{type(err).__name__}: {what}")
         for record in log_records(folder / "home_assistant"):
             if "grid_telemetry" in record:
                 print(record, file=sys.stderr)

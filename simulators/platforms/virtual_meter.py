@@ -150,8 +150,11 @@ class VirtualMeter:
     async def _look(self, home: HomeAssistant) -> None:
         places = {profile: _places(profile) for _, profile, _ in _METERS}
         client = AsyncModbusTcpClient("127.0.0.1", port=self._port, retries=0)
+        task = asyncio.current_task()
+        assert task is not None
         try:
-            while True:
+            # Within a request, pymodbus makes an error of its own of a cancellation.
+            while not task.cancelling():
                 try:
                     if client.connected or await client.connect():
                         await self._read(home, client, places)

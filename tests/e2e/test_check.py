@@ -17,8 +17,9 @@ pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 async def test_every_mapped_point_arrives(
     platforms: list[str], real_brokers: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert await run_check(platforms, real_brokers=real_brokers) == 0
+    code = await run_check(platforms, real_brokers=real_brokers)
     told = capsys.readouterr().out.splitlines()
+    assert code == 0, told
     for platform in (*platforms, "meters"):
         assert any(
             line.startswith(f"{platform}: ") and "points received and valid in" in line
