@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from contextlib import suppress
 import os
 from pathlib import Path
 import secrets
@@ -16,18 +15,28 @@ STOP_TIMEOUT_S = 30
 _TIED_TO_US = ("setpriv", "--pdeathsig", "TERM", "--") if shutil.which("setpriv") else ()
 # Below those that Linux gives to outgoing connections.
 _PORTS = range(20_000, 32_000)
+# Names of the abstract namespace, each bound for as long as this process lasts.
+_taken: list[socket.socket] = []
 
 
 def free_port() -> int:
     """Return a TCP port of the loopback interface that nothing listens on.
 
-    No outgoing connection is given one of these, which could take it while its server is away.
+    It stays its owner's while no server has it: no outgoing connection is given one of these, and
+    no other process that asks here, as tests that run at the same time do.
     """
     while True:
         port = secrets.choice(_PORTS)
-        with socket.socket() as sock, suppress(OSError):
-            sock.bind(("127.0.0.1", port))
-            return port
+        name = socket.socket(socket.AF_UNIX)
+        try:
+            name.bind(f"\0grid-telemetry-port-{port}")
+            with socket.socket() as sock:
+                sock.bind(("127.0.0.1", port))
+        except OSError:
+            name.close()
+            continue
+        _taken.append(name)
+        return port
 
 
 async def until[T](probe: Callable[[], Awaitable[T | None]], timeout_s: float, what: str) -> T:
