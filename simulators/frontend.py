@@ -26,7 +26,7 @@ _TEXTS: Final[Json] = json.loads(
     (CHECKOUT / "custom_components" / DOMAIN / "translations" / "en.json").read_text("utf-8")
 )
 # A page is there within a second or two.
-_HANGS_MS: Final = 15_000
+_TAKEN_AWAY_MS: Final = 15_000
 _FILL: Final = """\
 (form, answers) => form.dispatchEvent(new CustomEvent(
   "value-changed", {detail: {value: {...form.data, ...answers}}, bubbles: true, composed: true}
@@ -53,8 +53,9 @@ class FrontendHome(HomeAssistant):
             button = self.page.get_by_role("button", name="Add hub", exact=True)
             await go(self.page, INTEGRATION_PAGE, button)
         else:
-            await go(self.page, "/config/integrations/dashboard")
-            await self.page.get_by_role("button", name="Add integration", exact=True).click()
+            add = self.page.get_by_role("button", name="Add integration", exact=True)
+            await go(self.page, "/config/integrations/dashboard", add)
+            await add.click()
             await self.page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
             button = self.page.get_by_text("Grid Telemetry", exact=True)
         result = await self._walk(_TEXTS["config"], button, answers)
@@ -109,21 +110,20 @@ class FrontendHome(HomeAssistant):
         return step
 
 
-async def go(page: Page, path: str, landmark: Locator | None = None) -> None:
-    """Open a page, and once more where the frontend moves on or hangs at that moment.
+async def go(page: Page, path: str, landmark: Locator) -> None:
+    """Open a page and wait for something on it.
 
-    It hangs where nothing is to be seen of a landmark of the page, as one that loses a file does.
+    A dialog that was closed goes back in the history a moment later, which ends the loading of a
+    page that is opened meanwhile or takes it away again; it is then opened once more.
     """
     try:
         await page.goto(path)
-        if landmark is not None:
-            await landmark.wait_for(timeout=_HANGS_MS)
-    except PageTimeoutError:
-        await page.goto(path)
+        await landmark.wait_for(timeout=_TAKEN_AWAY_MS)
     except Error as err:
-        if "ERR_ABORTED" not in err.message:
+        if not isinstance(err, PageTimeoutError) and "ERR_ABORTED" not in err.message:
             raise
         await page.goto(path)
+        await landmark.wait_for()
 
 
 async def open_menu(page: Page, title: str, item: str) -> Locator:

@@ -30,13 +30,17 @@ def _field(page: Page, label: str) -> Locator:
     return page.locator("wa-input", has_text=label).locator("input")
 
 
+def _button(page: Page, name: str) -> Locator:
+    return page.get_by_role("button", name=name, exact=True)
+
+
 async def _press(page: Page, button: str) -> None:
-    await page.get_by_role("button", name=button, exact=True).click()
+    await _button(page, button).click()
 
 
 async def add_meter(page: Page, port: int, picture: Picture) -> None:
     """Add the integration with a meter behind Modbus TCP."""
-    await go(page, "/config/integrations/dashboard")
+    await go(page, "/config/integrations/dashboard", _button(page, "Add integration"))
     await _press(page, "Add integration")
     await page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
     await page.get_by_text("Grid Telemetry", exact=True).click()
@@ -65,7 +69,7 @@ async def add_meter(page: Page, port: int, picture: Picture) -> None:
 
 async def add_scout(page: Page, url: str, picture: Picture) -> None:
     """Add the platform and map the meter to its codes."""
-    await go(page, INTEGRATION_PAGE)
+    await go(page, INTEGRATION_PAGE, _button(page, "Add hub"))
     await _press(page, "Add hub")
     await page.get_by_text("Circutor Scout").click()
     await _field(page, "Claim id").fill(CLAIM_ID)
@@ -98,11 +102,11 @@ async def add_scout(page: Page, url: str, picture: Picture) -> None:
 async def look_at_devices(page: Page, home: HomeAssistant, picture: Picture) -> None:
     """Open the pages of the meter and of the platform."""
     devices = {device["name"]: device["id"] for device in await home.devices()}
-    await go(page, f"/config/devices/device/{devices['House']}")
-    await expect(page.get_by_text("Active power", exact=True)).to_be_visible()
+    power = page.get_by_text("Active power", exact=True)
+    await go(page, f"/config/devices/device/{devices['House']}", power)
     await picture("device")
-    await go(page, f"/config/devices/device/{devices[SCOUT]}")
-    await expect(page.get_by_text("Connected", exact=True).first).to_be_visible()
+    connected = page.get_by_text("Connected", exact=True).first
+    await go(page, f"/config/devices/device/{devices[SCOUT]}", connected)
     await picture("scout-device")
 
 
@@ -112,18 +116,15 @@ async def make_dashboard(page: Page, home: HomeAssistant, picture: Picture) -> N
         "lovelace/dashboards/create", url_path=DASHBOARD, title="Energy live", icon="mdi:flash"
     )
     await home.call("grid_telemetry.create_dashboard", dashboard=DASHBOARD)
-    await go(page, f"/{DASHBOARD}/meters")
-    await expect(page.get_by_text("Active power", exact=True).first).to_be_visible()
+    await go(page, f"/{DASHBOARD}/meters", page.get_by_text("Active power", exact=True).first)
     await picture("dashboard")
-    await go(page, f"/{DASHBOARD}/links")
-    await expect(page.get_by_text("Last delivery", exact=True)).to_be_visible()
+    await go(page, f"/{DASHBOARD}/links", page.get_by_text("Last delivery", exact=True))
     await picture("dashboard-links")
 
 
 async def change_scout(page: Page, picture: Picture) -> None:
     """Reconfigure the platform: a wrong token is told, another interval is taken over."""
-    await go(page, INTEGRATION_PAGE)
-    await expect(page.get_by_text("MAIN", exact=True)).to_be_visible()
+    await go(page, INTEGRATION_PAGE, page.get_by_text("MAIN", exact=True))
     await picture("integration")
     await (await open_menu(page, SCOUT, "Reconfigure")).click()
     await _field(page, "Token").fill("not the token")
@@ -140,7 +141,7 @@ async def change_scout(page: Page, picture: Picture) -> None:
 
 async def download_diagnostics(page: Page) -> str:
     """Return the diagnostics of the platform's entry."""
-    await go(page, INTEGRATION_PAGE)
+    await go(page, INTEGRATION_PAGE, page.locator("ha-config-entry-row").first)
     item = await open_menu(page, SCOUT, "Download diagnostics")
     async with page.expect_download() as coming:
         await item.click()
@@ -150,7 +151,7 @@ async def download_diagnostics(page: Page) -> str:
 
 async def remove_scout(page: Page) -> None:
     """Delete the platform's entry."""
-    await go(page, INTEGRATION_PAGE)
+    await go(page, INTEGRATION_PAGE, page.locator("ha-config-entry-row").first)
     await (await open_menu(page, SCOUT, "Delete")).click()
     await _press(page, "Delete")
     await expect(page.get_by_text(SCOUT, exact=True)).to_have_count(0)
