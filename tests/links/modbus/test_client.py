@@ -128,15 +128,23 @@ async def test_a_silent_meter_has_a_tenth_of_its_pauses_where_others_answer(
     assert meter.answering
 
 
-async def test_a_line_without_answers_is_waited_for_fully(
-    unit: MockModbusUnit, waits: list[str], freezer: FrozenDateTimeFactory
+@pytest.mark.parametrize(
+    ("meters", "expected"), [(1, [1, 2, 4, 8, 10, 10, 10]), (3, [1, 2, 4, 8, 16, 30, 30])]
+)
+async def test_a_line_without_answers_is_tried_every_ten_seconds(
+    unit: MockModbusUnit,
+    waits: list[str],
+    freezer: FrozenDateTimeFactory,
+    meters: int,
+    expected: list[int],
 ) -> None:
-    meter = meter_on(Line(), unit)
+    line = Line()
+    meter, *_ = [meter_on(line, unit) for _ in range(meters)]
     unit.fail_requests(SILENT)
     pauses = []
-    for _ in range(4):
+    for _ in expected:
         await fail(meter)
         pauses.append(meter.pause_s)
         freezer.tick(meter.pause_s + 0.1)
-    assert pauses == pytest.approx([1, 2, 4, 8])
-    assert waits == ["as usual", "fully", "fully", "fully"]
+    assert pauses == pytest.approx(expected)
+    assert waits == ["as usual", *["fully"] * (len(expected) - 1)]

@@ -31,6 +31,9 @@ REQUEST_TIMEOUT_S = 2.0
 LATE_S = 1.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
+# Where nobody answers there is nobody to hold up, and a line that is plugged in again should not
+# wait: its meters together try it about once in so many seconds.
+_SILENT_LINE_PAUSE_S = 10.0
 # Where others answer: from its second failure on, the share of its pauses that waiting for a
 # silent meter may take.
 _SILENT_SHARE = 1 / 10
@@ -50,6 +53,7 @@ class MeterSilentError(ModbusError):
 class Line:
     """What the meters of one link know of the line they share."""
 
+    meters: int = 0
     last_answer: float = float("-inf")
     # Held by whoever has a request on the line.
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
@@ -79,6 +83,7 @@ class Meter:
         self._find_map = find_map
         unit.require_timeout(REQUEST_TIMEOUT_S)
         self._line = line or Line()
+        self._line.meters += 1
         self._reader = RegisterReader(unit, register_map, self._line.turn)
         self._first_pause_s = first_pause_s
         self._lock = asyncio.Lock()
@@ -192,6 +197,12 @@ class Meter:
     def _others_answer(self) -> bool:
         return self._line.last_answer > self._silent_since
 
+    @property
+    def _longest_pause_s(self) -> float:
+        if self._others_answer:
+            return MAX_PAUSE_S
+        return min(MAX_PAUSE_S, self._line.meters * _SILENT_LINE_PAUSE_S)
+
     async def _failed(self, err: ModbusError, began: float) -> None:
         self.last_error = str(err)
         if self.answering:
@@ -204,7 +215,7 @@ class Meter:
         if silent and self._others_answer and self._failures > 1:
             briefest_s = LEAST_PATIENCE_S / _SILENT_SHARE
             pause_s = max(pause_s, briefest_s * 2 ** min(self._failures - 2, 16))
-        self._last_pause_s = min(max(MAX_PAUSE_S, self._first_pause_s), pause_s)
+        self._last_pause_s = min(max(self._longest_pause_s, self._first_pause_s), pause_s)
         self._retry_at = time.monotonic() + self._last_pause_s
         if (
             silent
