@@ -287,10 +287,9 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, mes
             "acme.yaml, line 8: cannot read '999",
             id="number",
         ),
-        # The one or the other, by which library reads the schema first: Home Assistant has its own.
         pytest.param(
             GOOD + "rated_power_w: " + "9" * 400 + "\n",
-            ("acme.yaml: int too large", "acme.yaml, line 8: rated_power_w: expected float"),
+            "acme.yaml, line 8: rated_power_w: expected float",
             id="rating",
         ),
         pytest.param(
@@ -304,9 +303,7 @@ def test_a_mistake_is_told_with_file_line_and_key(tmp_path: Path, text: str, mes
         pytest.param("models: " + "[" * 3000, "acme.yaml: maximum recursion depth", id="nesting"),
     ],
 )
-def test_what_is_too_large_is_told_with_its_file(
-    tmp_path: Path, text: str, message: str | tuple[str, ...]
-) -> None:
+def test_what_is_too_large_is_told_with_its_file(tmp_path: Path, text: str, message: str) -> None:
     with pytest.raises(RegisterMapError) as error:
         read_register_map(write(tmp_path, text))
 

@@ -30,6 +30,15 @@ def _integer(low: int, high: int) -> Callable[[Any], Any]:
     return vol.All(integer, vol.Range(min=low, max=high))
 
 
+def _float(value: Any) -> float:
+    # `vol.Coerce` lets what is too large for a float through where voluptuous is not the one that
+    # Home Assistant puts in its place.
+    try:
+        return float(value)
+    except (TypeError, ValueError, OverflowError) as err:
+        raise vol.Invalid("expected float") from err
+
+
 def _scale(value: Any) -> Decimal:
     if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
         raise vol.Invalid(f"expected a number other than 0, got {value!r}")
@@ -81,7 +90,7 @@ _CHECK = _REGISTER | {
     vol.Optional("equals"): vol.Any(
         vol.Any(int, float, str), vol.All([vol.Any(int, float, str)], vol.Length(min=1))
     ),
-    vol.Optional("between"): vol.All([vol.Coerce(float)], vol.Length(min=2, max=2), _ascending),
+    vol.Optional("between"): vol.All([_float], vol.Length(min=2, max=2), _ascending),
 }
 
 
@@ -181,7 +190,7 @@ _MAP = vol.Schema(
             vol.Optional("max_span", default=125): _integer(1, 125),
             vol.Optional("max_gap", default=16): _integer(0, 124),
             vol.Optional("rated_power_w", default=DEFAULT_RATED_POWER_W): vol.All(
-                vol.Coerce(float), vol.Range(min=1, max=1e12)
+                _float, vol.Range(min=1, max=1e12)
             ),
             vol.Optional("serial_number"): _REGISTER,
             vol.Optional("firmware"): _REGISTER,
