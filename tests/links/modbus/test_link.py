@@ -210,7 +210,31 @@ async def test_the_entry_loads_while_its_meters_are_silent(
     assert state(hass, "energy_import") == "8100.25"
 
 
-async def test_a_silent_line_is_asked_less_and_less_and_is_back_soon(
+async def test_a_silent_meter_is_asked_less_and_less_where_others_answer(
+    hass: HomeAssistant,
+    line: MockModbusConnection,
+    unit: MockModbusUnit,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    write_sdm630(line.for_unit(2))
+    await start(hass, link_entry(meter(), meter(2, title="Other meter")))
+    unit.fail_requests(SILENT)
+    await after(hass, freezer, 5)
+    reads(unit)
+
+    asked = []
+    for second in range(1, 1200):
+        await after(hass, freezer, 1)
+        if reads(unit):
+            asked.append(second)
+
+    pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
+    assert pauses == sorted(pauses)
+    assert max(pauses) in range(300, 304)
+    assert len(asked) < 12
+
+
+async def test_a_silent_line_is_tried_every_ten_seconds(
     hass: HomeAssistant, unit: MockModbusUnit, freezer: FrozenDateTimeFactory
 ) -> None:
     await start(hass, link_entry(meter()))
@@ -225,8 +249,8 @@ async def test_a_silent_line_is_asked_less_and_less_and_is_back_soon(
             asked.append(second)
 
     pauses = [later - earlier for earlier, later in itertools.pairwise(asked)]
-    assert pauses[0] < 10
-    assert {*pauses[3:]} <= {10, 11, 12}
+    assert pauses == sorted(pauses)
+    assert max(pauses) in range(10, 14)
     unit.fail_requests(None)
     await after(hass, freezer, 12)
     assert state(hass, "power") == "-1234.5"
