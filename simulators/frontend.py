@@ -21,11 +21,11 @@ from playwright.async_api import (
 from .home_assistant import CHECKOUT, Answer, FlowError, HomeAssistant, Json
 
 DOMAIN: Final = "grid_telemetry"
-INTEGRATION_PAGE: Final = f"/config/integrations/integration/{DOMAIN}"
+_INTEGRATION_PAGE: Final = f"/config/integrations/integration/{DOMAIN}"
 _TEXTS: Final[Json] = json.loads(
     (CHECKOUT / "custom_components" / DOMAIN / "translations" / "en.json").read_text("utf-8")
 )
-# A page is there within a second or two.
+# A page is there within a second or two; one that is not after so long was taken away.
 _TAKEN_AWAY_MS: Final = 15_000
 _FILL: Final = """\
 (form, answers) => form.dispatchEvent(new CustomEvent(
@@ -50,15 +50,12 @@ class FrontendHome(HomeAssistant):
         if domain != DOMAIN:
             return await super().add_entry(domain, answers)
         if await self.entries():
-            button = self.page.get_by_role("button", name="Add hub", exact=True)
-            await go(self.page, INTEGRATION_PAGE, button)
+            opening = await go_to_integration(self.page)
         else:
-            add = self.page.get_by_role("button", name="Add integration", exact=True)
-            await go(self.page, "/config/integrations/dashboard", add)
-            await add.click()
+            await (await go_to_integrations(self.page)).click()
             await self.page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
-            button = self.page.get_by_text("Grid Telemetry", exact=True)
-        result = await self._walk(_TEXTS["config"], button, answers)
+            opening = self.page.get_by_text("Grid Telemetry", exact=True)
+        result = await self._walk(_TEXTS["config"], opening, answers)
         self.chosen.add(_menu_choice(answers["user"]))
         entry_id: str = result["result"]["entry_id"]
         return entry_id
@@ -68,9 +65,9 @@ class FrontendHome(HomeAssistant):
         """Add a subentry in the browser."""
         titles = {entry["entry_id"]: entry["title"] for entry in await self.entries()}
         texts = _TEXTS["config_subentries"][kind]
-        await go(self.page, INTEGRATION_PAGE, self.page.locator("ha-config-entry-row").first)
-        button = await open_menu(self.page, titles[entry_id], texts["initiate_flow"]["user"])
-        await self._walk(texts, button, answers)
+        await go_to_integration(self.page)
+        item = await open_menu(self.page, titles[entry_id], texts["initiate_flow"]["user"])
+        await self._walk(texts, item, answers)
 
     async def _walk(self, texts: Json, opening: Locator, answers: Mapping[str, Answer]) -> Json:
         """Go through a flow and return its end."""
@@ -93,21 +90,25 @@ class FrontendHome(HomeAssistant):
                     if label := labels.get(field["name"]):
                         await expect(form.get_by_text(label).first).to_be_visible()
                 await form.evaluate(_FILL, inputs)
-                submit = self.page.get_by_role("button", name="Submit", exact=True)
-                step = await self._answer_to(submit)
+                step = await self._answer_to(button(self.page, "Submit"))
         if step["type"] != "create_entry":
             raise FlowError(f"ended in {step['type']}: {step.get('reason')}")
         return step
 
-    async def _answer_to(self, button: Locator) -> Json:
+    async def _answer_to(self, pressed: Locator) -> Json:
         """Press a button and return what Home Assistant answers the flow."""
         async with self.page.expect_response(_is_step) as coming:
-            await button.click()
+            await pressed.click()
         response = await coming.value
         step: Json = await response.json()
         if not response.ok:
             raise FlowError(f"{response.url}: {step}")
         return step
+
+
+def button(page: Page, name: str) -> Locator:
+    """Return a button of a page."""
+    return page.get_by_role("button", name=name, exact=True)
 
 
 async def go(page: Page, path: str, landmark: Locator) -> None:
@@ -124,6 +125,20 @@ async def go(page: Page, path: str, landmark: Locator) -> None:
             raise
         await page.goto(path)
         await landmark.wait_for()
+
+
+async def go_to_integrations(page: Page) -> Locator:
+    """Open the page of all integrations, and return the button that adds one."""
+    add = button(page, "Add integration")
+    await go(page, "/config/integrations/dashboard", add)
+    return add
+
+
+async def go_to_integration(page: Page) -> Locator:
+    """Open the integration's page, and return the button that adds an entry."""
+    add = button(page, "Add hub")
+    await go(page, _INTEGRATION_PAGE, add)
+    return add
 
 
 async def open_menu(page: Page, title: str, item: str) -> Locator:

@@ -13,7 +13,7 @@ from playwright.async_api import Locator, Page, expect
 
 from .browser import open_page
 from .demo import DAY_S
-from .frontend import INTEGRATION_PAGE, go, open_menu
+from .frontend import button, go, go_to_integration, go_to_integrations, open_menu
 from .home_assistant import CHECKOUT, HomeAssistant
 from .meters import MeterServer, demo_meters
 from .platforms.scout import CLAIM_ID, TOKEN
@@ -30,18 +30,13 @@ def _field(page: Page, label: str) -> Locator:
     return page.locator("wa-input", has_text=label).locator("input")
 
 
-def _button(page: Page, name: str) -> Locator:
-    return page.get_by_role("button", name=name, exact=True)
-
-
-async def _press(page: Page, button: str) -> None:
-    await _button(page, button).click()
+async def _press(page: Page, name: str) -> None:
+    await button(page, name).click()
 
 
 async def add_meter(page: Page, port: int, picture: Picture) -> None:
     """Add the integration with a meter behind Modbus TCP."""
-    await go(page, "/config/integrations/dashboard", _button(page, "Add integration"))
-    await _press(page, "Add integration")
+    await (await go_to_integrations(page)).click()
     await page.get_by_placeholder("Search for a brand name").fill("Grid Telemetry")
     await page.get_by_text("Grid Telemetry", exact=True).click()
     await expect(page.get_by_text("Circutor Scout")).to_be_visible()
@@ -69,8 +64,7 @@ async def add_meter(page: Page, port: int, picture: Picture) -> None:
 
 async def add_scout(page: Page, url: str, picture: Picture) -> None:
     """Add the platform and map the meter to its codes."""
-    await go(page, INTEGRATION_PAGE, _button(page, "Add hub"))
-    await _press(page, "Add hub")
+    await (await go_to_integration(page)).click()
     await page.get_by_text("Circutor Scout").click()
     await _field(page, "Claim id").fill(CLAIM_ID)
     await _field(page, "Token").fill(TOKEN)
@@ -124,7 +118,8 @@ async def make_dashboard(page: Page, home: HomeAssistant, picture: Picture) -> N
 
 async def change_scout(page: Page, picture: Picture) -> None:
     """Reconfigure the platform: a wrong token is told, another interval is taken over."""
-    await go(page, INTEGRATION_PAGE, page.get_by_text("MAIN", exact=True))
+    await go_to_integration(page)
+    await expect(page.get_by_text("MAIN", exact=True)).to_be_visible()
     await picture("integration")
     await (await open_menu(page, SCOUT, "Reconfigure")).click()
     await _field(page, "Token").fill("not the token")
@@ -141,7 +136,7 @@ async def change_scout(page: Page, picture: Picture) -> None:
 
 async def download_diagnostics(page: Page) -> str:
     """Return the diagnostics of the platform's entry."""
-    await go(page, INTEGRATION_PAGE, page.locator("ha-config-entry-row").first)
+    await go_to_integration(page)
     item = await open_menu(page, SCOUT, "Download diagnostics")
     async with page.expect_download() as coming:
         await item.click()
@@ -151,7 +146,7 @@ async def download_diagnostics(page: Page) -> str:
 
 async def remove_scout(page: Page) -> None:
     """Delete the platform's entry."""
-    await go(page, INTEGRATION_PAGE, page.locator("ha-config-entry-row").first)
+    await go_to_integration(page)
     await (await open_menu(page, SCOUT, "Delete")).click()
     await _press(page, "Delete")
     await expect(page.get_by_text(SCOUT, exact=True)).to_have_count(0)
