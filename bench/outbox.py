@@ -23,10 +23,8 @@ import aiohttp
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.core import HomeAssistant
 
+from custom_components.grid_telemetry.connection.health import Health
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.forwarding.delivery import Delivery
-from custom_components.grid_telemetry.forwarding.health import Health
-from custom_components.grid_telemetry.forwarding.outbox import Outbox, Record
 from custom_components.grid_telemetry.links.scout.client import ScoutSession
 from custom_components.grid_telemetry.links.scout.payload import (
     Gateway,
@@ -34,8 +32,10 @@ from custom_components.grid_telemetry.links.scout.payload import (
     metric_records,
     pack,
 )
-from custom_components.grid_telemetry.stomp.client import StompParameters, connect
-from custom_components.grid_telemetry.stomp.frames import Frame, encode
+from custom_components.grid_telemetry.outbox.delivery import Delivery
+from custom_components.grid_telemetry.outbox.store import Outbox, Record
+from custom_components.grid_telemetry.protocols.stomp.client import StompParameters, connect
+from custom_components.grid_telemetry.protocols.stomp.frames import Frame, encode
 from simulators.programs import Program, free_port
 
 DEVICES: Final = 100

@@ -27,7 +27,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
 )
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.stomp import sns
+from custom_components.grid_telemetry.protocols.stomp import sns
 from simulators.programs import Program, free_port
 from simulators.setup_load import LOGIN
 

@@ -25,15 +25,27 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from custom_components.grid_telemetry.sttp import compact, dataset
-from custom_components.grid_telemetry.sttp.compact import BaseTimes
-from custom_components.grid_telemetry.sttp.constants import Command, DataPacketFlags, Response
-from custom_components.grid_telemetry.sttp.frames import OperationalModes, command, subscribe_data
-from custom_components.grid_telemetry.sttp.measurement import Measurement, Sample
-from custom_components.grid_telemetry.sttp.metadata import DeviceDetail, MeasurementDetail, Metadata
-from custom_components.grid_telemetry.sttp.publisher import Limits, Publisher
-from custom_components.grid_telemetry.sttp.ticks import PER_SECOND, from_datetime
-from custom_components.grid_telemetry.sttp.tssc import TsscDecoder
+from custom_components.grid_telemetry.protocols.sttp import compact, dataset
+from custom_components.grid_telemetry.protocols.sttp.compact import BaseTimes
+from custom_components.grid_telemetry.protocols.sttp.constants import (
+    Command,
+    DataPacketFlags,
+    Response,
+)
+from custom_components.grid_telemetry.protocols.sttp.frames import (
+    OperationalModes,
+    command,
+    subscribe_data,
+)
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement, Sample
+from custom_components.grid_telemetry.protocols.sttp.metadata import (
+    DeviceDetail,
+    MeasurementDetail,
+    Metadata,
+)
+from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher
+from custom_components.grid_telemetry.protocols.sttp.ticks import PER_SECOND, from_datetime
+from custom_components.grid_telemetry.protocols.sttp.tssc import TsscDecoder
 
 WHEN: Final = datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
 NAMESPACE: Final = UUID("3f0f6f2e-7d0a-4a53-8f2c-51a3a4b3c7d0")

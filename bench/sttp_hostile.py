@@ -23,18 +23,21 @@ from time import monotonic
 from typing import Final
 
 from bench.sttp import offered
-from custom_components.grid_telemetry.sttp.constants import Command, Response
-from custom_components.grid_telemetry.sttp.frames import (
+from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response
+from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
     SttpError,
     command,
     response,
     subscribe_data,
 )
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.publisher import Limits, Publisher
-from custom_components.grid_telemetry.sttp.subscriber import Subscriber, SubscriberParameters
-from custom_components.grid_telemetry.sttp.ticks import PER_SECOND, UNIX_EPOCH
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher
+from custom_components.grid_telemetry.protocols.sttp.subscriber import (
+    Subscriber,
+    SubscriberParameters,
+)
+from custom_components.grid_telemetry.protocols.sttp.ticks import PER_SECOND, UNIX_EPOCH
 
 SIGNALS: Final = 500
 HZ: Final = 30

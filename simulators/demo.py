@@ -19,15 +19,7 @@ import time
 
 from aiohttp import ClientError
 
-from .home_assistant import (
-    CHECKOUT,
-    Answer,
-    ApiError,
-    FlowError,
-    HomeAssistant,
-    Json,
-    log_records,
-)
+from .home_assistant import CHECKOUT, Answer, ApiError, FlowError, HomeAssistant, Json, log_records
 from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
 from .platforms.ardexa import run_ardexa

@@ -5,7 +5,9 @@ import os
 from pathlib import Path
 import shutil
 
+from homeassistant.core import HomeAssistant
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .texts import shown_texts
 
@@ -36,6 +38,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if os.environ.get("CI") == "true":
                     pytest.fail(reason)
                 pytest.skip(reason)
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant) -> MockConfigEntry:
+    """An entry of no kind, for what any of them may use."""
+    entry = MockConfigEntry(domain="grid_telemetry", title="Platform")
+    entry.add_to_hass(hass)
+    return entry
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "custom_components" / "grid_telemetry"
 LINKS = PACKAGE / "links"
 WITHOUT_HOME_ASSISTANT = [
-    *sorted((PACKAGE / "sttp").rglob("*.py")),
-    *sorted((PACKAGE / "stomp").rglob("*.py")),
-    *sorted((PACKAGE / "modbus_server").rglob("*.py")),
-    PACKAGE / "serving.py",
+    *sorted((PACKAGE / "protocols").rglob("*.py")),
     *sorted(LINKS.glob("*/payload.py")),
 ]
 

@@ -21,13 +21,10 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
-from custom_components.grid_telemetry.config_flow import (
-    SUBENTRY_FLOWS,
-    GridTelemetryConfigFlow,
-)
+from custom_components.grid_telemetry.config_flow import SUBENTRY_FLOWS, GridTelemetryConfigFlow
 from custom_components.grid_telemetry.const import DOMAIN, LinkKind
 from custom_components.grid_telemetry.links.registry import LINKS
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 from .texts import ICONS, INTEGRATION, TEXTS, placeholders
 

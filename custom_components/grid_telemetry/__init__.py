@@ -11,7 +11,7 @@ from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
 from .const import DOMAIN
-from .links import GridTelemetryConfigEntry, LinkModuleThatKeeps, LinkThatAdapts, LinkThatGrows
+from .link import GridTelemetryConfigEntry, LinkModuleThatKeeps, LinkThatAdapts, LinkThatGrows
 from .links.registry import link_module
 from .services import async_setup_services
 

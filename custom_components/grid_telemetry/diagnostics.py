@@ -7,7 +7,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .links import GridTelemetryConfigEntry
+from .link import GridTelemetryConfigEntry
 
 TO_REDACT = {
     "announced_as",

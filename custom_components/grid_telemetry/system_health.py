@@ -7,8 +7,8 @@ from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.loader import async_get_integration
 
+from .connection.health import Health
 from .const import DOMAIN
-from .forwarding.health import Health
 
 
 @runtime_checkable

@@ -8,9 +8,9 @@ from modbus_connection.mock import MockModbusUnit
 from modbus_connection.tmodbus import ModbusConnection
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader
+from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.meters import MeterServer, SimulatedMeter
 
 MAPS = load_register_maps(Path("/none")).maps

@@ -7,7 +7,10 @@ import struct
 from modbus_connection.mock import MockModbusUnit
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader, read_register
+from custom_components.grid_telemetry.links.modbus.register_reader import (
+    RegisterReader,
+    read_register,
+)
 from custom_components.grid_telemetry.meters import load_register_maps
 
 MAPS = load_register_maps(Path("/none")).maps

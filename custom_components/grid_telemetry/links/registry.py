@@ -1,20 +1,17 @@
 """The links there are: each line joins a kind to its package."""
 
 from ..const import CONF_KIND, LinkKind
-from . import (
-    GridTelemetryConfigEntry,
-    LinkModule,
-    ardexa,
-    group,
-    modbus,
-    powernaut,
-    scout,
-    setup_server,
-    solarnode,
-    sttp_publisher,
-    sttp_subscriber,
-    virtual_meter,
-)
+from ..link import GridTelemetryConfigEntry, LinkModule
+from .ardexa import link as ardexa
+from .group import link as group
+from .modbus import link as modbus
+from .powernaut import link as powernaut
+from .scout import link as scout
+from .setup_server import link as setup_server
+from .solarnode import link as solarnode
+from .sttp_publisher import link as sttp_publisher
+from .sttp_subscriber import link as sttp_subscriber
+from .virtual_meter import link as virtual_meter
 
 LINKS: dict[LinkKind, LinkModule] = {
     LinkKind.MODBUS: modbus,

@@ -8,16 +8,8 @@ from typing import Any
 
 import voluptuous as vol
 
-from ..quantities import QUANTITIES
-from .model import (
-    ADDRESSES,
-    DEFAULT_RATED_POWER_W,
-    TEXT_TYPES,
-    TYPES,
-    Check,
-    Register,
-    RegisterMap,
-)
+from ..vocabulary.quantities import QUANTITIES
+from .model import ADDRESSES, DEFAULT_RATED_POWER_W, TEXT_TYPES, TYPES, Check, Register, RegisterMap
 
 
 def _integer(low: int, high: int) -> Callable[[Any], Any]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import NamedTuple
 
-from ..quantities import QUANTITIES
+from ..vocabulary.quantities import QUANTITIES
 from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap
 
 # The addresses where a device may begin its list of models, the usual one first.

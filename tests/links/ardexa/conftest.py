@@ -108,7 +108,7 @@ def add_entry(hass: HomeAssistant, cloud: Ardexa) -> AddEntry:
 @pytest.fixture(autouse=True)
 def soon() -> Any:
     """Let nothing wait for long that waits for something to settle."""
-    package = "custom_components.grid_telemetry.links.ardexa"
+    package = "custom_components.grid_telemetry.links.ardexa.link"
     with (
         patch(f"{package}.GATHER_S", 0.01),
         patch(f"{package}.LAST_RETRY_S", 0.2),

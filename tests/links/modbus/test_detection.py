@@ -34,7 +34,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
-from custom_components.grid_telemetry.links.modbus.look import async_look
+from custom_components.grid_telemetry.links.modbus.unit_access import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
 from simulators.meters import Meter, MeterServer, SimulatedMeter
@@ -404,7 +404,7 @@ def only_sdm() -> Iterator[None]:
     known = shipped("eastron_sdm630", "eastron_sdm120")
     with (
         patch(f"{LINK}.search_flow.async_load_register_maps", return_value=known),
-        patch(f"{LINK}.meter_flow.async_load_register_maps", return_value=known),
+        patch(f"{LINK}.subentries.async_load_register_maps", return_value=known),
     ):
         yield
 
@@ -790,7 +790,7 @@ async def test_a_gateway_that_takes_its_time_is_waited_for(
         data={"kind": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": port},
     )
     entry.add_to_hass(hass)
-    with patch(f"{LINK}.look.REQUEST_TIMEOUT_S", 0.1):
+    with patch(f"{LINK}.unit_access.REQUEST_TIMEOUT_S", 0.1):
         async with server, async_look(hass, entry, 1, timeout_s=5) as unit:
             with pytest.raises(GatewayTargetError):
                 await unit.read_holding_registers(0, 1)

@@ -18,8 +18,8 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
     AiohttpClientMockResponse,
 )
 
+from custom_components.grid_telemetry.connection.errors import DeliveryError
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.errors import DeliveryError
 from custom_components.grid_telemetry.links.powernaut.client import Login
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar
@@ -138,7 +138,7 @@ def api(aioclient_mock: AiohttpClientMocker) -> FakeApi:
 @pytest.fixture
 def broker() -> Generator[FakeBroker]:
     fake = FakeBroker()
-    with patch(f"{PACKAGE}.open_session", fake.open):
+    with patch(f"{PACKAGE}.link.open_session", fake.open):
         yield fake
 
 

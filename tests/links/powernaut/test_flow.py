@@ -12,13 +12,13 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,
     DestinationRefused,
 )
+from custom_components.grid_telemetry.const import DOMAIN
 
 from .conftest import ENTRY_DATA, PACKAGE, AddEntry, FakeApi
 from .samples import SITE_ID, listed, site

@@ -19,9 +19,9 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
 
-from custom_components.grid_telemetry.forwarding.outbox import Lane, Record
-from custom_components.grid_telemetry.forwarding.point import Point
 from custom_components.grid_telemetry.links.scout.backfill import BackfillResult, async_backfill
+from custom_components.grid_telemetry.outbox.store import Lane, Record
+from custom_components.grid_telemetry.points.point import Point
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device

@@ -8,8 +8,7 @@ from unittest.mock import patch
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.grid_telemetry.forwarding.delivery import Packet
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,
@@ -21,7 +20,8 @@ from custom_components.grid_telemetry.links.scout.client import (
     parameters_of,
 )
 from custom_components.grid_telemetry.links.scout.payload import Gateway
-from custom_components.grid_telemetry.stomp.errors import (
+from custom_components.grid_telemetry.outbox.delivery import Packet
+from custom_components.grid_telemetry.protocols.stomp.errors import (
     StompConnectionLost,
     StompTransportError,
     TransportFailure,

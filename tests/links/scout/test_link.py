@@ -15,8 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.links.scout import ScoutLink
 from custom_components.grid_telemetry.links.scout.const import SUBENTRY_ALARM
+from custom_components.grid_telemetry.links.scout.link import ScoutLink
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, alarm, device

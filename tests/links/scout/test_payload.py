@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.outbox import Record, StoredRecord
 from custom_components.grid_telemetry.links.scout.payload import (
     MAX_FRAME_BYTES,
     Channel,
@@ -20,6 +19,7 @@ from custom_components.grid_telemetry.links.scout.payload import (
     timestamp,
     waveform_record,
 )
+from custom_components.grid_telemetry.outbox.store import Record, StoredRecord
 
 AT_MS = 1_727_686_800_000  # 2024-09-30T09:00:00Z
 GATEWAY = Gateway(

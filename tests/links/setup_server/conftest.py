@@ -11,7 +11,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from simulators.programs import free_port
-from tests.stomp.setup_client import LOGIN, PASSWORD_HASH, SetupClient
+from tests.protocols.stomp.setup_client import LOGIN, PASSWORD_HASH, SetupClient
 
 type AddEntry = Callable[..., MockConfigEntry]
 type LogIn = Callable[..., Awaitable[SetupClient]]

@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.stomp import sns
+from custom_components.grid_telemetry.protocols.stomp import sns
 from simulators.certificates import Authority
 from simulators.programs import free_port
 from tests.links.flows import begin_link, suggested

@@ -35,10 +35,10 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.commands.event import EVENT
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.figures import FIGURE_INTERVAL
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.entities.diagnostic import FIGURE_INTERVAL
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.certificates import Authority
-from tests.stomp.setup_client import LOGIN, SetupClient, login_headers
+from tests.protocols.stomp.setup_client import LOGIN, SetupClient, login_headers
 
 from .conftest import AddEntry, LogIn, command
 

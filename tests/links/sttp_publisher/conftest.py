@@ -21,9 +21,12 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from custom_components.grid_telemetry.links.sttp_publisher.const import SUBENTRY_DEVICE
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.metadata import MeasurementDetail, Metadata
-from custom_components.grid_telemetry.sttp.subscriber import Subscriber, SubscriberParameters
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.metadata import MeasurementDetail, Metadata
+from custom_components.grid_telemetry.protocols.sttp.subscriber import (
+    Subscriber,
+    SubscriberParameters,
+)
 from simulators.programs import free_port
 
 WITHIN_S = 10

@@ -11,9 +11,9 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.grid_telemetry.const import DOMAIN, LinkKind
 from custom_components.grid_telemetry.links.sttp_publisher import flow
-from custom_components.grid_telemetry.links.sttp_publisher.figures import figures
+from custom_components.grid_telemetry.links.sttp_publisher.entities import figures
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
-from custom_components.grid_telemetry.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -50,7 +50,7 @@ def test_the_forms_are_explained() -> None:
 
 def test_each_error_and_exception_has_a_text() -> None:
     assert "sttp_certificate_missing" in TEXTS["config"]["error"]
-    table = (ROOT / "forwarding" / "points_table.py").read_text(encoding="utf-8")
+    table = (ROOT / "points" / "table.py").read_text(encoding="utf-8")
     shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = )"(\w+)"', table))
     own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))
     assert TEXTS["config_subentries"]["sttp_device"]["error"].keys() == shared | own

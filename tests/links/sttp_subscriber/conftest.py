@@ -16,14 +16,14 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.sttp import ticks
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.metadata import (
+from custom_components.grid_telemetry.protocols.sttp import ticks
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.metadata import (
     DeviceDetail,
     MeasurementDetail,
     Metadata,
 )
-from custom_components.grid_telemetry.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
 WITHIN_S = 10
 ALL = "FILTER ActiveMeasurements WHERE True"

@@ -11,10 +11,10 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components.grid_telemetry.const import CONF_KIND
-from custom_components.grid_telemetry.sttp.frames import SttpError
-from custom_components.grid_telemetry.sttp.publisher import Publisher
-from custom_components.grid_telemetry.sttp.subscriber import SttpRefusedError
-from custom_components.grid_telemetry.tls import server_context
+from custom_components.grid_telemetry.forms.tls import server_context
+from custom_components.grid_telemetry.protocols.sttp.frames import SttpError
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.subscriber import SttpRefusedError
 from simulators.certificates import Authority
 from tests.links.flows import begin_link
 
@@ -22,7 +22,7 @@ from .conftest import ALL, AddEntry, detail, metadata
 
 pytestmark = pytest.mark.usefixtures("no_setup")
 
-RUN = "custom_components.grid_telemetry.sttp.subscriber.Subscriber.run"
+RUN = "custom_components.grid_telemetry.protocols.sttp.subscriber.Subscriber.run"
 
 
 def given(publisher: Publisher, **changes: Any) -> dict[str, Any]:

@@ -19,12 +19,13 @@ import orjson
 import voluptuous as vol
 import yaml
 
-from ...actions import ENTRY_FIELD, link_for
+from ...action_target import ENTRY_FIELD, link_for
 from ...const import DOMAIN
-from . import ArdexaLink, operations
+from . import operations
 from .client import BrokenOff, NoAnswer, OperationRefused, Session
 from .const import EVENT_OPERATION
 from .entities import UPGRADE_COMPLETE, UPGRADE_FAILED, UPGRADE_PROGRESS
+from .link import ArdexaLink
 from .payload import Json
 
 ATTR_DEVICE: Final = "device_id"

@@ -12,7 +12,7 @@ from homeassistant.core import callback
 from socketio import AsyncClient
 from socketio.exceptions import SocketIOError
 
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...connection.errors import ConnectionFailed, DeliveryError, DestinationRefused
 from .api import SOCKET_PATH, Api, failure_of
 from .payload import Json, error_of, rejection_of, speaks_of_permission
 from .wire import MALFORMED, Opener, new_client

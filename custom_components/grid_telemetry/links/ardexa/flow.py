@@ -16,9 +16,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...connection.errors import ConnectionFailed, DeliveryError, DestinationRefused
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
-from ...steps import LinkSteps
+from ...forms.entry_flow import LinkSteps
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL

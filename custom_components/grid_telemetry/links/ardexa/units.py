@@ -5,7 +5,7 @@ from typing import Final
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import PERCENTAGE, UnitOfTemperature
 
-from ...units import classes_of_unit
+from ...entities.unit_classes import classes_of_unit
 
 # As people write them; what Home Assistant writes in the same letters is found without.
 _WRITTEN: Final = {

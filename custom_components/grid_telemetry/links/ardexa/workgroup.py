@@ -12,7 +12,7 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ...const import DOMAIN
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
 from .entities import (
     DEVICE_NEW,
     META_CHANGED,

@@ -21,7 +21,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.points_table import (
+from ...points.table import (
     CONF_DEVICES,
     CONF_ENTITY,
     CONF_FACTOR,
@@ -38,7 +38,7 @@ from .const import (
     SUBENTRY_GROUP,
     GroupKind,
 )
-from .members import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
+from .mapping import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
 
 _TITLE: Final = "Meter groups"
 _NAME: Final = re.compile(r".{1,64}")

@@ -13,8 +13,8 @@ from homeassistant.util import dt as dt_util
 from modbus_connection import ModbusError
 
 from ...const import DOMAIN
-from ...quantities import QUANTITIES
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
+from ...vocabulary.quantities import QUANTITIES
 from .client import Meter
 from .payload import CounterGuard
 

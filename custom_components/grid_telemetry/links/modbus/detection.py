@@ -16,9 +16,9 @@ from modbus_connection import (
 
 from ...meters import Register, RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
-from ...quantities import QUANTITIES
-from .readings import telling
-from .registers import Identity, read_once, read_register
+from ...vocabulary.quantities import QUANTITIES
+from .preview import telling
+from .register_reader import Identity, read_once, read_register
 from .sunspec import find_models
 
 # A meter may leave requests that it does not know without an answer; after so many no more maps

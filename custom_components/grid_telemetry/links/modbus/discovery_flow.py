@@ -16,9 +16,9 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from homeassistant.helpers.typing import UNDEFINED
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
-from ...steps import LinkSteps
+from ...forms.entry_flow import LinkSteps
+from .connection_test import async_open
 from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT
-from .opening import async_open
 from .transport import Transport, link_title, link_unique_id, modbus_params
 
 _PORT = 502

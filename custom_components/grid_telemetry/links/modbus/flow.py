@@ -23,7 +23,8 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
-from ...serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from ...forms.serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from .connection_test import async_open
 from .const import (
     CONF_ANNOUNCED_AS,
     CONF_CA_FILE,
@@ -35,14 +36,8 @@ from .const import (
     SUBENTRY_METER,
 )
 from .discovery_flow import DiscoverySteps
-from .meter_flow import MeterSubentryFlow
-from .opening import async_open
-from .transport import (
-    Transport,
-    link_title,
-    link_unique_id,
-    modbus_params,
-)
+from .subentries import MeterSubentryFlow
+from .transport import Transport, link_title, link_unique_id, modbus_params
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSubentryFlow}
 

@@ -26,7 +26,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...quantities import QUANTITIES
+from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
     CONF_FAST_INTERVAL_S,
@@ -37,7 +37,9 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, search
-from .look import (
+from .maps import async_load_register_maps
+from .preview import async_readings
+from .unit_access import (
     NoMeterError,
     async_in_turn,
     async_look,
@@ -45,8 +47,6 @@ from .look import (
     meters_of,
     unit_id_selector,
 )
-from .maps import async_load_register_maps
-from .readings import async_readings
 
 CONF_FIRST_UNIT_ID = "first_unit_id"
 CONF_LAST_UNIT_ID = "last_unit_id"

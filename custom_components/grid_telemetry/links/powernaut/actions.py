@@ -18,14 +18,14 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
+from ...action_target import ENTRY_FIELD, link_for
+from ...connection.errors import DeliveryError
 from ...const import DOMAIN
-from ...forwarding.errors import DeliveryError
-from . import PowernautLink
 from .api import RequestRefused
 from .const import CONF_RESOURCE_ID
+from .link import PowernautLink
 from .payload import MAX_WATTS
-from .shapes import (
+from .rest_payload import (
     MAX_CURVE,
     MAX_QUARTERS,
     QUARTER_S,

@@ -27,7 +27,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ...forwarding.errors import (
+from ...connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,

@@ -14,8 +14,8 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .coordinator import PlatformView
 from .setpoints import EVENT_TYPES, ResourceSetpoint
-from .view import PlatformView
 
 SETPOINT_KEY: Final = "powernaut_setpoint"
 ACTIVATION_KEY: Final = "powernaut_activation"

@@ -23,9 +23,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...connection.errors import DeliveryError
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
+from ...forms.entry_flow import LinkSteps
 from .api import RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -43,7 +43,7 @@ from .const import (
     DEFAULT_QOS,
     Environment,
 )
-from .shapes import Site
+from .rest_payload import Site
 from .subentries import SUBENTRY_FLOWS
 
 __all__ = ["SUBENTRY_FLOWS", "PowernautSteps"]

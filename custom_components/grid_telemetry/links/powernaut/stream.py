@@ -11,8 +11,8 @@ from typing import Final, NoReturn, Protocol
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
-from ...forwarding.errors import ConnectionFailed, DeliveryError
-from ...forwarding.health import Health, as_datetime
+from ...connection.errors import ConnectionFailed, DeliveryError
+from ...connection.health import Health, as_datetime
 from .payload import SENDABLE_S, Reading, message
 
 _LOGGER = logging.getLogger(__name__)

@@ -20,11 +20,11 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
+from ...action_target import ENTRY_FIELD, link_for
 from ...const import DOMAIN
-from . import ScoutLink
 from .backfill import async_backfill
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
+from .link import ScoutLink
 from .payload import (
     CODE_PATTERN,
     DEVICE_ID_PATTERN,

@@ -14,13 +14,13 @@ from homeassistant.helpers.event import (
 )
 from homeassistant.helpers.storage import Store
 
+from ...connection.issues import Issues
 from ...const import DOMAIN
-from ...forwarding.issues import Issues
-from ...forwarding.outbox import Record
-from ...forwarding.point import Point, entity_id_of
-from ...forwarding.points_table import CONF_ENTITY
-from ...forwarding.watch import ENTITY_REMOVED, last_entity_id
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
+from ...outbox.store import Record
+from ...points.issues import ENTITY_REMOVED, last_entity_id
+from ...points.point import Point, entity_id_of
+from ...points.table import CONF_ENTITY
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID, SUBENTRY_ALARM
 from .payload import EventStatus, event_record
 

@@ -14,8 +14,8 @@ from homeassistant.helpers.recorder import get_instance, session_scope
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from ...forwarding.outbox import Lane, Outbox, Record
-from ...forwarding.point import Point, convert, entity_id_of, read
+from ...outbox.store import Lane, Outbox, Record
+from ...points.point import Point, convert, entity_id_of, read
 from .payload import metric_records
 
 _HOUR_S = 3600

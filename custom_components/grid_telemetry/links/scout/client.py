@@ -13,10 +13,10 @@ from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from ...forwarding.delivery import Packet
-from ...forwarding.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
-from ...stomp.client import StompConnection, StompParameters, connect
-from ...stomp.errors import (
+from ...connection.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
+from ...outbox.delivery import Packet
+from ...protocols.stomp.client import StompConnection, StompParameters, connect
+from ...protocols.stomp.errors import (
     StompAuthenticationError,
     StompConnectionLost,
     StompDestinationError,

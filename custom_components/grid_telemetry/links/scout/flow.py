@@ -17,9 +17,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...connection.errors import DeliveryError
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
+from ...forms.entry_flow import LinkSteps
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,

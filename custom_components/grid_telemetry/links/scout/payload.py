@@ -14,8 +14,8 @@ import re
 from typing import Any
 from uuid import uuid4
 
-from ...forwarding.delivery import Packet
-from ...forwarding.outbox import Lane, Record, StoredRecord
+from ...outbox.delivery import Packet
+from ...outbox.store import Lane, Record, StoredRecord
 
 MAX_FRAME_BYTES = 64 * 1024
 """A frame stays below this; brokers of this kind bound frames at 64 KiB and more."""

@@ -20,7 +20,8 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...forms.entry_flow import LinkSteps
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
     listening_data,
@@ -28,9 +29,7 @@ from ...listening import (
     mistakes_of,
     whole_number,
 )
-from ...steps import LinkSteps
-from ...stomp.sns import MAX_PASSWORD_BYTES, hash_password
-from ...tls import (
+from ...forms.tls import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,
     CONF_KEY,
@@ -38,6 +37,7 @@ from ...tls import (
     server_context_of,
     server_tls_data,
 )
+from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
     CONF_ALLOW_RESTART,

@@ -15,10 +15,10 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
+from ...action_target import ENTRY_FIELD, link_for
 from ...const import DOMAIN
-from . import SolarNodeLink
 from .client import COMMAND_WITHIN_S, MAX_BODY_BYTES, MAX_LINE_BYTES
+from .link import SolarNodeLink
 
 ATTR_DESTINATION: Final = "destination"
 ATTR_HEADERS: Final = "headers"

@@ -10,22 +10,22 @@ import json
 import re
 from typing import Any, Final, NoReturn
 
-from ...forwarding.errors import (
+from ...connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DeliveryError,
     DestinationRefused,
 )
-from ...stomp import sns
-from ...stomp.errors import (
+from ...protocols.stomp import sns
+from ...protocols.stomp.errors import (
     StompError,
     StompLimitError,
     StompProtocolError,
     StompTransportError,
     TransportFailure,
 )
-from ...stomp.frames import Frame
-from ...stomp.tcp import TcpStream
+from ...protocols.stomp.frames import Frame
+from ...protocols.stomp.tcp import TcpStream
 
 COMMAND_WITHIN_S: Final = 15.0
 LIMIT_REASON: Final = "solarnode_reply_too_large"

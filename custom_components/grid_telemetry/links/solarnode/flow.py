@@ -17,12 +17,11 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...ant import is_pattern, matches
+from ...connection.errors import DeliveryError
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
-from ...stomp.sns import MAX_PASSWORD_BYTES
-from . import parameters_of
+from ...forms.entry_flow import LinkSteps
+from ...protocols.stomp.patterns import is_pattern, matches
+from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
 from .const import (
     CONF_INTERVAL_S,
@@ -34,7 +33,8 @@ from .const import (
     MAX_LIVE_SOURCES,
 )
 from .latest import Latest, read_latest
-from .plan import Plan
+from .link import parameters_of
+from .request_batches import Plan
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_LOGIN): TextSelector(TextSelectorConfig(autocomplete="off")),

@@ -4,11 +4,11 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from ...datum import Datum
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...connection.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...vocabulary.datum import Datum
 from .client import LIMIT_REASON, NoAnswer, NodeSession, Reply
 from .payload import JSON_TYPE, datum_of
-from .plan import Plan, Request, body_of
+from .request_batches import Plan, Request, body_of
 
 LATEST: Final = "/setup/datum/latest"
 WITHIN_S: Final = 15.0

@@ -13,10 +13,10 @@ from homeassistant.core import (
 from homeassistant.exceptions import ServiceValidationError
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
+from ...action_target import ENTRY_FIELD, link_for
 from ...const import DOMAIN
-from ...sttp.metadata import Metadata
-from . import SttpPublisherLink
+from ...protocols.sttp.metadata import Metadata
+from .link import SttpPublisherLink
 
 ATTR_SUBSCRIBER: Final = "subscriber_id"
 

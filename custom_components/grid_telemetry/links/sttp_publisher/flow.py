@@ -9,7 +9,8 @@ from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...forms.entry_flow import LinkSteps
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
     listening_data,
@@ -17,8 +18,7 @@ from ...listening import (
     mistakes_of,
     whole_number,
 )
-from ...steps import LinkSteps
-from ...sttp.constants import DEFAULT_PORT
+from ...protocols.sttp.constants import DEFAULT_PORT
 from .const import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,

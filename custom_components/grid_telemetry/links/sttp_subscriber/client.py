@@ -10,11 +10,11 @@ from typing import Any, Final, NoReturn
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from ...forwarding.errors import ConnectionFailed, DestinationRefused
-from ...sttp.cache import SignalKey
-from ...sttp.frames import SttpError
-from ...sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters
-from ...tls import client_context
+from ...connection.errors import ConnectionFailed, DestinationRefused
+from ...forms.tls import client_context
+from ...protocols.sttp.cache import SignalKey
+from ...protocols.sttp.frames import SttpError
+from ...protocols.sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters
 from .const import (
     CONF_CA_FILE,
     CONF_CERTIFICATE,

@@ -16,10 +16,10 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...connection.errors import DeliveryError
 from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
-from ...sttp.constants import DEFAULT_PORT
+from ...forms.entry_flow import LinkSteps
+from ...protocols.sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
     CONF_CA_FILE,

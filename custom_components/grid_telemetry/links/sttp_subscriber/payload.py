@@ -7,10 +7,10 @@ import re
 from typing import Final
 from uuid import UUID
 
-from ...sttp.cache import SignalKey
-from ...sttp.constants import StateFlags
-from ...sttp.measurement import Measurement
-from ...sttp.metadata import Metadata
+from ...protocols.sttp.cache import SignalKey
+from ...protocols.sttp.constants import StateFlags
+from ...protocols.sttp.measurement import Measurement
+from ...protocols.sttp.metadata import Metadata
 
 _UNITS_BY_KIND: Final = {
     "FREQ": "Hz",

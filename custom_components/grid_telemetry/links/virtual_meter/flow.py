@@ -12,22 +12,16 @@ from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...forms.entry_flow import LinkSteps
+from ...forms.listener import (
     async_try_to_listen,
     listening_data,
     listening_fields,
     mistakes_of,
     whole_number,
 )
-from ...serial_line import SERIAL_FIELDS, serial_input
-from ...steps import LinkSteps
-from .const import (
-    CONF_MAX_CLIENTS,
-    CONF_TRANSPORT,
-    DEFAULT_MAX_CLIENTS,
-    DEFAULT_PORT,
-    Transport,
-)
+from ...forms.serial_line import SERIAL_FIELDS, serial_input
+from .const import CONF_MAX_CLIENTS, CONF_TRANSPORT, DEFAULT_MAX_CLIENTS, DEFAULT_PORT, Transport
 from .server import place_of, server_of
 from .subentries import SUBENTRY_FLOWS
 

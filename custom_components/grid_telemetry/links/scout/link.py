@@ -1,0 +1,232 @@
+"""Scout link: the states of sensors to Circutor Scout, by STOMP over WebSocket."""
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from pathlib import Path
+import time
+from typing import Any
+
+from homeassistant.const import Platform, __version__ as ha_version
+from homeassistant.core import Event, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr
+from homeassistant.helpers.entity import Entity
+
+from ...connection.health import Health, health_entities
+from ...connection.issues import Issues
+from ...const import DOMAIN
+from ...entities.link_entities import link_device_info
+from ...link import GridTelemetryConfigEntry
+from ...outbox.delivery import Delivery
+from ...outbox.store import Outbox, Record, StoredRecord
+from ...points.point import Point
+from ...points.sampler import Sample, Sampler
+from ...points.table import CONF_POINTS
+from .alarms import Alarms, alarm_store
+from .attributes import attributes_of
+from .client import ScoutSession, open_session, parameters_of
+from .const import (
+    CONF_ALLOW_PLAIN,
+    CONF_CLAIM_ID,
+    CONF_FIRMWARE_VERSION,
+    CONF_GATEWAY_DEVICE_ID,
+    CONF_GATEWAY_TYPE,
+    CONF_HARDWARE_VERSION,
+    CONF_INTERVAL_S,
+    CONF_MAX_AGE_DAYS,
+    CONF_MAX_SAMPLES,
+    CONF_SERIAL_NUMBER,
+    SUBENTRY_DEVICE,
+)
+from .payload import (
+    EXPORT_CONNECTED,
+    MAIN_DEVICE,
+    EventStatus,
+    Gateway,
+    attributes_record,
+    event_record,
+    metric_records,
+    pack,
+)
+
+_DAY_S = 86_400
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+class ScoutLink:
+    """One gateway on the platform: samples its points and delivers them."""
+
+    platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
+
+    def __init__(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+        data = entry.data
+        self._hass = hass
+        self._entry = entry
+        self.interval_s: int = data[CONF_INTERVAL_S]
+        self.gateway = Gateway(
+            claim_id=data[CONF_CLAIM_ID],
+            serial_number=data[CONF_SERIAL_NUMBER],
+            gateway_type=data[CONF_GATEWAY_TYPE],
+            firmware_version=data.get(CONF_FIRMWARE_VERSION) or ha_version,
+            hardware_version=data[CONF_HARDWARE_VERSION],
+        )
+        self.devices: dict[str, tuple[Point, ...]] = {
+            subentry.data[CONF_GATEWAY_DEVICE_ID]: tuple(
+                Point.from_dict(point) for point in subentry.data[CONF_POINTS]
+            )
+            for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+        }
+        # Two devices may send the same point; it is read once.
+        self._devices_of: dict[Point, list[str]] = {}
+        for device_id, points in self.devices.items():
+            for point in points:
+                self._devices_of.setdefault(point, []).append(device_id)
+        self.health = Health()
+        self._issues = Issues(hass, entry)
+        self.outbox = Outbox(
+            outbox_path(hass, entry),
+            max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S,
+            max_samples=data[CONF_MAX_SAMPLES],
+            on_trouble=self._issues.on_trouble,
+        )
+        self.delivery = Delivery(
+            hass,
+            entry,
+            outbox=self.outbox,
+            health=self.health,
+            connect=self._open_session,
+            pack=pack,
+        )
+        self._sampler = Sampler(
+            hass, entry, tuple(self._devices_of), self.interval_s, self._async_take
+        )
+        self.alarms = Alarms(hass, entry, self._issues, self._async_queue_soon)
+        self._attributes_sent: dict[str, dict[str, str]] = {}
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return the health of the gateway."""
+        device = link_device_info(self._entry, "Circutor Scout")
+        return {None: health_entities(self._entry, device, self.health)[platform]}
+
+    async def async_start(self) -> None:
+        """Sample, watch the alarms and deliver."""
+        self._attributes_sent = self.device_attributes()
+        self._sampler.start()
+        self.alarms.start()
+        self._entry.async_on_unload(
+            self._hass.bus.async_listen(
+                dr.EVENT_DEVICE_REGISTRY_UPDATED, self._async_device_changed
+            )
+        )
+        self.delivery.start()
+
+    async def async_stop(self) -> None:
+        """End; what is in the outbox waits there."""
+        self._sampler.stop()
+        await self.alarms.async_stop()
+        await self.delivery.stop()
+        await self.outbox.close()
+        self._issues.clear()
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return health, counters and the size of the mapping."""
+        return {
+            "health": self.health.as_dict(),
+            "sampler": self._sampler.as_dict(),
+            "points": {device: len(points) for device, points in self.devices.items()},
+        }
+
+    def device_attributes(self) -> dict[str, dict[str, str]]:
+        """Return what the device registry knows of the gateway's devices."""
+        return attributes_of(self._hass, self.devices)
+
+    def present_slot(self) -> float:
+        """Return the start of the present interval, in epoch seconds."""
+        return time.time() // self.interval_s * self.interval_s
+
+    async def async_queue(self, records: Sequence[Record]) -> None:
+        """Put records into the outbox and have them sent; returns when they are kept."""
+        await self.outbox.put(records)
+        self.delivery.wake()
+
+    @callback
+    def _async_queue_soon(self, record: Record) -> None:
+        self._entry.async_create_task(self._hass, self.async_queue([record]), eager_start=True)
+
+    async def _async_take(self, at: float, samples: Sequence[Sample]) -> None:
+        """Turn the samples of one slot into a record for each device."""
+        by_device: dict[str, dict[str, float]] = {}
+        for sample in samples:
+            for device_id in self._devices_of[sample.point]:
+                by_device.setdefault(device_id, {})[sample.point.name] = sample.value
+        at_ms = round(at * 1000)
+        await self.async_queue(
+            [
+                record
+                for device_id, data in by_device.items()
+                for record in metric_records(device_id, at_ms, data)
+            ]
+        )
+
+    def _open_session(self) -> AbstractAsyncContextManager[ScoutSession]:
+        """Return a login that begins with an event and the attributes."""
+        self._attributes_sent = self.device_attributes()
+        now_ms = _now_ms()
+        greetings = [
+            event_record(MAIN_DEVICE, now_ms, event_type=EXPORT_CONNECTED, status=EventStatus.INFO),
+            attributes_record(now_ms, self.gateway.attributes(), self._attributes_sent),
+        ]
+        return open_session(
+            self._hass,
+            parameters_of(self._entry.data),
+            self.gateway,
+            [packet for record in greetings for packet in pack([_unstored(record)])],
+            allow_plain=self._entry.data[CONF_ALLOW_PLAIN],
+        )
+
+    @callback
+    def _async_device_changed(self, event: Event[Any]) -> None:
+        """Send the attributes again when the registry has news of them."""
+        present = self.device_attributes()
+        changed = {
+            device_id: attributes
+            for device_id, attributes in present.items()
+            if attributes != self._attributes_sent.get(device_id)
+        }
+        if changed:
+            self._attributes_sent = present
+            self._async_queue_soon(attributes_record(_now_ms(), {}, changed))
+
+
+def _unstored(record: Record) -> StoredRecord:
+    """Return a record as one of the outbox, for a message that is never kept."""
+    return StoredRecord(
+        topic=record.topic, at_ms=record.at_ms, body=record.body, samples=record.samples, id=0
+    )
+
+
+def outbox_path(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Path:
+    """Return where the outbox of an entry is."""
+    return Path(hass.config.path(DOMAIN, f"outbox-{entry.entry_id}.db"))
+
+
+async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ScoutLink:
+    """Return the link of an entry, its outbox open, with the alarms that were on before."""
+    link = ScoutLink(hass, entry)
+    await link.alarms.async_load()
+    await link.outbox.open()
+    return link
+
+
+async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Delete the outbox, files set aside included, and the alarms."""
+    path = outbox_path(hass, entry)
+
+    def remove() -> None:
+        for file in path.parent.glob(f"{path.name}*"):
+            file.unlink(missing_ok=True)
+
+    await hass.async_add_executor_job(remove)
+    await alarm_store(hass, entry).async_remove()

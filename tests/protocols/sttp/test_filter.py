@@ -1,0 +1,258 @@
+from contextlib import suppress
+from dataclasses import replace
+from time import perf_counter
+
+import pytest
+
+from custom_components.grid_telemetry.protocols.sttp.dataset import Table
+from custom_components.grid_telemetry.protocols.sttp.filter import (
+    MAX_LENGTH,
+    FilterError,
+    Names,
+    select,
+)
+from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
+
+from .samples import metadata, signal_id
+
+VIEW = metadata(12).active_measurements()
+NAMES = Names(VIEW)
+
+
+async def ids(expression: str, view: Table = VIEW) -> list[int]:
+    rows = await select(expression, [view], view.name, NAMES if view is VIEW else Names(view))
+    return [int(str(row["ID"]).removeprefix("HA:")) for row in rows.get(view.name, [])]
+
+
+@pytest.mark.parametrize(
+    ("expression", "expected"),
+    [
+        ("FILTER ActiveMeasurements WHERE True", list(range(1, 13))),
+        ("filter activemeasurements where true", list(range(1, 13))),
+        ("FILTER TOP 2 ActiveMeasurements WHERE True", [1, 2]),
+        ("FILTER TOP -1 ActiveMeasurements WHERE SignalType='FREQ'", [1]),
+        ("FILTER TOP 2 ActiveMeasurements WHERE True ORDER BY SignalType DESC, ID", [2, 3]),
+        ("FILTER ActiveMeasurements WHERE SignalType='VPHM' ORDER BY PhasorID ASC", [2]),
+        ("SignalType = 'freq'", [1]),
+        ("SignalType === 'freq'", []),
+        ("SignalType !== 'freq' AND SignalType === 'FREQ'", [1]),
+        ("SignalType <> 'ALOG'", [1, 2, 3]),
+        ("SignalType != 'ALOG' && !(SignalType == 'FREQ')", [2, 3]),
+        ("SignalType = 'FREQ' OR SignalType = 'VPHA'", [1, 3]),
+        ("SignalType = 'FREQ' || SignalType = 'VPHA' AND Phase = 'B'", [1]),
+        ("(SignalType = 'FREQ' OR SignalType = 'VPHA') AND Phase = 'A'", [3]),
+        ("NOT NOT SignalType = 'FREQ'", [1]),
+        ("SignalType LIKE 'VPH%'", [2, 3]),
+        ("SignalType LIKE '%PHA'", [3]),
+        ("SignalType LIKE '*ph*'", [2, 3]),
+        ("SignalType LIKE 'freq'", [1]),
+        ("SignalType LIKE BINARY 'freq'", []),
+        ("SignalType NOT LIKE '%L%'", [1, 2, 3]),
+        ("ID IN ('HA:1', 'ha:3', 'HA:99')", [1, 3]),
+        ("ID IN BINARY ('HA:1', 'ha:3')", [1]),
+        ("ID NOT IN ('HA:1') AND PhasorID IN (1, 2.5)", [2, 3]),
+        ("PhasorID IN (-1, +1)", [2, 3]),
+        ("PhasorID IS NULL", [1, *range(4, 13)]),
+        ("PhasorID IS NOT NULL", [2, 3]),
+        ("NOT PhasorID = 1", []),
+        ("PhasorID = 1 OR SignalType = 'FREQ'", [1, 2, 3]),
+        ("Phase = 'A' OR SignalType = 'ALOG'", list(range(2, 13))),
+        ("FramesPerSecond >= 30 AND FramesPerSecond < 0x1F", list(range(1, 13))),
+        ("FramesPerSecond > 3.1e1", []),
+        ("'30' = FramesPerSecond AND ID = 'HA:1'", [1]),
+        ("FramesPerSecond = '30' AND ID <= 'HA:1'", [1]),
+        ("FramesPerSecond <> 'thirty' AND ID = 'HA:1'", [1]),
+        ("Internal AND ID = 'HA:1'", [1]),
+        ("Subscribed", []),
+        ("NULL", []),
+        ("False", []),
+        ("True", list(range(1, 13))),
+        ("UpdatedOn > #2026-11-20 11:00# AND ID = 'HA:1'", [1]),
+        ("UpdatedOn < '2026-11-20T11:00:00Z'", []),
+        ("[SignalType] = 'FREQ' AND `Device` = 'METER'", [1]),
+        ("LOWER(SignalType) === 'freq'", [1]),
+        ("UPPER(Trim(' freq ')) = SignalType", [1]),
+        ("LEN(ID) = 5", [10, 11, 12]),
+        ("ISNULL(PhasorID, 7) = 7 AND ID = 'HA:1'", [1]),
+        ("Contains(SignalType, 'REQ')", [1]),
+        ("Contains(SignalType, 'req')", []),
+        ("Contains(SignalType, 'req', True)", [1]),
+        ("StartsWith(ID, 'HA:1') AND EndsWith(ID, '1')", [1, 11]),
+        ("Description = 'it''s; 1'", []),
+        ("/* all */ True -- of them", list(range(1, 13))),
+        ("HA:1", [1]),
+        ("ha:3; HA:1 ;HA:3;HA:77", [3, 1]),
+        ('"HA_METER:FREQ1"', [1]),
+        ("HA_METER:VPHM2", [2]),
+        ("HA:5; FILTER ActiveMeasurements WHERE SignalType='FREQ'; HA:1; HA:6", [5, 1, 6]),
+        ("z" * 32, []),
+        ("nothing known", None),
+        ("ISNULL(PhasorID, 'x') LIKE 'x' OR ID = 'HA:2'", None),
+        ("PhasorID IS NULL AND 'x' LIKE NULL", []),
+        ("ISNULL(NULL, NULL) LIKE 'x'", []),
+        ("UpdatedOn = 'some day'", []),
+        ("", []),
+        (" ;; ", []),
+        ("FILTER ActiveMeasurements WHERE False", []),
+    ],
+)
+async def test_an_expression_selects(expression: str, expected: list[int] | None) -> None:
+    if expected is None:
+        with pytest.raises(FilterError):
+            await ids(expression)
+    else:
+        assert await ids(expression) == expected
+
+
+@pytest.mark.parametrize(
+    "form",
+    [
+        "{}",
+        "{{{}}}",
+        "'{}'",
+        "FILTER ActiveMeasurements WHERE SignalID = '{}'",
+        "FILTER ActiveMeasurements WHERE SignalID = {{{}}}",
+        "FILTER ActiveMeasurements WHERE SignalID IN ({})",
+        "FILTER ActiveMeasurements WHERE 'x' < SignalID AND SignalID = '{} '",
+    ],
+)
+async def test_a_guid_selects_in_any_form(form: str) -> None:
+    text = str(signal_id(4))
+    if form.endswith("'{} '"):
+        assert await ids(form.format(text)) == []
+        return
+    for guid in (text, text.upper(), text.replace("-", "")):
+        assert await ids(form.format(guid)) == [4]
+
+
+async def test_a_long_list_of_guids_selects() -> None:
+    view = metadata(2_000).active_measurements()
+    listed = ";".join(str(signal_id(number)) for number in range(1, 2_001))
+    assert await ids(listed, view) == list(range(1, 2_001))
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("RegExMatch('^(a+)+$', PointTag)", "Regular expressions are refused: REGEXMATCH"),
+        ("RegExVal('a', PointTag) = 'a'", "Regular expressions are refused: REGEXVAL"),
+        ("Replace(ID, 'a', 'b') = ID", "function REPLACE is not supported"),
+        ("Nonsense(1)", "function NONSENSE is not supported"),
+        ("Len()", "LEN does not take 0 arguments"),
+        ("Len(ID, ID)", "LEN does not take 2 arguments"),
+        ("Len(1) = 1", "takes text"),
+        ("FramesPerSecond * 2 > 1", "Arithmetic"),
+        ("1 = -FramesPerSecond", "Expected a value"),
+        ("1 = ~1", "Arithmetic"),
+        ("ID LIKE 'a%b'", "begins or ends"),
+        ("ID LIKE 1", "LIKE takes text"),
+        ("ID AND True", "true or false"),
+        ("UpdatedOn < 1", "Cannot compare"),
+        ("Foo = 1", "Not a column: 'Foo'"),
+        ("FILTER Elsewhere WHERE True", "Not a table: 'Elsewhere'"),
+        ("FILTER ActiveMeasurements", "Expected WHERE"),
+        ("FILTER TOP x ActiveMeasurements WHERE True", "whole number"),
+        ("FILTER ActiveMeasurements WHERE True ORDER ID", "Expected BY"),
+        ("FILTER ActiveMeasurements WHERE True ORDER BY Foo", "Not a column"),
+        ("FILTER ActiveMeasurements WHERE True True", "Expected the end"),
+        ("FILTER ActiveMeasurements WHERE", "Expected a value, found 'the end'"),
+        ("(True", r"Expected \), found 'the end'"),
+        ("ID = 'open", "Unexpected character"),
+        ("ID = #yesterday#", "Not a time"),
+        ("ID IN ()", "Expected a value"),
+        ("ID IN (Device)", "Expected a value"),
+        ("True ¬ False", "Unexpected character"),
+    ],
+)
+async def test_what_is_not_understood_is_refused_with_a_reason(expression: str, why: str) -> None:
+    with pytest.raises(FilterError, match=why):
+        await ids(expression)
+
+
+@pytest.mark.parametrize(
+    ("expression", "why"),
+    [
+        ("HA:1;" * (MAX_LENGTH // 5 + 1), "longer than"),
+        ("(" * 40 + "True" + ")" * 40, "Nested deeper"),
+        ("NOT " * 400 + "True", "More than 256 terms"),
+        ("ID" + " IS NULL" * 300, "More than 256 terms"),
+        ("ID = '" + "x" * 1100 + "'", "longer than 1024"),
+        (
+            "FILTER ActiveMeasurements WHERE True ORDER BY " + ", ".join(["ID"] * 9),
+            "More than 8 columns",
+        ),
+        (" OR ".join(["ID = 'x'"] * 200), "More than 256 terms"),
+        ("ID IN (" + ",".join(["1"] * 1_100) + ")", "More than 1000 items"),
+        (";".join(["FILTER ActiveMeasurements WHERE True"] * 20), "More than 16 statements"),
+    ],
+)
+async def test_an_expression_has_its_limits(expression: str, why: str) -> None:
+    with pytest.raises(FilterError, match=why):
+        await ids(expression)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        " OR ".join(["PointTag LIKE '%zzz%'"] * 100),
+        "a;" * 100_000,
+        "ID IN (" + ",".join(f"'{signal_id(number)}'" for number in range(1_000)) + ")",
+        "{" * 200_000,
+        "'" * 200_000,
+        "/*" * 100_000,
+        "((((" * 50_000,
+        "-" * 200_000,
+        "Contains(PointTag, '" + "A" * 200_000 + "B')",
+    ],
+    ids=["terms", "names", "list", "braces", "quotes", "comments", "nested", "minus", "needle"],
+)
+async def test_an_expression_built_to_run_long_leaves_the_event_loop_alone(
+    expression: str, stalls: list[float]
+) -> None:
+    view = metadata(3_000).active_measurements()
+    names = Names(view)
+    stalls.clear()
+    begun = perf_counter()
+    with suppress(FilterError):
+        await select(expression, [view], view.name, names)
+    assert perf_counter() - begun < 5
+    # A bound for a machine with other things to do; alone it is a few milliseconds.
+    assert max(stalls, default=0.0) < 0.5
+
+
+async def test_filters_of_metadata_select_from_each_table() -> None:
+    tables = metadata(5).tables()
+    rows = await select(
+        "FILTER MeasurementDetail WHERE SignalAcronym <> 'ALOG';"
+        "FILTER DeviceDetail WHERE Acronym = 'OTHER'",
+        tables,
+        "MeasurementDetail",
+    )
+    assert len(rows["MeasurementDetail"]) == 3
+    assert rows["DeviceDetail"] == []
+    assert "PhasorDetail" not in rows
+
+
+async def test_names_of_signals_are_no_filter_of_metadata() -> None:
+    with pytest.raises(FilterError):
+        await select("HA:1", metadata(5).tables(), "MeasurementDetail")
+
+
+async def test_nothing_is_selected_of_nothing() -> None:
+    assert await ids("HA:1; True", Metadata().active_measurements()) == []
+
+
+async def test_a_signal_that_two_statements_select_is_there_once() -> None:
+    assert await ids("HA:1; True; HA:2") == list(range(1, 13))
+
+
+async def test_sorting_copes_with_nulls() -> None:
+    offered = metadata(3)
+    view = replace(
+        offered, measurements=(*offered.measurements[1:], offered.measurements[0])
+    ).active_measurements()
+    assert await ids("FILTER ActiveMeasurements WHERE True ORDER BY PhasorID, ID DESC", view) == [
+        1,
+        3,
+        2,
+    ]

@@ -1,0 +1,1 @@
+"""Tools for development: pictures of the pages, and the browser that takes them."""
