@@ -7,7 +7,7 @@ from homeassistant.helpers import entity_registry as er, issue_registry as ir
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.points.issues import PointWatch
+from custom_components.grid_telemetry.points.issues import PointIssues
 from custom_components.grid_telemetry.points.point import Point
 
 DAY = timedelta(hours=24, minutes=6)
@@ -22,8 +22,8 @@ def registered(entity_registry: er.EntityRegistry) -> er.RegistryEntry:
 @pytest.fixture
 def watch(
     hass: HomeAssistant, entry: MockConfigEntry, registered: er.RegistryEntry
-) -> Iterator[PointWatch]:
-    watch = PointWatch(hass, entry, [Point(entity=registered.id, name="P", unit="W")])
+) -> Iterator[PointIssues]:
+    watch = PointIssues(hass, entry, [Point(entity=registered.id, name="P", unit="W")])
     yield watch
     watch.stop()
 
@@ -51,7 +51,7 @@ async def test_a_removed_entity_raises_an_issue_at_once_and_clears_it_when_it_is
     entity_registry: er.EntityRegistry,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
 ) -> None:
     hass.states.async_set(registered.entity_id, "1", {"unit_of_measurement": "W"})
     watch.start()
@@ -72,7 +72,7 @@ async def test_a_removed_entity_raises_an_issue_at_once_and_clears_it_when_it_is
 async def test_an_entity_that_was_removed_before_the_start_is_reported_by_what_is_known(
     hass: HomeAssistant, issue_registry: ir.IssueRegistry, entry: MockConfigEntry
 ) -> None:
-    watch = PointWatch(hass, entry, [Point(entity="0123abc", name="P")])
+    watch = PointIssues(hass, entry, [Point(entity="0123abc", name="P")])
     watch.start()
     placeholders = issues(issue_registry)["entity_removed"]
     assert placeholders is not None
@@ -84,7 +84,7 @@ async def test_other_entities_of_the_registry_do_not_matter(
     hass: HomeAssistant,
     entity_registry: er.EntityRegistry,
     issue_registry: ir.IssueRegistry,
-    watch: PointWatch,
+    watch: PointIssues,
 ) -> None:
     watch.start()
     other = entity_registry.async_get_or_create("sensor", "test", "2")
@@ -99,7 +99,7 @@ async def test_an_entity_without_a_value_is_reported_after_a_day(
     freezer: FrozenDateTimeFactory,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
     state: str | None,
 ) -> None:
     if state is not None:
@@ -120,7 +120,7 @@ async def test_a_value_in_between_begins_the_day_anew(
     freezer: FrozenDateTimeFactory,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
 ) -> None:
     hass.states.async_set(registered.entity_id, "unavailable")
     watch.start()
@@ -136,7 +136,7 @@ async def test_a_reload_does_not_forget_how_long_an_entity_has_been_unavailable(
     freezer: FrozenDateTimeFactory,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
 ) -> None:
     hass.states.async_set(registered.entity_id, "unavailable")
     watch.start()
@@ -161,7 +161,7 @@ async def test_a_state_that_cannot_be_sent_is_reported_soon(
     freezer: FrozenDateTimeFactory,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
     state: str,
     unit: str | None,
     key: str,
@@ -182,7 +182,7 @@ async def test_another_fault_takes_the_place_of_the_first(
     freezer: FrozenDateTimeFactory,
     issue_registry: ir.IssueRegistry,
     registered: er.RegistryEntry,
-    watch: PointWatch,
+    watch: PointIssues,
 ) -> None:
     hass.states.async_set(registered.entity_id, "foo")
     watch.start()

@@ -6,7 +6,7 @@ SLOW_RETRY_S: Final = 300.0
 """The wait after the platform refused the destination, which time alone does not heal."""
 
 
-class DeliveryError(Exception):
+class LinkError(Exception):
     """Why nothing can be delivered now."""
 
     retry_after_s: float | None = None
@@ -23,15 +23,15 @@ class DeliveryError(Exception):
             self.retry_after_s = retry_after_s
 
 
-class CredentialsRefused(DeliveryError):  # noqa: N818 - named after what happened
+class CredentialsRefused(LinkError):  # noqa: N818 - named after what happened
     """The platform refuses the credentials; the user is asked for new ones."""
 
 
-class DestinationRefused(DeliveryError):  # noqa: N818
+class DestinationRefused(LinkError):  # noqa: N818
     """The platform refuses what is sent, or where to; somebody must set it right there."""
 
     retry_after_s = SLOW_RETRY_S
 
 
-class ConnectionFailed(DeliveryError):  # noqa: N818
+class ConnectionFailed(LinkError):  # noqa: N818
     """There is no connection, or no longer."""

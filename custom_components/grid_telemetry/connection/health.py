@@ -43,7 +43,7 @@ class Health:
     """Samples that never will be delivered."""
     last_delivery: datetime | None = None
     last_error: str | None = None
-    """The reason of a `DeliveryError`; never holds a secret. Stays when the error is over."""
+    """The reason of a `LinkError`; never holds a secret. Stays when the error is over."""
     last_error_detail: str | None = None
 
     _listeners: list[CALLBACK_TYPE] = field(default_factory=list, repr=False)

@@ -10,7 +10,7 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 
-from .errors import SLOW_RETRY_S, ConnectionFailed, CredentialsRefused, DeliveryError
+from .errors import SLOW_RETRY_S, ConnectionFailed, CredentialsRefused, LinkError
 from .health import Health
 
 _LOGGER = logging.getLogger(__name__)
@@ -92,7 +92,7 @@ async def keep_connected[S](
 ) -> None:
     """Connect and run, again and again; returns only when the credentials were refused.
 
-    `connect` and `run` raise a `DeliveryError` at the end of a session. Setting `retry_now` cuts
+    `connect` and `run` raise a `LinkError` at the end of a session. Setting `retry_now` cuts
     a wait short; `last_retry_s` is what the growing waits end with. The log has one line when the
     connection is lost and one when it is back.
     """
@@ -109,7 +109,7 @@ async def keep_connected[S](
 
     while True:
         settling: asyncio.TimerHandle | None = None
-        error: DeliveryError
+        error: LinkError
         try:
             async with connect() as session:
                 health.connected = True
@@ -117,11 +117,11 @@ async def keep_connected[S](
                 settling = hass.loop.call_later(SETTLED_S, settle)
                 await run(session)
                 error = ConnectionFailed("connection_lost")
-        except DeliveryError as err:
+        except LinkError as err:
             error = err
         except Exception as err:
             _LOGGER.exception("%s: unexpected error", entry.title)
-            error = DeliveryError("unexpected_error", repr(err), retry_after_s=SLOW_RETRY_S)
+            error = LinkError("unexpected_error", repr(err), retry_after_s=SLOW_RETRY_S)
         finally:
             if settling is not None:
                 settling.cancel()

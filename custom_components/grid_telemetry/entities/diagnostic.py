@@ -12,26 +12,29 @@ from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.event import async_track_time_interval
 
-FIGURE_INTERVAL: Final = timedelta(seconds=5)
+UPDATE_INTERVAL: Final = timedelta(seconds=5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class FigureDescription(SensorEntityDescription):
+class DiagnosticSensorDescription(SensorEntityDescription):
     """One figure; its key is the translation key."""
 
     value_fn: Callable[[], int | float | str | datetime | None]
 
 
-class Figure(SensorEntity):
+class DiagnosticSensor(SensorEntity):
     """Shows a figure; it is written only when it changed."""
 
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_has_entity_name = True
     _attr_should_poll = False
-    entity_description: FigureDescription
+    entity_description: DiagnosticSensorDescription
 
     def __init__(
-        self, entry: ConfigEntry[Any], device_info: DeviceInfo, description: FigureDescription
+        self,
+        entry: ConfigEntry[Any],
+        device_info: DeviceInfo,
+        description: DiagnosticSensorDescription,
     ) -> None:
         """Take an identity from the entry and the key."""
         self.entity_description = description
@@ -42,7 +45,7 @@ class Figure(SensorEntity):
     @override
     async def async_added_to_hass(self) -> None:
         self._attr_native_value = self._value()
-        self.async_on_remove(async_track_time_interval(self.hass, self._read, FIGURE_INTERVAL))
+        self.async_on_remove(async_track_time_interval(self.hass, self._read, UPDATE_INTERVAL))
 
     @callback
     def _read(self, _: datetime) -> None:

@@ -14,7 +14,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.typing import UNDEFINED, UndefinedType
 
 
-class LinkSteps(ConfigFlow):
+class EntryFlow(ConfigFlow):
     """The base of a link's steps."""
 
     @property

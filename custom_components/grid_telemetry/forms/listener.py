@@ -34,7 +34,7 @@ def whole_number(low: int, high: int) -> vol.All[Any]:
     return vol.All(NumberSelector(config), vol.Coerce(int))
 
 
-def listening_fields(port: int) -> dict[vol.Marker, Any]:
+def listener_fields(port: int) -> dict[vol.Marker, Any]:
     """Return the fields that say where to listen and whom to let in: at first, this machine."""
     return {
         vol.Required(CONF_HOST, default=_DEFAULT_HOST): TextSelector(),
@@ -45,7 +45,7 @@ def listening_fields(port: int) -> dict[vol.Marker, Any]:
     }
 
 
-def listening_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
+def listener_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store of these fields."""
     return {
         CONF_HOST: user_input[CONF_HOST].strip(),
@@ -54,7 +54,7 @@ def listening_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def mistakes_of(data: Mapping[str, Any]) -> dict[str, str]:
+def validation_errors(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the errors of what is no address, by field."""
     errors: dict[str, str] = {}
     try:

@@ -14,7 +14,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.util import dt as dt_util
 
-from ..connection.errors import ConnectionFailed, DeliveryError
+from ..connection.errors import ConnectionFailed, LinkError
 from ..connection.health import Health, as_datetime
 from ..connection.kept import KeptConnection
 from .store import Lane, Outbox, StoredRecord
@@ -47,13 +47,13 @@ class Session(Protocol):
     async def publish(self, packet: Packet) -> asyncio.Future[None]:
         """Send a packet; returns when the transport took it.
 
-        The future resolves when the platform acknowledges. It may fail with a `DeliveryError`,
+        The future resolves when the platform acknowledges. It may fail with a `LinkError`,
         which ends the session; any other failure only leaves the packet unacknowledged.
-        Raises a `DeliveryError`.
+        Raises a `LinkError`.
         """
 
     async def closed(self) -> NoReturn:
-        """Wait for the end of the connection and raise a `DeliveryError` that says why."""
+        """Wait for the end of the connection and raise a `LinkError` that says why."""
 
 
 class Delivery:
@@ -138,7 +138,7 @@ class Delivery:
             await self._remove_acknowledged()
 
     async def _run(self, session: Session) -> None:
-        """Deliver over a session until its end; raises the `DeliveryError` that ended it."""
+        """Deliver over a session until its end; raises the `LinkError` that ended it."""
         window = _Window(self._take_acknowledged)
         tasks = [
             asyncio.create_task(session.closed()),
@@ -258,7 +258,7 @@ class _Window:
         self._in_flight: dict[asyncio.Future[None], tuple[Packet, float]] = {}  # oldest first
         self._bytes = 0
         self._room = asyncio.Event()
-        self._error: asyncio.Future[DeliveryError] = self._loop.create_future()
+        self._error: asyncio.Future[LinkError] = self._loop.create_future()
         self._timer: asyncio.TimerHandle | None = None
 
     async def publish(self, session: Session, packet: Packet) -> None:
@@ -277,7 +277,7 @@ class _Window:
         future.add_done_callback(self._done)
 
     async def broken(self) -> NoReturn:
-        """Raise the `DeliveryError` of a refused packet or of a missing acknowledgement."""
+        """Raise the `LinkError` of a refused packet or of a missing acknowledgement."""
         raise await self._error
 
     @callback
@@ -292,7 +292,7 @@ class _Window:
         if future.cancelled():
             return
         if (error := future.exception()) is not None:
-            if isinstance(error, DeliveryError):
+            if isinstance(error, LinkError):
                 self._break(error)
             return
         packet, _ = self._in_flight.pop(future)
@@ -311,6 +311,6 @@ class _Window:
                 self._timer = self._loop.call_at(deadline, self._check_age)
             return
 
-    def _break(self, error: DeliveryError) -> None:
+    def _break(self, error: LinkError) -> None:
         if not self._error.done():
             self._error.set_result(error)

@@ -36,7 +36,7 @@ _ISSUES: Final[Mapping[Refusal, tuple[str, float]]] = {
 }
 
 
-class PointWatch:
+class PointIssues:
     """Looks at the points now and then, and raises or clears the issue of each.
 
     An entity whose registry entry is gone is reported at once. For how long one has been

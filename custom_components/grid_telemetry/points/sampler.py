@@ -12,7 +12,7 @@ from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
-from .issues import PointWatch
+from .issues import PointIssues
 from .point import Point, Refusal, entity_id_of, evaluate
 
 _LOGGER = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Sampler:
         self._points = points
         self._interval_s = interval_s
         self._on_samples = on_samples
-        self._watch = PointWatch(hass, entry, points)
+        self._point_issues = PointIssues(hass, entry, points)
         self._entity_ids: list[str | None] | None = None
         self._due = 0.0
         self._timer: asyncio.TimerHandle | None = None
@@ -70,7 +70,7 @@ class Sampler:
         self._unlisten = self._hass.bus.async_listen(
             er.EVENT_ENTITY_REGISTRY_UPDATED, self._forget_entity_ids
         )
-        self._watch.start()
+        self._point_issues.start()
         self._arm(time.time())
 
     @callback
@@ -82,7 +82,7 @@ class Sampler:
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        self._watch.stop()
+        self._point_issues.stop()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters for diagnostics."""

@@ -32,7 +32,7 @@ _ONE_PHASE: Final = {
 }
 
 
-def likely_quantities(hass: HomeAssistant, entity_id: str) -> tuple[str, ...]:
+def suggested_quantities(hass: HomeAssistant, entity_id: str) -> tuple[str, ...]:
     """Return what an entity may measure, the likeliest first: our own meters' are known."""
     entry = er.async_get(hass).async_get(entity_id)
     if entry is not None and entry.platform == DOMAIN and entry.translation_key in QUANTITIES:

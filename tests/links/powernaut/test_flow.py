@@ -15,8 +15,8 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClien
 from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.const import DOMAIN
 
@@ -150,7 +150,7 @@ async def test_what_cannot_be_an_address_or_a_login_is_told_and_can_be_corrected
     ],
 )
 async def test_what_the_broker_says_is_told_and_can_be_corrected(
-    hass: HomeAssistant, login: AsyncMock, error: DeliveryError, key: str
+    hass: HomeAssistant, login: AsyncMock, error: LinkError, key: str
 ) -> None:
     login.side_effect = error
     result = await go_on(hass, await begin(hass, "production"), LOGIN)

@@ -2,8 +2,8 @@ import pytest
 
 from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.powernaut.session_takeover import Takeovers
 
@@ -24,7 +24,7 @@ def test_the_third_connection_in_a_row_that_is_closed_at_once_was_taken_over() -
     ("error", "lasted_s"),
     [(LOST, 60), (ConnectionFailed("not_confirmed"), 1), (DestinationRefused("not_authorized"), 1)],
 )
-def test_any_other_end_begins_the_count_anew(error: DeliveryError, lasted_s: float) -> None:
+def test_any_other_end_begins_the_count_anew(error: LinkError, lasted_s: float) -> None:
     takeovers = Takeovers()
     takeovers.judge(LOST, 1)
     takeovers.judge(LOST, 1)

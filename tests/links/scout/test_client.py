@@ -11,8 +11,8 @@ import pytest
 from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.scout.client import (
     login_test,
@@ -63,7 +63,7 @@ async def test_a_wrong_login_says_what_is_wrong(
     hass: HomeAssistant,
     server: ScoutServer,
     changes: dict[str, Any],
-    error: type[DeliveryError],
+    error: type[LinkError],
     reason: str,
 ) -> None:
     with pytest.raises(error) as raised:

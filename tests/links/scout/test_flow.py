@@ -15,8 +15,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from custom_components.grid_telemetry.links.scout.const import (
@@ -103,7 +103,7 @@ async def test_a_login_that_works_makes_an_entry(hass: HomeAssistant) -> None:
     ],
 )
 async def test_a_refused_login_says_why_and_can_be_corrected(
-    hass: HomeAssistant, login: AsyncMock, error: DeliveryError, text: str
+    hass: HomeAssistant, login: AsyncMock, error: LinkError, text: str
 ) -> None:
     login.side_effect = error
     result = await begin(hass)

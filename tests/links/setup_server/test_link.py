@@ -35,7 +35,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.commands.event import EVENT
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.entities.diagnostic import FIGURE_INTERVAL
+from custom_components.grid_telemetry.entities.diagnostic import UPDATE_INTERVAL
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.certificates import Authority
 from tests.protocols.stomp.setup_client import LOGIN, SetupClient, login_headers
@@ -657,7 +657,7 @@ async def test_figures_tell_what_goes_on(
     stranger = await SetupClient.connect(hass.config_entries.async_entries(DOMAIN)[0].data["port"])
     stranger.send("CONNECT", {"login": "x" * 300})
     await stranger.error()
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_clients").state in {"1", "2"}
     assert hass.states.get("sensor.setup_commands").state == "1"
@@ -671,7 +671,7 @@ async def test_a_figure_is_no_longer_than_a_state_can_be(
     entry = add_entry()
     assert await hass.config_entries.async_setup(entry.entry_id)
     entry.runtime_data._server.health.last_refusal = "x" * 300
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_last_refusal").state == "x" * 255
 

@@ -11,7 +11,7 @@ from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.grid_telemetry.const import DOMAIN, LinkKind
 from custom_components.grid_telemetry.links.sttp_publisher import flow
-from custom_components.grid_telemetry.links.sttp_publisher.entities import figures
+from custom_components.grid_telemetry.links.sttp_publisher.entities import diagnostic_sensors
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
 from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
@@ -59,7 +59,7 @@ def test_each_error_and_exception_has_a_text() -> None:
 
 
 async def test_each_figure_has_a_name_and_an_icon(hass: HomeAssistant) -> None:
-    for figure in figures(Publisher(), lambda: 0.0):
+    for figure in diagnostic_sensors(Publisher(), lambda: 0.0):
         assert TEXTS["entity"]["sensor"][figure.key]["name"]
         assert ICONS["entity"]["sensor"][figure.key]
 

@@ -16,9 +16,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL
@@ -47,7 +47,7 @@ _RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): _TOKEN, **
 _REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): _TOKEN})
 
 
-class ArdexaSteps(LinkSteps):
+class ArdexaSteps(EntryFlow):
     """The steps of an Ardexa entry."""
 
     _ardexa_error = ""
@@ -119,7 +119,7 @@ class ArdexaSteps(LinkSteps):
             return {CONF_TOKEN: "ardexa_token_expired"}
         try:
             await _async_try(api_of(self.hass, data))
-        except DeliveryError as err:
+        except LinkError as err:
             self._ardexa_error = err.detail
             return {"base": err.reason}
         return {}
@@ -136,7 +136,7 @@ class _NoListener:
 
 
 async def _async_try(api: Api) -> None:
-    """Raise a `DeliveryError` unless everything works."""
+    """Raise a `LinkError` unless everything works."""
     if (generation := await api.generation()) in ("older", "other"):
         raise DestinationRefused(f"ardexa_{generation}_generation")
     devices = await api.devices()

@@ -19,12 +19,12 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util import dt as dt_util
 
-from ...connection.errors import CredentialsRefused, DeliveryError
+from ...connection.errors import CredentialsRefused, LinkError
 from ...connection.health import Health, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure, FigureDescription, Rate
+from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry
 from .api import Api, api_of
@@ -106,14 +106,14 @@ class ArdexaLink:
         if platform is Platform.SENSOR:
             rate = Rate(lambda: self.feeds.messages, self._hass.loop.time)
             entities[None] += [
-                Figure(self._entry, self._link_device, description)
+                DiagnosticSensor(self._entry, self._link_device, description)
                 for description in (
-                    FigureDescription(
+                    DiagnosticSensorDescription(
                         key="ardexa_live_feeds",
                         state_class=SensorStateClass.MEASUREMENT,
                         value_fn=lambda: sum(feed.live for feed in self.feeds.all),
                     ),
-                    FigureDescription(
+                    DiagnosticSensorDescription(
                         key="ardexa_rate",
                         native_unit_of_measurement="1/s",
                         state_class=SensorStateClass.MEASUREMENT,
@@ -260,7 +260,7 @@ class ArdexaLink:
                 self.workgroup.set_connected(True)
                 self.session = session
                 yield session
-        except DeliveryError as err:
+        except LinkError as err:
             if err.reason == "ardexa_no_privilege":
                 self._issues.set(True, "ardexa_no_privilege", error=err.detail)
             raise
@@ -320,7 +320,7 @@ class ArdexaLink:
         except CredentialsRefused as err:
             _LOGGER.debug("%s: the token cannot be renewed: %s", self._entry.title, err)
             self._entry.async_start_reauth(self._hass)
-        except DeliveryError as err:
+        except LinkError as err:
             _LOGGER.debug("%s: the token is not renewed yet: %s", self._entry.title, err)
         else:
             self._api.token = token
@@ -367,7 +367,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         raise ConfigEntryAuthFailed(
             translation_domain=DOMAIN, translation_key="ardexa_token_refused"
         ) from err
-    except DeliveryError as err:
+    except LinkError as err:
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="ardexa_unreachable",

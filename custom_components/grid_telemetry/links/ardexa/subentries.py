@@ -22,7 +22,7 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import DOMAIN
 from .api import api_of
 from .client import OperationError, OperationRefused
@@ -83,7 +83,7 @@ class FeedSubentryFlow(ConfigSubentryFlow):
             return await self.async_step_typed()
         try:
             self._devices = await api_of(self.hass, self._get_entry().data).devices()
-        except DeliveryError:
+        except LinkError:
             self._devices = {}  # what cannot be chosen can be typed
         schema = vol.Schema(
             {

@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
 from ...link import GridTelemetryConfigEntry
-from ...points.issues import PointWatch
+from ...points.issues import PointIssues
 from ...points.point import Point
 from ...points.table import CONF_POINTS
 from .const import SUBENTRY_GROUP
@@ -31,7 +31,7 @@ class GroupLink:
             for subentry in subentries
             for stored in subentry.data[CONF_POINTS]
         ]
-        self._watch = PointWatch(hass, entry, points)
+        self._watch = PointIssues(hass, entry, points)
 
     @property
     def unique_ids(self) -> set[str | None]:

@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
 from ...points.point import can_convert
-from ...points.suggestions import likely_quantities
+from ...points.suggestions import suggested_quantities
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -53,7 +53,7 @@ def suggest_rows(
         row: Row = {CONF_ENTITY: entity_id, CONF_FACTOR: -1 if takes_off else 1}
         rows.append(row)
         known = members.setdefault(device or entity_id, {})
-        for key in likely_quantities(hass, entity_id):
+        for key in suggested_quantities(hass, entity_id):
             if key in QUANTITIES_OF_GROUPS:
                 known.setdefault(key, row)
     shared = set[str].intersection(*(set(known) for known in members.values())) if members else ()

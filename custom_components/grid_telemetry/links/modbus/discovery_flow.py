@@ -16,7 +16,7 @@ from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from homeassistant.helpers.typing import UNDEFINED
 
 from ...const import CONF_KIND, DOMAIN, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from .connection_test import async_open
 from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT
 from .transport import Transport, link_title, link_unique_id, modbus_params
@@ -24,7 +24,7 @@ from .transport import Transport, link_title, link_unique_id, modbus_params
 _PORT = 502
 
 
-class DiscoverySteps(LinkSteps):
+class DiscoverySteps(EntryFlow):
     """Offer a device that was seen in the network, or follow one to its new address."""
 
     def __init__(self) -> None:

@@ -19,7 +19,7 @@ from homeassistant.util.json import JsonValueType
 import voluptuous as vol
 
 from ...action_target import ENTRY_FIELD, link_for
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import DOMAIN
 from .api import RequestRefused
 from .const import CONF_RESOURCE_ID
@@ -160,7 +160,7 @@ async def _ask[T](request: Awaitable[T]) -> T:
             translation_key="powernaut_request_refused",
             translation_placeholders={"error": err.message},
         ) from err
-    except DeliveryError as err:
+    except LinkError as err:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="powernaut_unreachable",

@@ -23,9 +23,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from .api import RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -79,7 +79,7 @@ _CUSTOM_SCHEMA = vol.Schema(
 _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 
 
-class PowernautSteps(LinkSteps):
+class PowernautSteps(EntryFlow):
     """The steps of a Powernaut entry."""
 
     _powernaut_data: dict[str, Any]
@@ -206,7 +206,7 @@ class PowernautSteps(LinkSteps):
             api, login = await async_connections(self.hass, data)
             self._powernaut_sites = [site for site in await api.sites() if not site.deleted]
             await login_test(login)
-        except DeliveryError as err:
+        except LinkError as err:
             self._powernaut_error = err.detail
             return {"base": f"powernaut_{err.reason}"}
         except RequestRefused as err:

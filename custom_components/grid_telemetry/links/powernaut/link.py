@@ -14,7 +14,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
-from ...connection.errors import ConnectionFailed, DeliveryError
+from ...connection.errors import ConnectionFailed, LinkError
 from ...connection.health import Health, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
@@ -227,7 +227,7 @@ class PowernautLink:
         ]
         try:
             await asyncio.gather(*tasks)
-        except DeliveryError as err:
+        except LinkError as err:
             error = self._takeovers.judge(err, loop.time() - began)
             if error.reason == TAKEN_OVER:
                 self._issues.set(True, "powernaut_taken_over")

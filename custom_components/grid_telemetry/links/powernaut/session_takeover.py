@@ -6,7 +6,7 @@ and just close it; two clients then take turns, each thrown out when the other c
 
 from typing import Final
 
-from ...connection.errors import DeliveryError, DestinationRefused
+from ...connection.errors import DestinationRefused, LinkError
 
 TAKEN_OVER: Final = "session_taken_over"
 
@@ -22,7 +22,7 @@ class Takeovers:
         """Begin with none."""
         self._quick_ends = 0
 
-    def judge(self, error: DeliveryError, lasted_s: float) -> DeliveryError:
+    def judge(self, error: LinkError, lasted_s: float) -> LinkError:
         """Return what the end of a connection means; a takeover is tried again much later."""
         if error.reason != "connection_lost" or lasted_s > QUICK_END_S:
             self._quick_ends = 0

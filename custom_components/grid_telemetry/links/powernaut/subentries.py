@@ -30,7 +30,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...points.point import Point, can_convert, entity_id_of, reference_of
 from .api import RequestRefused
 from .connection import async_connections
@@ -197,7 +197,7 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
         try:
             api, _ = await async_connections(self.hass, entry.data)
             found = await api.resources(entry.data[CONF_SITE_ID])
-        except DeliveryError, RequestRefused:
+        except LinkError, RequestRefused:
             return await self.async_step_typed()
         if not found:
             return self.async_abort(reason="no_resources")

@@ -106,7 +106,7 @@ async def _connect(
 async def login_test(
     hass: HomeAssistant, parameters: StompParameters, *, allow_plain: bool
 ) -> None:
-    """Log in and out again; raises a `DeliveryError` whose reason names the error text."""
+    """Log in and out again; raises a `LinkError` whose reason names the error text."""
     connection = await _connect(hass, parameters, allow_plain=allow_plain)
     await connection.close()
 

@@ -17,9 +17,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -88,7 +88,7 @@ _GATEWAY_SCHEMA = vol.Schema(
 )
 
 
-class ScoutSteps(LinkSteps):
+class ScoutSteps(EntryFlow):
     """The steps of a Scout entry."""
 
     _scout_login: dict[str, Any]
@@ -180,7 +180,7 @@ class ScoutSteps(LinkSteps):
                 return {field: "not_a_header_value"}
         try:
             await login_test(self.hass, parameters_of(data), allow_plain=data[CONF_ALLOW_PLAIN])
-        except DeliveryError as err:
+        except LinkError as err:
             self._scout_error = err.detail
             return {"base": err.reason}
         return {}

@@ -2,29 +2,29 @@
 
 from homeassistant.components.sensor import SensorStateClass
 
-from ...entities.diagnostic import FigureDescription
+from ...entities.diagnostic import DiagnosticSensorDescription
 from ...protocols.stomp.server import Health
 
 
-def figures(health: Health) -> list[FigureDescription]:
+def diagnostic_sensors(health: Health) -> list[DiagnosticSensorDescription]:
     """Return the figures of a server."""
     return [
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="setup_clients",
             state_class=SensorStateClass.MEASUREMENT,
             value_fn=lambda: health.connections,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="setup_commands",
             state_class=SensorStateClass.TOTAL_INCREASING,
             value_fn=lambda: health.commands,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="setup_refused",
             state_class=SensorStateClass.TOTAL_INCREASING,
             value_fn=lambda: health.refused,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="setup_last_refusal",
             value_fn=lambda: health.last_refusal,
         ),

@@ -20,13 +20,13 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
+    listener_data,
+    listener_fields,
+    validation_errors,
     whole_number,
 )
 from ...forms.tls import (
@@ -95,7 +95,7 @@ _SOURCES_SCHEMA: Final = vol.Schema(
 def _schema(password: vol.Marker) -> vol.Schema:
     return vol.Schema(
         {
-            **listening_fields(DEFAULT_PORT),
+            **listener_fields(DEFAULT_PORT),
             vol.Required(CONF_LOGIN, default=DEFAULT_LOGIN): TextSelector(
                 TextSelectorConfig(autocomplete="username")
             ),
@@ -108,7 +108,7 @@ def _schema(password: vol.Marker) -> vol.Schema:
     )
 
 
-class SetupServerSteps(LinkSteps):
+class SetupServerSteps(EntryFlow):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
@@ -218,7 +218,7 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store, but for the password's hash and the sources."""
     return {
         CONF_KIND: LinkKind.SETUP_SERVER,
-        **listening_data(user_input),
+        **listener_data(user_input),
         CONF_LOGIN: user_input[CONF_LOGIN].strip(),
         **{key: user_input[key] for key in _OPTIONS},
         **user_input[SECTION_LIMITS],
@@ -228,7 +228,7 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mistakes(data: Mapping[str, Any], password: str) -> dict[str, str]:
     """Return what is wrong, by field."""
-    errors = mistakes_of(data)
+    errors = validation_errors(data)
     if not _LOGIN.fullmatch(data[CONF_LOGIN]):
         errors[CONF_LOGIN] = "setup_invalid_login"
     if len(password.encode()) > MAX_PASSWORD_BYTES or "\0" in password:

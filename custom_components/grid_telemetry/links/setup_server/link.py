@@ -19,7 +19,7 @@ from ...commands.event import fires
 from ...commands.own import own_command
 from ...commands.registry import Registry
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure
+from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...forms.listener import CONF_ALLOWED_NETWORKS, address_of
 from ...forms.tls import server_context_of
@@ -39,7 +39,7 @@ from .const import (
     CONF_TIME_LIMIT_S,
     SUBENTRY_COMMAND,
 )
-from .entities import figures
+from .entities import diagnostic_sensors
 from .sources import Sources
 
 MODEL: Final = "Setup server"
@@ -89,8 +89,8 @@ class SetupServerLink:
         device = link_device_info(self._entry, MODEL)
         return {
             None: [
-                Figure(self._entry, device, description)
-                for description in figures(self._server.health)
+                DiagnosticSensor(self._entry, device, description)
+                for description in diagnostic_sensors(self._server.health)
             ]
         }
 

@@ -17,9 +17,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -68,7 +68,7 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 _ATTEMPTS: Final = 6
 
 
-class SolarNodeSteps(LinkSteps):
+class SolarNodeSteps(EntryFlow):
     """The steps of a SolarNode's entry."""
 
     async def async_step_solarnode(
@@ -151,7 +151,7 @@ async def _async_try(data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         return {CONF_LIVE_SOURCES: "solarnode_live_sources"}, ""
     try:
         latest = await _async_read(data)
-    except DeliveryError as err:
+    except LinkError as err:
         return {"base": err.reason}, err.detail
     if data[CONF_SOURCES] and not latest.datum:
         return {CONF_SOURCES: "solarnode_no_sources"}, ""
@@ -159,14 +159,14 @@ async def _async_try(data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
 
 
 async def _async_read(data: Mapping[str, Any]) -> Latest:
-    """Return the latest datum; raises a `DeliveryError`."""
+    """Return the latest datum; raises a `LinkError`."""
     plan = Plan(data[CONF_SOURCES], matches)
     attempts = 1
     while True:
         try:
             async with open_session(parameters_of(data)) as session:
                 return await read_latest(session, plan, lambda: ())
-        except DeliveryError as err:
+        except LinkError as err:
             if err.reason != "connection_lost" or attempts == _ATTEMPTS:
                 raise
             attempts += 1

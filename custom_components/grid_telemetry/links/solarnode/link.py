@@ -14,12 +14,12 @@ from homeassistant.helpers.device_registry import DeviceEntry, DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from ...connection.errors import DeliveryError, DestinationRefused
+from ...connection.errors import DestinationRefused, LinkError
 from ...connection.health import Health, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure, FigureDescription
+from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry
 from ...protocols.stomp.patterns import matches
@@ -73,10 +73,10 @@ class SolarNodeLink:
         entities = health_entities(self._entry, self._device, self.health, queues=False)[platform]
         if platform is Platform.SENSOR:
             entities.append(
-                Figure(
+                DiagnosticSensor(
                     self._entry,
                     self._device,
-                    FigureDescription(
+                    DiagnosticSensorDescription(
                         key="solarnode_sources",
                         state_class=SensorStateClass.MEASUREMENT,
                         value_fn=lambda: len(self._sources or ()),
@@ -116,7 +116,7 @@ class SolarNodeLink:
                 return await session.command(destination, headers, body, within_s=within_s)
             except NoAnswer:
                 problem = "solarnode_no_answer"
-            except DeliveryError:
+            except LinkError:
                 problem = "solarnode_broken_off"
         raise HomeAssistantError(
             translation_domain=DOMAIN,
@@ -166,16 +166,16 @@ class SolarNodeLink:
 
     async def _run(self, session: NodeSession) -> None:
         """Poll, and follow what is live, until the end of the session."""
-        reason: DeliveryError | None = None
+        reason: LinkError | None = None
         try:
             async with asyncio.TaskGroup() as group:
                 for source in self._entry.data[CONF_LIVE_SOURCES]:
                     group.create_task(self._follow(session, source))
                 await self._poll_on(session)
-        except* DeliveryError as errors:
+        except* LinkError as errors:
             # All of them heard of the same end; what polls, which comes last, knows more of it.
             *_, last = errors.exceptions
-            reason = last if isinstance(last, DeliveryError) else None
+            reason = last if isinstance(last, LinkError) else None
         if reason is not None:
             raise reason
 

@@ -9,13 +9,13 @@ from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
+    listener_data,
+    listener_fields,
+    validation_errors,
     whole_number,
 )
 from ...protocols.sttp.constants import DEFAULT_PORT
@@ -35,7 +35,7 @@ SECTION_TLS = "tls"
 
 _SCHEMA = vol.Schema(
     {
-        **listening_fields(DEFAULT_PORT),
+        **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): whole_number(1, 1_000),
         vol.Required(SECTION_TLS): section(
             vol.Schema(
@@ -51,7 +51,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpPublisherSteps(LinkSteps):
+class SttpPublisherSteps(EntryFlow):
     """The steps of an STTP publisher's entry."""
 
     async def async_step_sttp_publisher(
@@ -100,14 +100,14 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     return {
         CONF_KIND: LinkKind.STTP_PUBLISHER,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
-        **listening_data(user_input),
+        **listener_data(user_input),
         **{key: value for key, value in files.items() if value},
     }
 
 
 def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the errors of what cannot be, by field."""
-    errors = mistakes_of(data)
+    errors = validation_errors(data)
     if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
         errors["base"] = "sttp_certificate_missing"
     return errors

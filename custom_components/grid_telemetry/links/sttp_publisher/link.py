@@ -12,14 +12,14 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure
+from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry
-from ...points.issues import PointWatch
+from ...points.issues import PointIssues
 from ...protocols.sttp.metadata import Metadata
 from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
-from .entities import figures
+from .entities import diagnostic_sensors
 from .metadata import keep_times, metadata_of
 from .server import async_tls_context, publisher_of
 from .values import Values
@@ -45,7 +45,7 @@ class SttpPublisherLink:
         self._numbers = Numbers(hass, entry)
         self._devices: Sequence[Device] = ()
         self._values = Values(hass, publisher.publish)
-        self._watch: PointWatch | None = None
+        self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
         self._adapting = asyncio.Lock()
@@ -57,8 +57,8 @@ class SttpPublisherLink:
         now = self._hass.loop.time
         return {
             None: [
-                Figure(self._entry, device, description)
-                for description in figures(self.publisher, now)
+                DiagnosticSensor(self._entry, device, description)
+                for description in diagnostic_sensors(self.publisher, now)
             ]
         }
 
@@ -89,8 +89,8 @@ class SttpPublisherLink:
             self._gathering.cancel()
             self._gathering = None
         self._values.stop()
-        if self._watch is not None:
-            self._watch.stop()
+        if self._point_issues is not None:
+            self._point_issues.stop()
         await self.publisher.stop()
 
     async def async_adapt(self) -> bool:
@@ -153,10 +153,12 @@ class SttpPublisherLink:
         """Publish the values of the present devices."""
         signals = [signal for device in self._devices for signal in device.signals]
         self._values.follow(signals)
-        if self._watch is not None:
-            self._watch.stop()
-        self._watch = PointWatch(self._hass, self._entry, [signal.point for signal in signals])
-        self._watch.start()
+        if self._point_issues is not None:
+            self._point_issues.stop()
+        self._point_issues = PointIssues(
+            self._hass, self._entry, [signal.point for signal in signals]
+        )
+        self._point_issues.start()
 
     @callback
     def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:

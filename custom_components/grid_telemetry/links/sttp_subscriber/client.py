@@ -61,7 +61,7 @@ async def open_session(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Connect and go on once `subscribed` is set; yields the task that receives.
 
-    Raises a `DeliveryError`.
+    Raises a `LinkError`.
     """
     receiving = asyncio.create_task(subscriber.run())
     waiting = asyncio.create_task(subscribed.wait())
@@ -83,7 +83,7 @@ async def open_session(
 
 
 async def received(receiving: asyncio.Task[None]) -> None:
-    """Wait for the end of a session; raises the `DeliveryError` that says why it ended."""
+    """Wait for the end of a session; raises the `LinkError` that says why it ended."""
     try:
         await receiving
     except (SttpError, OSError) as err:
@@ -91,7 +91,7 @@ async def received(receiving: asyncio.Task[None]) -> None:
 
 
 async def async_try_subscription(parameters: SubscriberParameters) -> int:
-    """Subscribe for a moment and return the number of signals; raises a `DeliveryError`."""
+    """Subscribe for a moment and return the number of signals; raises a `LinkError`."""
     subscribed = asyncio.Event()
     count = 0
 

@@ -16,9 +16,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...connection.errors import DeliveryError
+from ...connection.errors import LinkError
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from ...protocols.sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -70,7 +70,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpSubscriberSteps(LinkSteps):
+class SttpSubscriberSteps(EntryFlow):
     """The steps of an STTP subscriber's entry."""
 
     async def async_step_sttp_subscriber(
@@ -111,7 +111,7 @@ class SttpSubscriberSteps(LinkSteps):
             return "certificate_file", str(err)
         try:
             count = await async_try_subscription(parameters)
-        except DeliveryError as err:
+        except LinkError as err:
             return err.reason, err.detail
         return (None, "") if count else ("sttp_no_signals", "")
 

@@ -21,7 +21,7 @@ from ...connection.health import Health, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure, FigureDescription, Rate
+from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry
 from ...protocols.sttp.cache import SignalKey
@@ -87,14 +87,14 @@ class SttpSubscriberLink:
         if platform is Platform.SENSOR:
             rate = Rate(lambda: self.subscriber.measurements, self._hass.loop.time)
             entities += [
-                Figure(self._entry, self._device, description)
+                DiagnosticSensor(self._entry, self._device, description)
                 for description in (
-                    FigureDescription(
+                    DiagnosticSensorDescription(
                         key="sttp_signals",
                         state_class=SensorStateClass.MEASUREMENT,
                         value_fn=lambda: len(self._sensors),
                     ),
-                    FigureDescription(
+                    DiagnosticSensorDescription(
                         key="sttp_rate",
                         native_unit_of_measurement="1/s",
                         state_class=SensorStateClass.MEASUREMENT,

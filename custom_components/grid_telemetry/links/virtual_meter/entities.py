@@ -6,13 +6,13 @@ from datetime import datetime, timedelta
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.util import dt as dt_util
 
-from ...entities.diagnostic import FigureDescription, Rate
+from ...entities.diagnostic import DiagnosticSensorDescription, Rate
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 
 
-def figures(
+def diagnostic_sensors(
     server: TcpServer | SerialServer, stale: Callable[[], int], now: Callable[[], float]
-) -> list[FigureDescription]:
+) -> list[DiagnosticSensorDescription]:
     """Return the figures of a server; `now` is the loop's clock in seconds."""
     health = server.health
 
@@ -24,33 +24,33 @@ def figures(
         return at.replace(second=0, microsecond=0)
 
     return [
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_clients",
             state_class=SensorStateClass.MEASUREMENT,
             value_fn=lambda: server.clients,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_rate",
             native_unit_of_measurement="1/s",
             state_class=SensorStateClass.MEASUREMENT,
             suggested_display_precision=1,
             value_fn=Rate(lambda: health.requests, now),
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_last_request",
             device_class=SensorDeviceClass.TIMESTAMP,
             value_fn=last_request,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_refused",
             state_class=SensorStateClass.TOTAL_INCREASING,
             value_fn=lambda: health.refused,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_last_refusal",
             value_fn=lambda: health.last_refusal,
         ),
-        FigureDescription(
+        DiagnosticSensorDescription(
             key="virtual_meter_stale",
             state_class=SensorStateClass.MEASUREMENT,
             value_fn=stale,

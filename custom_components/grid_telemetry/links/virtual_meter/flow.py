@@ -12,12 +12,12 @@ from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
 from ...const import CONF_KIND, LinkKind
-from ...forms.entry_flow import LinkSteps
+from ...forms.entry_flow import EntryFlow
 from ...forms.listener import (
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
+    listener_data,
+    listener_fields,
+    validation_errors,
     whole_number,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
@@ -29,7 +29,7 @@ __all__ = ["SUBENTRY_FLOWS", "VirtualMeterSteps"]
 
 _PORT_SCHEMA: Final = vol.Schema(
     {
-        **listening_fields(DEFAULT_PORT),
+        **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_CLIENTS, default=DEFAULT_MAX_CLIENTS): whole_number(1, 32),
     }
 )
@@ -40,7 +40,7 @@ _SCHEMAS: Final = {
 }
 
 
-class VirtualMeterSteps(LinkSteps):
+class VirtualMeterSteps(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
     async def async_step_virtual_meter(
@@ -87,8 +87,8 @@ class VirtualMeterSteps(LinkSteps):
         if user_input is not None:
             data = {CONF_KIND: LinkKind.VIRTUAL_METER, CONF_TRANSPORT: transport, **user_input}
             if transport is not Transport.SERIAL:
-                data |= listening_data(user_input)
-                errors = mistakes_of(data)
+                data |= listener_data(user_input)
+                errors = validation_errors(data)
             if not errors:
                 unique_id = f"virtual_meter/{place_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)

@@ -10,13 +10,13 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
 from ...const import DOMAIN
-from ...entities.diagnostic import Figure
+from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry
-from ...points.issues import PointWatch
+from ...points.issues import PointIssues
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
-from .entities import figures
+from .entities import diagnostic_sensors
 from .meter import PlayedMeter, meter_of
 from .server import place_of, server_of
 
@@ -39,7 +39,9 @@ class VirtualMeterLink:
         self._hass = hass
         self._entry = entry
         self._meters = meters
-        self._watch = PointWatch(hass, entry, [point for meter in meters for point in meter.points])
+        self._point_issues = PointIssues(
+            hass, entry, [point for meter in meters for point in meter.points]
+        )
         self._unlisten: CALLBACK_TYPE | None = None
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
@@ -47,8 +49,10 @@ class VirtualMeterLink:
         device = link_device_info(self._entry, MODEL)
         return {
             None: [
-                Figure(self._entry, device, description)
-                for description in figures(self.server, self._stale, self._hass.loop.time)
+                DiagnosticSensor(self._entry, device, description)
+                for description in diagnostic_sensors(
+                    self.server, self._stale, self._hass.loop.time
+                )
             ]
         }
 
@@ -57,14 +61,14 @@ class VirtualMeterLink:
         self._unlisten = self._hass.bus.async_listen(
             er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed
         )
-        self._watch.start()
+        self._point_issues.start()
 
     async def async_stop(self) -> None:
         """End; the port or the line is free when this returns."""
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        self._watch.stop()
+        self._point_issues.stop()
         await self.server.stop()
 
     def diagnostics(self) -> dict[str, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 from homeassistant.const import UnitOfRatio
 from homeassistant.core import HomeAssistant
 
-from ...points.suggestions import likely_quantities
+from ...points.suggestions import suggested_quantities
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -30,7 +30,7 @@ def suggest_rows(
     rows: list[Row] = []
     taken: set[str] = set()
     for entity_id in entity_ids:
-        likely = likely_quantities(hass, entity_id)
+        likely = suggested_quantities(hass, entity_id)
         key = next((key for key in likely if key in quantities), None)
         row: Row = {CONF_ENTITY: entity_id, CONF_FACTOR: 1}
         if key is not None and key not in taken:
