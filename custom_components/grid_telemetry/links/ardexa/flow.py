@@ -17,17 +17,17 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
-from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL
+from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL, KIND
 from .operations import try_feed
 from .payload import Device, Json, speaks_of_permission
 from .subentries import SUBENTRY_FLOWS
 from .tokens import lifetime_of
 
-__all__ = ["SUBENTRY_FLOWS", "ArdexaSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 PRIVILEGE_WITHIN_S: Final = 10.0
 
@@ -47,7 +47,7 @@ _RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): _TOKEN, **
 _REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): _TOKEN})
 
 
-class ArdexaSteps(EntryFlow):
+class ArdexaFlow(EntryFlow):
     """The steps of an Ardexa entry."""
 
     _ardexa_error = ""
@@ -164,7 +164,7 @@ async def _async_check_privilege(session: Session, devices: Mapping[str, Device]
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store."""
     return {
-        CONF_KIND: LinkKind.ARDEXA,
+        CONF_KIND: KIND,
         CONF_URL: user_input[CONF_URL].strip().rstrip("/"),
         CONF_WORKGROUP: user_input[CONF_WORKGROUP].strip(),
         CONF_TOKEN: user_input[CONF_TOKEN].strip(),
@@ -187,3 +187,6 @@ def _place(data: Mapping[str, Any]) -> str:
 
 def _title(data: Mapping[str, Any]) -> str:
     return f"Ardexa {data[CONF_WORKGROUP]}"
+
+
+FLOW: Final = ArdexaFlow

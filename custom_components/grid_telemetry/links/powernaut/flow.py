@@ -1,7 +1,7 @@
 """Config steps of the Powernaut link: where the platform is, the login, the site."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.config_entries import (
@@ -24,7 +24,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from .api import RequestRefused
 from .client import login_test
@@ -41,12 +41,13 @@ from .const import (
     CONF_SITE_KEY,
     DEFAULT_BROKER_PORT,
     DEFAULT_QOS,
+    KIND,
     Environment,
 )
 from .rest_payload import Site
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "PowernautSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_SITE_KEY): TextSelector(TextSelectorConfig(autocomplete="off")),
@@ -79,7 +80,7 @@ _CUSTOM_SCHEMA = vol.Schema(
 _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 
 
-class PowernautSteps(EntryFlow):
+class PowernautFlow(EntryFlow):
     """The steps of a Powernaut entry."""
 
     _powernaut_data: dict[str, Any]
@@ -161,7 +162,7 @@ class PowernautSteps(EntryFlow):
         )
 
     async def _async_powernaut_save(self, site: Site) -> ConfigFlowResult:
-        data = {CONF_KIND: LinkKind.POWERNAUT, **self._powernaut_data, CONF_SITE_ID: site.id}
+        data = {CONF_KIND: KIND, **self._powernaut_data, CONF_SITE_ID: site.id}
         await self.async_set_unique_id(
             f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
         )
@@ -236,3 +237,6 @@ def _is_https_url(url: str) -> bool:
         return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, no port that there is
         return False
+
+
+FLOW: Final = PowernautFlow

@@ -1,6 +1,6 @@
 """Config steps of the Scout link: the login, the gateway's identity, devices and alarms."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.config_entries import ConfigFlowResult
@@ -18,7 +18,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from .client import login_test, parameters_of
 from .const import (
@@ -38,11 +38,12 @@ from .const import (
     DEFAULT_MAX_AGE_DAYS,
     DEFAULT_MAX_SAMPLES,
     DEFAULT_URL,
+    KIND,
 )
 from .payload import CLAIM_ID_PATTERN
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "ScoutSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _LOGIN_SCHEMA = vol.Schema(
     {
@@ -88,7 +89,7 @@ _GATEWAY_SCHEMA = vol.Schema(
 )
 
 
-class ScoutSteps(EntryFlow):
+class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
 
     _scout_login: dict[str, Any]
@@ -128,7 +129,7 @@ class ScoutSteps(EntryFlow):
                 if isinstance(value, str) and not value.isprintable()
             }
             if not errors:
-                data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
+                data = {CONF_KIND: KIND, **self._scout_login, **user_input}
                 return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
         if user_input is not None:
             suggested = user_input
@@ -198,3 +199,6 @@ def _is_websocket_url(url: str) -> bool:
 def _unique_id(data: dict[str, Any]) -> str:
     """Return what tells gateways apart: the server, its virtual host and the claim id."""
     return f"{urlsplit(data[CONF_URL]).netloc.lower()}/{data[CONF_HOST]}/{data[CONF_CLAIM_ID]}"
+
+
+FLOW: Final = ScoutFlow

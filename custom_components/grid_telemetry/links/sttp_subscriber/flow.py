@@ -1,9 +1,9 @@
 """Config steps of the STTP subscriber link: the publisher, and what to subscribe to."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
@@ -17,7 +17,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...protocols.sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
@@ -30,6 +30,7 @@ from .const import (
     CONF_USE_TLS,
     DEFAULT_FILTER_EXPRESSION,
     DEFAULT_INTERVAL_S,
+    KIND,
 )
 
 SECTION_TLS = "tls"
@@ -70,7 +71,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpSubscriberSteps(EntryFlow):
+class SttpSubscriberFlow(EntryFlow):
     """The steps of an STTP subscriber's entry."""
 
     async def async_step_sttp_subscriber(
@@ -120,7 +121,7 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store; a file that was emptied comes as an empty text."""
     files = user_input.get(SECTION_TLS, {})
     return {
-        CONF_KIND: LinkKind.STTP_SUBSCRIBER,
+        CONF_KIND: KIND,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
         CONF_HOST: user_input[CONF_HOST].strip(),
         CONF_FILTER_EXPRESSION: user_input[CONF_FILTER_EXPRESSION].strip(),
@@ -136,3 +137,7 @@ def _unique_id(data: Mapping[str, Any]) -> str:
 
 def _title(data: Mapping[str, Any]) -> str:
     return f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}"
+
+
+FLOW: Final = SttpSubscriberFlow
+SUBENTRY_FLOWS: Final[dict[str, type[ConfigSubentryFlow]]] = {}
