@@ -19,6 +19,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT
 from ...protocols.sttp.constants import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -38,12 +39,7 @@ SECTION_TLS = "tls"
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
             TextSelectorConfig(multiline=True)
         ),
