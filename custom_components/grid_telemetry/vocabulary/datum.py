@@ -25,7 +25,7 @@ _NOT_FINITE: Final = {
     "NaN": math.nan,
 }
 # A phase, or one of several inputs.
-_PART: Final = re.compile(r"(.+)_(l[123]|[1-9])")
+_PART: Final = re.compile(r"(.+)_(l[123]|[1-9]\d?)")
 _PHASES: Final = {"l1": "a", "l2": "b", "l3": "c"}
 # SolarNode counts in units without a prefix.
 _UNITS: Final[dict[str | None, str]] = {

@@ -29,7 +29,9 @@ _ADD_UP: Final = (
     SensorDeviceClass.REACTIVE_ENERGY,
 )
 QUANTITIES_OF_GROUPS: Final = [
-    quantity.key for quantity in QUANTITIES.values() if quantity.device_class in _ADD_UP
+    quantity.key
+    for quantity in QUANTITIES.values()
+    if quantity.device_class in _ADD_UP and quantity.adds_up
 ]
 _UNITS: Final = {QUANTITIES[key].unit for key in QUANTITIES_OF_GROUPS}
 
