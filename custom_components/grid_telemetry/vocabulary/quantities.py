@@ -7,9 +7,10 @@ A name of a platform stands here only where that platform documents it.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.const import (
+from .classes import DeviceClass, StateClass
+from .unit import (
     DEGREE,
+    UnitOfApparentEnergy,
     UnitOfApparentPower,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
@@ -25,9 +26,6 @@ from homeassistant.const import (
     UnitOfTemperature,
     UnitOfTime,
 )
-
-# Home Assistant has neither a unit nor a device class for apparent energy.
-UNIT_APPARENT_ENERGY = "kVAh"
 
 # Each phase, with the letter that Scout and SolarNode give it.
 _PHASES = {"l1": "a", "l2": "b", "l3": "c"}
@@ -47,8 +45,8 @@ class Quantity:
 
     key: str
     unit: str | None
-    device_class: SensorDeviceClass | None
-    state_class: SensorStateClass | None
+    device_class: DeviceClass | None
+    state_class: StateClass | None
     precision: int
     # Polled in the fast group (power-like) or in the slow one (energy-like).
     fast: bool
@@ -67,7 +65,7 @@ class Quantity:
     @property
     def counter(self) -> bool:
         """Return whether the value only grows, until the meter is reset."""
-        return self.state_class is SensorStateClass.TOTAL_INCREASING
+        return self.state_class is StateClass.TOTAL_INCREASING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +73,7 @@ class _Measurement:
     """What the measurements of one family share; calling it makes one of them."""
 
     unit: str | None
-    device_class: SensorDeviceClass | None
+    device_class: DeviceClass | None
     precision: int
     fast: bool = True
     sttp: str = "ALOG"
@@ -94,7 +92,7 @@ class _Measurement:
             key=key,
             unit=self.unit,
             device_class=self.device_class,
-            state_class=SensorStateClass.MEASUREMENT,
+            state_class=StateClass.MEASUREMENT,
             precision=self.precision,
             fast=self.fast,
             enabled_default=enabled,
@@ -115,31 +113,31 @@ class _Measurement:
 
 _VOLTAGE = _Measurement(
     unit=UnitOfElectricPotential.VOLT,
-    device_class=SensorDeviceClass.VOLTAGE,
+    device_class=DeviceClass.VOLTAGE,
     precision=1,
     sttp="VPHM",
 )
 _CURRENT = _Measurement(
     unit=UnitOfElectricCurrent.AMPERE,
-    device_class=SensorDeviceClass.CURRENT,
+    device_class=DeviceClass.CURRENT,
     precision=2,
     sttp="IPHM",
 )
-_POWER = _Measurement(unit=UnitOfPower.WATT, device_class=SensorDeviceClass.POWER, precision=1)
+_POWER = _Measurement(unit=UnitOfPower.WATT, device_class=DeviceClass.POWER, precision=1)
 _REACTIVE_POWER = _Measurement(
     unit=UnitOfReactivePower.VOLT_AMPERE_REACTIVE,
-    device_class=SensorDeviceClass.REACTIVE_POWER,
+    device_class=DeviceClass.REACTIVE_POWER,
     precision=1,
 )
 _APPARENT_POWER = _Measurement(
     unit=UnitOfApparentPower.VOLT_AMPERE,
-    device_class=SensorDeviceClass.APPARENT_POWER,
+    device_class=DeviceClass.APPARENT_POWER,
     precision=1,
 )
-_POWER_FACTOR = _Measurement(unit=None, device_class=SensorDeviceClass.POWER_FACTOR, precision=3)
+_POWER_FACTOR = _Measurement(unit=None, device_class=DeviceClass.POWER_FACTOR, precision=3)
 _FREQUENCY = _Measurement(
     unit=UnitOfFrequency.HERTZ,
-    device_class=SensorDeviceClass.FREQUENCY,
+    device_class=DeviceClass.FREQUENCY,
     precision=2,
     sttp="FREQ",
 )
@@ -148,7 +146,7 @@ _ANGLE = _Measurement(unit=DEGREE, device_class=None, precision=1)
 _DISTORTION = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
 _TEMPERATURE = _Measurement(
     unit=UnitOfTemperature.CELSIUS,
-    device_class=SensorDeviceClass.TEMPERATURE,
+    device_class=DeviceClass.TEMPERATURE,
     precision=1,
     fast=False,
 )
@@ -159,16 +157,14 @@ _APPARENT_DEMAND = replace(_APPARENT_POWER, fast=False, adds_up=False)
 _CURRENT_DEMAND = replace(_CURRENT, fast=False, sttp="ALOG")
 _IRRADIANCE = _Measurement(
     unit=UnitOfIrradiance.WATTS_PER_SQUARE_METER,
-    device_class=SensorDeviceClass.IRRADIANCE,
+    device_class=DeviceClass.IRRADIANCE,
     precision=0,
 )
-_CHARGE = _Measurement(
-    unit=UnitOfRatio.PERCENTAGE, device_class=SensorDeviceClass.BATTERY, precision=1
-)
+_CHARGE = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=DeviceClass.BATTERY, precision=1)
 _HEALTH = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
 _STORED = _Measurement(
     unit=UnitOfEnergy.KILO_WATT_HOUR,
-    device_class=SensorDeviceClass.ENERGY_STORAGE,
+    device_class=DeviceClass.ENERGY_STORAGE,
     precision=2,
     fast=False,
 )
@@ -287,9 +283,9 @@ def _weather() -> Iterator[Quantity]:
         yield _IRRADIANCE(f"irradiance_{plane}")
     yield _TEMPERATURE("temperature_module")
     for key, unit, device_class, precision in (
-        ("humidity", UnitOfRatio.PERCENTAGE, SensorDeviceClass.HUMIDITY, 0),
-        ("air_pressure", UnitOfPressure.HPA, SensorDeviceClass.ATMOSPHERIC_PRESSURE, 0),
-        ("wind_speed", UnitOfSpeed.METERS_PER_SECOND, SensorDeviceClass.WIND_SPEED, 1),
+        ("humidity", UnitOfRatio.PERCENTAGE, DeviceClass.HUMIDITY, 0),
+        ("air_pressure", UnitOfPressure.HPA, DeviceClass.ATMOSPHERIC_PRESSURE, 0),
+        ("wind_speed", UnitOfSpeed.METERS_PER_SECOND, DeviceClass.WIND_SPEED, 1),
     ):
         yield _Measurement(unit=unit, device_class=device_class, precision=precision, fast=False)(
             key
@@ -325,7 +321,7 @@ def _states() -> Iterator[Quantity]:
         yield Quantity(
             key=key,
             unit=None,
-            device_class=SensorDeviceClass.ENUM,
+            device_class=DeviceClass.ENUM,
             state_class=None,
             precision=0,
             fast=False,
@@ -336,12 +332,12 @@ def _states() -> Iterator[Quantity]:
 def _counter(
     key: str,
     unit: str,
-    device_class: SensorDeviceClass | None,
+    device_class: DeviceClass | None,
     *,
     enabled: bool = False,
     scout: str | None = None,
     solarnode: str | None = None,
-    state_class: SensorStateClass = SensorStateClass.TOTAL_INCREASING,
+    state_class: StateClass = StateClass.TOTAL_INCREASING,
 ) -> Quantity:
     return Quantity(
         key=key,
@@ -356,10 +352,10 @@ def _counter(
     )
 
 
-_ACTIVE_ENERGY = (UnitOfEnergy.KILO_WATT_HOUR, SensorDeviceClass.ENERGY)
+_ACTIVE_ENERGY = (UnitOfEnergy.KILO_WATT_HOUR, DeviceClass.ENERGY)
 _REACTIVE_ENERGY = (
     UnitOfReactiveEnergy.KILO_VOLT_AMPERE_REACTIVE_HOUR,
-    SensorDeviceClass.REACTIVE_ENERGY,
+    DeviceClass.REACTIVE_ENERGY,
 )
 
 
@@ -390,9 +386,11 @@ def _energies() -> Iterator[Quantity]:
         yield _counter(f"reactive_energy_{kind}_export", *reactive)
         for part in parts:
             yield _counter(f"reactive_energy_{kind}_{part}", *reactive)
-    yield _counter("apparent_energy", UNIT_APPARENT_ENERGY, None, scout="S_TOT_ENERGY")
+    yield _counter(
+        "apparent_energy", UnitOfApparentEnergy.KILO_VOLT_AMPERE_HOUR, None, scout="S_TOT_ENERGY"
+    )
     for part in (*parts, "import", "export"):
-        yield _counter(f"apparent_energy_{part}", UNIT_APPARENT_ENERGY, None)
+        yield _counter(f"apparent_energy_{part}", UnitOfApparentEnergy.KILO_VOLT_AMPERE_HOUR, None)
 
 
 def _net_and_resettable() -> Iterator[Quantity]:
@@ -402,9 +400,7 @@ def _net_and_resettable() -> Iterator[Quantity]:
         ("reactive_energy_net", _REACTIVE_ENERGY),
     ):
         for name in (key, *(f"{key}_{phase}" for phase in _PHASES)):
-            yield _counter(
-                name, *kind, enabled=name == "energy_net", state_class=SensorStateClass.TOTAL
-            )
+            yield _counter(name, *kind, enabled=name == "energy_net", state_class=StateClass.TOTAL)
     # What a user can set back to 0, beside the counters that nobody can.
     for direction in ("import", "export", "sum"):
         yield _counter(f"energy_{direction}_resettable", *_ACTIVE_ENERGY)
@@ -429,7 +425,7 @@ def _inverter_energies() -> Iterator[Quantity]:
 
 def _running_times() -> Iterator[Quantity]:
     for key in ("operating_time", "load_time"):
-        yield _counter(key, UnitOfTime.HOURS, SensorDeviceClass.DURATION)
+        yield _counter(key, UnitOfTime.HOURS, DeviceClass.DURATION)
 
 
 QUANTITIES: dict[str, Quantity] = {

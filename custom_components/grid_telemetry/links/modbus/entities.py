@@ -13,6 +13,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from ...const import DOMAIN
+from ...entities.quantity_classes import device_class_of, state_class_of
 from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_ABSENT
 from .coordinator import MeterCoordinator
@@ -22,8 +23,8 @@ DESCRIPTIONS: dict[str, SensorEntityDescription] = {
         key=quantity.key,
         translation_key=quantity.key,
         native_unit_of_measurement=quantity.unit,
-        device_class=quantity.device_class,
-        state_class=quantity.state_class,
+        device_class=device_class_of(quantity),
+        state_class=state_class_of(quantity),
         suggested_display_precision=None if quantity.options else quantity.precision,
         options=list(quantity.options) or None,
         entity_registry_enabled_default=quantity.enabled_default,
