@@ -1,6 +1,7 @@
 """The sensors of a meter, one for each quantity of its register map."""
 
 from collections.abc import Iterable
+import time
 from typing import override
 
 from homeassistant.components.sensor import (
@@ -14,6 +15,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from ...const import DOMAIN
 from ...entities.quantity_classes import device_class_of, state_class_of
+from ...vocabulary.clock import elapsed_s
 from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_ABSENT
 from .coordinator import MeterCoordinator
@@ -97,7 +99,8 @@ class MeterCounter(MeterSensor, RestoreSensor):
             and data.native_unit_of_measurement == self.native_unit_of_measurement
         ):
             self.coordinator.guards[self.entity_description.key].seed(
-                float(data.native_value), state.last_updated_timestamp
+                float(data.native_value),
+                elapsed_s() - max(0.0, time.time() - state.last_updated_timestamp),
             )
 
 
