@@ -103,5 +103,14 @@ def test_the_documentation_has_the_table_of_the_maps() -> None:
     assert text == page(text), "write it with: python -m tests.meters.table"
 
 
+def test_every_shipped_map_names_its_sources_one_by_one() -> None:
+    assert not [
+        key
+        for key, register_map in MAPS.items()
+        if any("mbmd" in source.name and not source.confirms for source in register_map.sources)
+        or any("; " in source.name for source in register_map.sources)
+    ]
+
+
 def test_no_map_claims_to_be_verified() -> None:
     assert not [key for key, register_map in MAPS.items() if register_map.verified]

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NoReturn
 
 from custom_components.grid_telemetry.connection.errors import ConnectionFailed
-from custom_components.grid_telemetry.outbox.delivery import Packet
+from custom_components.grid_telemetry.outbox.packet import Packet
 from custom_components.grid_telemetry.outbox.store import StoredRecord
 
 

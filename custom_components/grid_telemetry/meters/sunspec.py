@@ -11,7 +11,7 @@ from decimal import Decimal
 from typing import NamedTuple
 
 from ..vocabulary.quantities import QUANTITIES
-from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap
+from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap, Source
 
 # The addresses where a device may begin its list of models, the usual one first.
 BASES = (40000, 50000, 0)
@@ -256,7 +256,7 @@ def sunspec_map(place: SunSpecPlace) -> RegisterMap:
         key=f"sunspec_{place.model}",
         manufacturer=place.manufacturer,
         models=(f"{place.product} ({about})",),
-        source=f"SunSpec model {place.model}",
+        sources=(Source(name=f"SunSpec model {place.model}"),),
         verified=True,
         max_span=125,
         max_gap=_MAX_GAP,

@@ -7,7 +7,6 @@ a `Session`.
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
-from dataclasses import dataclass
 from typing import Any, Final, NoReturn, Protocol
 
 from homeassistant.config_entries import ConfigEntry
@@ -17,6 +16,7 @@ from homeassistant.util import dt as dt_util
 from ..connection.errors import ConnectionFailed, LinkError
 from ..connection.health import Health, as_datetime
 from ..connection.kept import KeptConnection
+from .packet import Packet
 from .store import Lane, Outbox, StoredRecord
 
 ACKNOWLEDGED_WITHIN_S: Final = 60.0
@@ -28,17 +28,6 @@ _WINDOW_BYTES: Final = 256 * 1024
 _RECORDS_PER_READ: Final = 2000
 _READ_AGAIN_S: Final = 60.0
 """So long after a read of the outbox failed it is read from the beginning again."""
-
-
-@dataclass(frozen=True, slots=True)
-class Packet:
-    """What goes out in one piece and is acknowledged in one piece."""
-
-    ids: tuple[int, ...]
-    """The outbox records in it."""
-    samples: int
-    topic: str
-    body: bytes
 
 
 class Session(Protocol):

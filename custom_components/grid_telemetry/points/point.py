@@ -17,6 +17,8 @@ from homeassistant.core import HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util import unit_conversion as uc
 
+from ..vocabulary.unit import canonical, factor_between
+
 # Left out: differences of temperature, and concentrations of one gas. The units alone do not tell
 # them from a temperature, or one gas from the other.
 _CONVERTERS: tuple[type[uc.BaseUnitConverter], ...] = (
@@ -97,15 +99,36 @@ def entity_id_of(hass: HomeAssistant, point: Point) -> str | None:
 
 
 @callback
+def moves_an_entity(event_data: er.EventEntityRegistryUpdatedData) -> bool:
+    """Return whether an entity was added, removed or renamed, so that its name is looked up anew.
+
+    A filter for `EVENT_ENTITY_REGISTRY_UPDATED`, which also tells of changes that do not matter.
+    """
+    return event_data["action"] != "update" or "old_entity_id" in event_data
+
+
+@callback
 def reference_of(hass: HomeAssistant, entity_id: str) -> str:
     """Return what `Point.entity` stores for an entity_id."""
     entry = er.async_get(hass).async_get(entity_id)
     return entity_id if entry is None else entry.id
 
 
+def _unchanged(value: float) -> float:
+    return value
+
+
 @lru_cache(maxsize=512)
 def _conversion(from_unit: str | None, to_unit: str | None) -> Callable[[float], float] | None:
-    """Return the function that converts between two different units, None if there is none."""
+    """Return the function that converts between two different units, None if there is none.
+
+    Units may be written in any way that is known.
+    """
+    from_unit, to_unit = canonical(from_unit), canonical(to_unit)
+    if from_unit == to_unit:
+        return _unchanged
+    if (factor := factor_between(from_unit, to_unit)) is not None:
+        return lambda value: value * factor
     for converter in _CONVERTERS:
         if from_unit in converter.VALID_UNITS and to_unit in converter.VALID_UNITS:
             return converter.converter_factory(from_unit, to_unit)

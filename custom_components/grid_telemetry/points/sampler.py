@@ -13,7 +13,7 @@ from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
 
 from .issues import PointIssues
-from .point import Point, Refusal, entity_id_of, evaluate
+from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -68,7 +68,7 @@ class Sampler:
     def start(self) -> None:
         """Begin with the next multiple of the interval."""
         self._unlisten = self._hass.bus.async_listen(
-            er.EVENT_ENTITY_REGISTRY_UPDATED, self._forget_entity_ids
+            er.EVENT_ENTITY_REGISTRY_UPDATED, self._forget_entity_ids, moves_an_entity
         )
         self._point_issues.start()
         self._arm(time.time())
@@ -94,10 +94,9 @@ class Sampler:
         }
 
     @callback
-    def _forget_entity_ids(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        """Have the entity_ids resolved anew at the next slot; other changes do not matter."""
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
-            self._entity_ids = None
+    def _forget_entity_ids(self, _: Event[er.EventEntityRegistryUpdatedData]) -> None:
+        """Have the entity_ids resolved anew at the next slot."""
+        self._entity_ids = None
 
     def _arm(self, now: float) -> None:
         """Wait for the next multiple after a time."""

@@ -20,7 +20,7 @@ from custom_components.grid_telemetry.links.scout.client import (
     parameters_of,
 )
 from custom_components.grid_telemetry.links.scout.payload import Gateway
-from custom_components.grid_telemetry.outbox.delivery import Packet
+from custom_components.grid_telemetry.outbox.packet import Packet
 from custom_components.grid_telemetry.protocols.stomp.errors import (
     StompConnectionLost,
     StompTransportError,

@@ -14,6 +14,7 @@ from homeassistant.helpers.event import async_track_state_change_event
 from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraData, RestoreEntity
 
 from ...const import DOMAIN, MANUFACTURER
+from ...entities.quantity_classes import device_class_of, state_class_of
 from ...points.point import Point, entity_id_of, read
 from ...points.table import CONF_POINTS
 from ...vocabulary.quantities import QUANTITIES, Quantity
@@ -45,8 +46,8 @@ class GroupSensor(SensorEntity):
         self._attr_unique_id = group_unique_id(subentry, quantity.key)
         self._attr_translation_key = quantity.key
         self._attr_native_unit_of_measurement = quantity.unit
-        self._attr_device_class = quantity.device_class
-        self._attr_state_class = quantity.state_class
+        self._attr_device_class = device_class_of(quantity)
+        self._attr_state_class = state_class_of(quantity)
         if quantity.counter and kind is GroupKind.DIFFERENCE:
             self._attr_state_class = SensorStateClass.TOTAL
         self._attr_suggested_display_precision = quantity.precision

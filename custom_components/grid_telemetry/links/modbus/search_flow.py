@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.config_entries import (
     ConfigSubentry,
     ConfigSubentryData,
@@ -26,6 +25,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
@@ -242,6 +242,6 @@ def found_data(meter: Found) -> dict[str, Any]:
         data[CONF_ABSENT] = sorted(
             key
             for key in meter.map.quantities.keys() - meter.values.keys()
-            if QUANTITIES[key].device_class is not SensorDeviceClass.ENERGY
+            if QUANTITIES[key].device_class is not DeviceClass.ENERGY
         )
     return data

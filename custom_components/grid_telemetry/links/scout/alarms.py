@@ -19,7 +19,7 @@ from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry
 from ...outbox.store import Record
 from ...points.issues import ENTITY_REMOVED, last_entity_id
-from ...points.point import Point, entity_id_of
+from ...points.point import Point, entity_id_of, moves_an_entity
 from ...points.table import CONF_ENTITY
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID, SUBENTRY_ALARM
 from .payload import EventStatus, event_record
@@ -105,7 +105,7 @@ class AlarmWatch:
 
     @callback
     def _async_renamed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
+        if moves_an_entity(event.data):
             self._async_look_again(event)
 
     @callback

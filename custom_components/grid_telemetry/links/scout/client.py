@@ -14,7 +14,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ...connection.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
-from ...outbox.delivery import Packet
+from ...outbox.packet import Packet
 from ...protocols.stomp.client import StompConnection, StompParameters, connect
 from ...protocols.stomp.errors import (
     StompAuthenticationError,

@@ -14,7 +14,7 @@ import re
 from typing import Any
 from uuid import uuid4
 
-from ...outbox.delivery import Packet
+from ...outbox.packet import Packet
 from ...outbox.store import Lane, Record, StoredRecord
 
 MAX_FRAME_BYTES = 64 * 1024
