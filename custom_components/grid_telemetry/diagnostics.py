@@ -3,6 +3,7 @@
 from typing import Any
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntry
@@ -34,7 +35,12 @@ async def async_get_config_entry_diagnostics(
                 {"type": subentry.subentry_type, "title": subentry.title, **subentry.data}
                 for subentry in entry.subentries.values()
             ],
-            "link": entry.runtime_data.diagnostics(),
+            "state": entry.state.value,
+            "error": entry.error_reason_translation_key,
+            # They are asked for above all when the link does not come up.
+            "link": (
+                entry.runtime_data.diagnostics() if entry.state is ConfigEntryState.LOADED else None
+            ),
         },
         TO_REDACT,
     )

@@ -1,6 +1,6 @@
 """Actions of the Scout link; each answers with what it queued."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 import math
@@ -22,6 +22,8 @@ import voluptuous as vol
 
 from ...action_target import ENTRY_FIELD, link_for
 from ...const import DOMAIN
+from ...outbox.actions import outbox_errors
+from ...outbox.store import Record
 from .backfill import async_backfill
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
 from .link import ScoutLink
@@ -182,6 +184,11 @@ def _as_json(field: str) -> Iterator[None]:
         ) from err
 
 
+async def _async_queue(link: ScoutLink, records: Sequence[Record]) -> None:
+    with outbox_errors():
+        await link.async_queue(records)
+
+
 async def _async_send_event(call: ServiceCall) -> ServiceResponse:
     data = call.data
     event_id = data.get(ATTR_ID) or str(uuid4())
@@ -198,7 +205,7 @@ async def _async_send_event(call: ServiceCall) -> ServiceResponse:
             info=info,
             event_id=event_id,
         )
-    await link_for(call, ScoutLink).async_queue([record])
+    await _async_queue(link_for(call, ScoutLink), [record])
     return {"id": event_id, "queued": 1}
 
 
@@ -210,7 +217,7 @@ async def _async_send_attributes(call: ServiceCall) -> ServiceResponse:
         gateway, devices = link.gateway.attributes(), link.device_attributes()
     with _as_json("attributes"):
         record = attributes_record(_epoch_ms(None), gateway or {}, devices or {})
-    await link.async_queue([record])
+    await _async_queue(link, [record])
     return {ATTR_GATEWAY_ATTRIBUTES: gateway, ATTR_DEVICE_ATTRIBUTES: devices, "queued": 1}
 
 
@@ -224,7 +231,7 @@ async def _async_send_metrics(call: ServiceCall) -> ServiceResponse:
             metric[ATTR_DATA],
         )
     ]
-    await link_for(call, ScoutLink).async_queue(records)
+    await _async_queue(link_for(call, ScoutLink), records)
     return {"queued": sum(record.samples for record in records)}
 
 
@@ -259,7 +266,7 @@ async def _async_send_waveform(call: ServiceCall) -> ServiceResponse:
                 translation_key="waveform_too_large",
                 translation_placeholders={"limit": str(MAX_WAVEFORM_BYTES // 1000)},
             ) from err
-    await link_for(call, ScoutLink).async_queue([record])
+    await _async_queue(link_for(call, ScoutLink), [record])
     return {
         "id": waveform_id,
         "channels": [channel.name for channel in waveform.channels],
@@ -330,13 +337,17 @@ async def _async_backfill(call: ServiceCall) -> ServiceResponse:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="recorder_missing")
     dropped_before = link.outbox.dropped_samples
     result = await async_backfill(
-        call.hass, link.outbox, devices, start=start, end=end, interval_s=link.interval_s
+        call.hass,
+        link.async_queue_when_running,
+        devices,
+        start=start,
+        end=end,
+        interval_s=link.interval_s,
     )
-    link.delivery.wake()
     return {
         "from_history": result.from_history,
         "from_statistics": result.from_statistics,
-        "dropped": link.outbox.dropped_samples - dropped_before,
+        "dropped": link.running.outbox.dropped_samples - dropped_before,
         "start": start.isoformat(),
         "end": end.isoformat(),
     }

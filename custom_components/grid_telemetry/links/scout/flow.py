@@ -39,6 +39,7 @@ from .const import (
     DEFAULT_MAX_SAMPLES,
     DEFAULT_URL,
 )
+from .link import entry_title
 from .payload import CLAIM_ID_PATTERN
 from .subentries import SUBENTRY_FLOWS
 
@@ -129,7 +130,7 @@ class ScoutSteps(EntryFlow):
             }
             if not errors:
                 data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
-                return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
+                return self._save(data, entry_title)
         if user_input is not None:
             suggested = user_input
         elif (current := self._current) is not None:
