@@ -53,11 +53,22 @@ def test_what_was_chosen_counts() -> None:
     assert reported(Age(counter=True, limit_s=5), 0).is_stale(6)
 
 
-def test_another_source_begins_anew() -> None:
-    age = reported(Age(), 0, 600)
-    age.forget()
-    assert age.reported_at is None
-    assert age.limit_s == 30
+def test_the_first_stamp_is_believed() -> None:
+    age = Age()
+    assert age.look(940.0, wall_now=1000.0, now=50.0)
+    assert age.age_s(50.0) == 60
+    assert not age.look(940.0, wall_now=1010.0, now=60.0)
+    assert age.age_s(60.0) == 70
+
+
+@pytest.mark.parametrize("set_by", [3600.0, -3600.0, 86_400.0 * 365])
+def test_a_clock_that_was_set_between_two_looks_makes_nothing_old(set_by: float) -> None:
+    # Reported 1 s ago by the new clock, or by the old one just before it was set.
+    for stamp in (1003.0 + set_by, 1003.5):
+        age = Age()
+        age.look(1000.0, wall_now=1000.0, now=0.0)
+        age.look(stamp, wall_now=1004.0 + set_by, now=4.0)
+        assert 0 <= age.age_s(4.0) <= 4
 
 
 @given(st.lists(st.floats(0, 1e6), min_size=1), st.floats(0, 1e6))

@@ -48,6 +48,17 @@ _CONVERTERS: tuple[type[uc.BaseUnitConverter], ...] = (
 )
 
 
+class Take(StrEnum):
+    """How the value of an interval is taken."""
+
+    INSTANT = "instant"
+    """What it is at the end of the interval."""
+    MEAN = "mean"
+    """The mean over the interval, weighted by time."""
+    MINIMUM = "minimum"
+    MAXIMUM = "maximum"
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Point:
     """One entity, mapped to one name on a platform."""
@@ -60,25 +71,47 @@ class Point:
     """Unit the platform wants; None takes the value as it is."""
     factor: float = 1.0
     """Applied after the unit conversion."""
+    take: Take = Take.INSTANT
+    guard: bool | None = None
+    """Whether falls and leaps are held until confirmed; None does so for what only increases."""
+    max_age_s: float | None = None
+    """How old a value may be; infinite is while available, None leaves it to the kind of value."""
+    missing_as_zero: bool = False
+    """Whether a sum goes on with 0 while there is no value."""
 
     @classmethod
     def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """Return the point that `as_dict` wrote; unit and factor may be missing."""
+        """Return the point that `as_dict` wrote; only entity and name are always there."""
+        max_age_s = data.get("max_age_s")
         return cls(
             entity=data["entity"],
             name=data["name"],
             unit=data.get("unit"),
             factor=float(data.get("factor", 1.0)),
+            take=Take(data.get("take", Take.INSTANT)),
+            guard=data.get("guard"),
+            # JSON has no infinity; 0 seconds make no sense as a limit.
+            max_age_s=math.inf if max_age_s == 0 else max_age_s,
+            missing_as_zero=data.get("missing_as_zero", False),
         )
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the point as plain data for a config entry."""
-        return {
+        """Return the point as plain data for a config entry; what is usual is left out."""
+        data: dict[str, Any] = {
             "entity": self.entity,
             "name": self.name,
             "unit": self.unit,
             "factor": self.factor,
         }
+        if self.take is not Take.INSTANT:
+            data["take"] = str(self.take)
+        if self.guard is not None:
+            data["guard"] = self.guard
+        if self.max_age_s is not None:
+            data["max_age_s"] = 0 if math.isinf(self.max_age_s) else self.max_age_s
+        if self.missing_as_zero:
+            data["missing_as_zero"] = True
+        return data
 
 
 class Refusal(StrEnum):
@@ -90,6 +123,10 @@ class Refusal(StrEnum):
     NOT_NUMERIC = "not_numeric"
     NOT_FINITE = "not_finite"
     WRONG_UNIT = "wrong_unit"
+    STALE = "stale"
+    """Older than the point allows."""
+    NOT_CONFIRMED = "not_confirmed"
+    """The first reading of a counter, which may be the zero of a meter that is not ready yet."""
 
 
 @callback

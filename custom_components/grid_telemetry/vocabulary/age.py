@@ -23,7 +23,7 @@ class Age:
     reports. An interval is the median of the last few, so that one outage does not stretch it.
     """
 
-    __slots__ = ("_chosen_s", "_counter", "_intervals", "_reported_at")
+    __slots__ = ("_chosen_s", "_counter", "_intervals", "_looked_at", "_reported_at", "_stamp")
 
     def __init__(self, *, counter: bool = False, limit_s: float | None = None) -> None:
         """Take what is measured, and the limit that was chosen."""
@@ -31,6 +31,8 @@ class Age:
         self._chosen_s = limit_s
         self._reported_at: float | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
+        self._stamp: float | None = None
+        self._looked_at: float | None = None
 
     @property
     def reported_at(self) -> float | None:
@@ -56,10 +58,21 @@ class Age:
             self._intervals.append(at - self._reported_at)
         self._reported_at = at
 
-    def forget(self) -> None:
-        """Begin anew with another source under the same name."""
-        self._reported_at = None
-        self._intervals.clear()
+    def look(self, stamp: float, wall_now: float, now: float) -> bool:
+        """Take note of the time stamp of the last report; return whether it is another one.
+
+        Stamps are of the wall clock, which may have been set since. One that is new since the last
+        look was given after that look, whatever the wall clock says; only the first is believed.
+        """
+        is_new = stamp != self._stamp
+        if is_new:
+            ago_s = max(0.0, wall_now - stamp)
+            if self._looked_at is not None:
+                ago_s = min(ago_s, now - self._looked_at)
+            self.report(now - ago_s)
+            self._stamp = stamp
+        self._looked_at = now
+        return is_new
 
     def age_s(self, now: float) -> float:
         """Return the age, infinite before the first report."""
