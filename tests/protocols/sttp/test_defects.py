@@ -153,8 +153,6 @@ async def test_p4_a_new_subscription_starts_compression_anew(
     subscriber = await wire(publisher)
     for _ in range(3):
         await subscriber.subscribed(ALL)
-        # As the reference's subscriber does, with each cache.
-        subscriber.tssc = TsscDecoder()
         for value in range(5):
             publisher.publish(frame(3, value))
             publisher.flush()

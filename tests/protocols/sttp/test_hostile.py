@@ -19,7 +19,7 @@ from .wire import WireSubscriber
 
 SIGNALS = 100
 RATE_HZ = 50
-LIMITS = Limits(handshake_s=0.3, frame_s=0.3, idle_s=0.5, buffer_bytes=500_000)
+LIMITS = Limits(handshake_s=0.3, frame_s=0.3, buffer_bytes=500_000)
 MODES = frames.OperationalModes()
 
 

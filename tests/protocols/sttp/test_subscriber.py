@@ -317,7 +317,6 @@ async def test_what_a_subscriber_has_no_use_for_is_passed_over(
     await script.offer(1)
     for code in (
         Response.NOOP,
-        Response.NOTIFY,
         Response.DATA_START_TIME,
         Response.PROCESSING_COMPLETE,
         Response.UPDATE_CIPHER_KEYS,
@@ -332,16 +331,42 @@ async def test_what_a_subscriber_has_no_use_for_is_passed_over(
     assert running.measurements == [measurement(1, 1.0)]
 
 
-async def test_base_times_are_used_and_confirmed(scripted: Callable[..., Any]) -> None:
+async def test_base_times_are_used_and_not_answered(scripted: Callable[..., Any]) -> None:
     running, script = await scripted()
     await script.greet()
     await script.offer(1)
     base = BaseTimes(index=1, offsets=(NOON - 50, NOON - 100))
     script.send(Response.UPDATE_BASE_TIMES, base.encode())
-    await script.expect(Command.CONFIRM_UPDATE_BASE_TIMES)
+    # To a C# publisher the answer would be another command, which it says FAILED to.
+    script.send(Response.FAILED, b"Data packet command failed due to exception", 0x09)
     script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0))], base_times=base)[0])
     await running.until(lambda: bool(running.measurements))
     assert running.measurements == [measurement(1, 1.0)]
+    running.subscriber.refresh_metadata()
+    await script.expect(Command.METADATA_REFRESH)
+
+
+async def test_a_notification_is_confirmed(scripted: Callable[..., Any]) -> None:
+    _, script = await scripted()
+    await script.greet()
+    # Number and text, as a C# publisher sends them until they are confirmed.
+    script.send(Response.NOTIFY, b"\xc0\xff\xee\x01Maintenance at noon")
+    assert await script.expect(Command.CONFIRM_NOTIFICATION) == b"\xc0\xff\xee\x01"
+
+
+@pytest.mark.parametrize(
+    ("asked", "modes"),
+    [
+        ({}, 0xE600_0262),
+        ({"external_metadata": False}, 0xE400_0262),
+        ({"internal_metadata": False}, 0xE200_0262),
+    ],
+)
+async def test_metadata_is_asked_for_by_its_origin(
+    scripted: Callable[..., Any], asked: dict[str, bool], modes: int
+) -> None:
+    _, script = await scripted(**asked)
+    assert await script.expect(Command.DEFINE_OPERATIONAL_MODES) == modes.to_bytes(4)
 
 
 async def test_a_cache_that_changes_under_a_running_tssc_stream_is_followed(

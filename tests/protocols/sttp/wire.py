@@ -91,6 +91,9 @@ class WireSubscriber:
             assert answer.code != Response.FAILED, answer.text
             if answer.code == Response.UPDATE_BASE_TIMES:
                 self.base_times = BaseTimes.decode(answer.data)
+            elif answer.code == Response.DATA_PACKET:
+                # TSSC goes on from what was passed over.
+                self.decode(answer.data)
         return answer
 
     async def closed(self) -> bytes:

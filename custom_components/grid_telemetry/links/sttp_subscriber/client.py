@@ -21,8 +21,12 @@ from .const import (
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     MAX_SIGNALS,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SUBSCRIBED_WITHIN_S: Final = 30.0
@@ -40,12 +44,15 @@ async def async_parameters(hass: HomeAssistant, data: Mapping[str, Any]) -> Subs
         tls = await hass.async_add_executor_job(
             client_context, data.get(CONF_CA_FILE), data.get(CONF_CERTIFICATE), data.get(CONF_KEY)
         )
+    metadata = data.get(CONF_METADATA, METADATA_ALL)
     return SubscriberParameters(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         filter_expression=data[CONF_FILTER_EXPRESSION],
         tls=tls,
         interval_s=data[CONF_INTERVAL_S],
+        internal_metadata=metadata != METADATA_EXTERNAL,
+        external_metadata=metadata != METADATA_INTERNAL,
     )
 
 

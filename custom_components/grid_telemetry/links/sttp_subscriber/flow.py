@@ -11,6 +11,8 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
@@ -27,9 +29,13 @@ from .const import (
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     DEFAULT_FILTER_EXPRESSION,
     DEFAULT_INTERVAL_S,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SECTION_TLS = "tls"
@@ -53,6 +59,12 @@ _SCHEMA = vol.Schema(
                 step="any",
                 mode=NumberSelectorMode.BOX,
                 unit_of_measurement="s",
+            )
+        ),
+        vol.Required(CONF_METADATA, default=METADATA_ALL): SelectSelector(
+            SelectSelectorConfig(
+                options=[METADATA_ALL, METADATA_INTERNAL, METADATA_EXTERNAL],
+                translation_key="sttp_metadata",
             )
         ),
         vol.Required(CONF_USE_TLS, default=False): BooleanSelector(),

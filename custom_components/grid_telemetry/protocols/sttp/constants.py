@@ -66,6 +66,7 @@ ENCODING_MASK: Final = 0x0000_0300
 class DataPacketFlags(IntFlag):
     """First byte of a data packet."""
 
+    SYNCHRONIZED = 0x01
     COMPACT = 0x02
     CIPHER_INDEX = 0x04
     COMPRESSED = 0x08

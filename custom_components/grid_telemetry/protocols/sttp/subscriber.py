@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+import logging
 import ssl
 import struct
 from typing import Final, override
@@ -26,6 +27,8 @@ from .measurement import Measurement, Sample
 from .metadata import Metadata
 from .tssc import TsscDecoder
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 _MAX_FRAME: Final = 16 * 1024 * 1024
 _MAX_METADATA: Final = 64 * 1024 * 1024
 # Publishers split their data packets at 32 KB.
@@ -33,8 +36,12 @@ _MAX_DATA_PACKET: Final = 65_536
 _HEADER: Final = struct.Struct(">BBI")
 _DATA_PACKET: Final = struct.Struct(">BI")
 _CONNECT_S: Final = 15.0
-# Of the text of a refusal, in bytes.
+# Of the text of a message, in bytes.
 _MAX_MESSAGE: Final = 4_096
+# Of the number by which a notification is confirmed.
+_HASH_SIZE: Final = 4
+# Without these there is no subscription.
+_ESSENTIAL: Final = frozenset({Command.DEFINE_OPERATIONAL_MODES, Command.SUBSCRIBE})
 
 
 class SttpRefusedError(SttpError):
@@ -56,6 +63,10 @@ class SubscriberParameters:
     """Ask for the data, uncompressed, by datagrams."""
     interval_s: float | None = None
     """Ask for only the latest values so often; not every publisher does that."""
+    internal_metadata: bool = True
+    """Ask for the metadata of signals that the publisher measures itself."""
+    external_metadata: bool = True
+    """Ask for the metadata of signals that it relays."""
     silence_s: float = 20.0
     """Publishers send something every 5 s; after so long without, the connection is lost."""
 
@@ -75,11 +86,15 @@ class Subscriber:
         on_metadata: Callable[[Metadata], None] | None = None,
         on_signals: Callable[[Mapping[int, SignalKey]], None] | None = None,
     ) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._on_measurements = on_measurements
         self._on_metadata = on_metadata
         self._on_signals = on_signals
-        self._modes = OperationalModes(tssc=parameters.tssc and not parameters.udp)
+        self._modes = OperationalModes(
+            tssc=parameters.tssc and not parameters.udp,
+            internal_metadata=parameters.internal_metadata,
+            external_metadata=parameters.external_metadata,
+        )
         self._writer: asyncio.StreamWriter | None = None
         self._data_channel: asyncio.DatagramTransport | None = None
         self._start_over()
@@ -100,7 +115,7 @@ class Subscriber:
         the protocol, and OSError where there is no connection (any more); a TimeoutError is one
         for silence.
         """
-        parameters = self._parameters
+        parameters = self.parameters
         async with asyncio.timeout(_CONNECT_S):
             reader, writer = await asyncio.open_connection(
                 parameters.host, parameters.port, ssl=parameters.tls
@@ -144,28 +159,42 @@ class Subscriber:
         match code:
             case Response.DATA_PACKET:
                 self._data_packet(data)
-            case Response.SUCCEEDED if in_response_to == Command.METADATA_REFRESH:
-                await self._metadata(data)
-                await self._subscribe()
-            case Response.FAILED if in_response_to == Command.METADATA_REFRESH:
-                # A publisher may keep its metadata to itself.
-                await self._subscribe()
-            case Response.FAILED:
-                text = decode_text(data[:_MAX_MESSAGE], self._modes.encoding).strip()
-                raise SttpRefusedError(text or f"The publisher refused command {in_response_to}")
+            case Response.SUCCEEDED | Response.FAILED:
+                await self._answer(code, in_response_to, data)
             case Response.UPDATE_SIGNAL_INDEX_CACHE:
                 await self._signal_index_cache(data)
             case Response.UPDATE_BASE_TIMES:
+                # Not to be answered: to a C# publisher 0x09 is the publication of a measurement.
                 self._base_times = BaseTimes.decode(data)
-                self._send(Command.CONFIRM_UPDATE_BASE_TIMES)
             case Response.CONFIGURATION_CHANGED:
                 self.refresh_metadata()
+            case Response.NOTIFY:
+                # Unconfirmed it would be sent again at every connection.
+                self._send(Command.CONFIRM_NOTIFICATION, data[:_HASH_SIZE])
+                _LOGGER.info("The publisher says: %s", self._text(data[_HASH_SIZE:]))
             case Response.BUFFER_BLOCK:
                 # Not for us; unconfirmed it would be sent again and again.
                 self._send(Command.CONFIRM_BUFFER_BLOCK, data[:4])
             case _:
                 # Success of another command, keep-alive, notices: nothing to do.
                 pass
+
+    async def _answer(self, code: int, answered: int, data: bytes) -> None:
+        """Act on the answer to a command; raises SttpRefusedError where nothing goes without."""
+        if answered == Command.METADATA_REFRESH:
+            # A publisher may keep its metadata to itself.
+            if code == Response.SUCCEEDED:
+                await self._metadata(data)
+            await self._subscribe()
+        elif code == Response.FAILED:
+            text = self._text(data)
+            if answered in _ESSENTIAL:
+                raise SttpRefusedError(text or f"The publisher refused command {answered}")
+            _LOGGER.info("The publisher refused command %s: %s", answered, text)
+
+    def _text(self, data: bytes) -> str:
+        """Return a message of the publisher, as much of it as anybody reads."""
+        return decode_text(data[:_MAX_MESSAGE], self._modes.encoding).strip()
 
     async def _metadata(self, data: bytes) -> None:
         """Pass the metadata on; it is worked out beside the event loop, for it may be large."""
@@ -174,7 +203,7 @@ class Subscriber:
             self._on_metadata(metadata)
 
     async def _subscribe(self) -> None:
-        parameters = self._parameters
+        parameters = self.parameters
         asked = {
             "throttled": str(parameters.interval_s is not None),
             "publishInterval": f"{parameters.interval_s or 1.0:.6f}",

@@ -13,6 +13,7 @@ from ..cache import SignalIndexCache, SignalKey
 from ..constants import VERSIONS, Command, Response
 from ..filter import FilterError
 from ..frames import OperationalModes, SttpError, decode_text, read_frame, response
+from ..measurement import Sample
 from .catalog import Catalog
 from .channel import DataChannel
 from .limits import Health, Limits, SubscriberInfo
@@ -73,6 +74,10 @@ class Connection(Member):
         self._offered: _Offer | None = None
         self._cache_index = 1
         self._stream: Stream | None = None
+        # What it has got of the values that it would get when it subscribes again, which the
+        # reference's subscribers do when they are told that the configuration has changed.
+        self._known: Mapping[int, Sample] = {}
+        self._told_of_change = False
         self._data_channel: DataChannel | None = None
         self._closed = False
         self._measurements = self._bytes = 0
@@ -124,9 +129,9 @@ class Connection(Member):
         """
         limits = self._limits
         while True:
-            # Whoever receives data need not say anything.
-            async with asyncio.timeout(None if self._stream else limits.idle_s):
-                frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
+            # A subscriber need not say anything, with a subscription or without: one that is gone
+            # does not acknowledge the keep-alives any more, and TCP ends the connection.
+            frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
             await self._command(frame[0], frame[1:])
             await self._writer.drain()
             # Commands may come faster than others should have to wait for.
@@ -144,8 +149,10 @@ class Connection(Member):
         self.close()
         self._writer.transport.abort()
 
-    async def refresh(self) -> None:
-        """Look again at what the filter expression selects, after a change of the metadata."""
+    async def configuration_changed(self) -> None:
+        """Tell of other metadata, and look again at what the filter expression selects."""
+        self.send(response(Response.CONFIGURATION_CHANGED, Command.SUBSCRIBE))
+        self._told_of_change = True
         if (subscription := self._subscription) is None:
             return
         try:
@@ -252,6 +259,9 @@ class Connection(Member):
                 self._local_address, str(self.address), subscription.udp_port
             )
         self._subscription = subscription
+        if not self._told_of_change:
+            self._known = {}
+        self._told_of_change = False
         if before is not None and before.form != subscription.form:
             # The subscriber reads by its new form from now on.
             self._leave()
@@ -308,7 +318,7 @@ class Connection(Member):
             return
         self._leave()
         self._cache_index = offer.cache_index
-        self._stream = self._streams.join(self, offer.signals, offer.form)
+        self._stream = self._streams.join(self, offer.signals, offer.form, self._known)
         if self._closed:
             self._leave()
 
@@ -316,6 +326,7 @@ class Connection(Member):
         """Receive no more data."""
         if (stream := self._stream) is not None:
             self._stream = None
+            self._known = self._streams.latest(stream.signals)
             self._streams.leave(self, stream)
 
     def _open_channel(self, channel: DataChannel | None) -> None:
