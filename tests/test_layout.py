@@ -2,9 +2,16 @@
 
 import ast
 from collections.abc import Iterator
+from importlib import import_module
+from inspect import iscoroutinefunction
 from pathlib import Path
+from subprocess import run
+from sys import executable
 
+from homeassistant.config_entries import ConfigFlow, ConfigSubentryFlow
 import pytest
+
+from custom_components.grid_telemetry.links.registry import LINKS as REGISTERED
 
 PACKAGE = Path(__file__).parents[1] / "custom_components" / "grid_telemetry"
 LINKS = PACKAGE / "links"
@@ -50,13 +57,61 @@ def test_a_codec_needs_no_home_assistant(module: Path) -> None:
     assert not [name for name in _imports(module) if name.split(".")[0] == "homeassistant"]
 
 
-def test_only_the_registry_and_the_menus_know_every_link() -> None:
-    """A new platform is a folder, its lines in these, and its strings."""
-    kinds = {folder.name for folder in LINKS.iterdir() if folder.is_dir()}
-    knowing = {
-        module.name
-        for module in PACKAGE.glob("*.py")
+KINDS = sorted(folder.name for folder in LINKS.iterdir() if (folder / "__init__.py").exists())
+
+
+def test_every_folder_of_a_link_is_in_the_registry() -> None:
+    assert sorted(REGISTERED) == KINDS
+
+
+@pytest.mark.parametrize(
+    "module", [*PACKAGE.glob("*.py"), *PACKAGE.glob("[!l]*/**/*.py")], ids=_named
+)
+def test_nothing_outside_its_folder_knows_a_link(module: Path) -> None:
+    """What a kind offers is in its `LinkModule`; only the registry names the kinds."""
+    assert not {
+        name
         for name in _imports(module)
-        if name.startswith("grid_telemetry.links.") and name.split(".")[2] in kinds
+        if name.startswith("grid_telemetry.links.") and name.split(".")[2] in KINDS
     }
-    assert knowing <= {"config_flow.py", "services.py", "trigger.py", "condition.py"}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_kind_offers_what_it_says(kind: str) -> None:
+    """What is imported when it is first needed is there."""
+    module = REGISTERED[kind]
+    assert module.kind == kind
+    runtime = import_module(f"{module.package}.link")
+    assert iscoroutinefunction(runtime.async_setup_link)
+    flows = import_module(f"{module.package}.flow")
+    assert issubclass(flows.FLOW, ConfigFlow)
+    assert all(issubclass(flow, ConfigSubentryFlow) for flow in flows.SUBENTRY_FLOWS.values())
+    for action in module.actions:
+        handlers = import_module(f"{module.package}.handlers")
+        assert iscoroutinefunction(getattr(handlers, action.handler))
+
+
+def test_the_name_of_no_kind_begins_that_of_another() -> None:
+    """Check what the config flow tells the kinds' steps apart by."""
+    assert not [(one, other) for one in KINDS for other in KINDS if other.startswith(f"{one}_")]
+
+
+@pytest.mark.parametrize(
+    ("kinds", "absent"),
+    [
+        ([], ["socketio", "engineio", "aiomqtt", "paho", "comtrade", "pymodbus"]),
+        (["modbus"], ["socketio", "engineio", "aiomqtt", "paho", "comtrade"]),
+        (["scout"], ["socketio", "engineio", "aiomqtt", "paho", "comtrade"]),
+        (["ardexa"], ["aiomqtt", "paho", "comtrade"]),
+        (["powernaut"], ["socketio", "engineio", "comtrade"]),
+    ],
+    ids=str,
+)
+def test_what_is_not_used_is_not_imported(kinds: list[str], absent: list[str]) -> None:
+    """Import what a home with these kinds imports, in an interpreter of its own."""
+    name = "custom_components.grid_telemetry"
+    modules = [name, f"{name}.config_flow", f"{name}.diagnostics", f"{name}.trigger"]
+    modules += [f"{name}.links.{kind}.{part}" for kind in kinds for part in ("link", "flow")]
+    code = f"import {', '.join(modules)}, sys; print(*sys.modules)"
+    loaded = run([executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert not {module.split(".")[0] for module in loaded.split()} & set(absent)

@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, override
+from typing import Any, Final, Protocol, override, runtime_checkable
 
 from homeassistant.components.binary_sensor import (
     BinarySensorEntity,
@@ -88,6 +88,13 @@ class Health:
         self._timer = None
         for listener in self._listeners:
             listener()
+
+
+@runtime_checkable
+class LinkWithHealth(Protocol):
+    """A link that connects to one outside system."""
+
+    health: Health
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ from homeassistant.core import (
 from homeassistant.exceptions import HomeAssistantError
 import voluptuous as vol
 
-from ..action_target import ENTRY_FIELD, link_for
+from ..action import ENTRY_FIELD, link_for
 from ..const import DOMAIN
 from .delivery import Delivery
 from .store import Outbox

@@ -19,7 +19,7 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
 )
 
 from custom_components.grid_telemetry.connection.errors import LinkError
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.powernaut.client import Login
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar
@@ -183,7 +183,7 @@ def _subentry(kind: str, title: str, unique_id: str, own: Json) -> ConfigSubentr
 
 
 ENTRY_DATA = {
-    CONF_KIND: LinkKind.POWERNAUT,
+    CONF_KIND: "powernaut",
     "environment": "production",
     "site_key": "key",
     "secret": "secret",

@@ -18,7 +18,7 @@ from custom_components.grid_telemetry.connection.errors import (
     DestinationRefused,
     LinkError,
 )
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.scout.const import (
     DEFAULT_URL,
     SUBENTRY_ALARM,
@@ -58,7 +58,7 @@ def entry_of(hass: HomeAssistant, *subentries: ConfigSubentryData) -> MockConfig
         domain=DOMAIN,
         title="Circutor Scout Abcd1234",
         unique_id="scout.circutor.com/pro/Abcd1234",
-        data={CONF_KIND: LinkKind.SCOUT, **LOGIN, **GATEWAY},
+        data={CONF_KIND: "scout", **LOGIN, **GATEWAY},
         subentries_data=subentries,
     )
     entry.add_to_hass(hass)
@@ -183,7 +183,7 @@ async def test_reconfigure_does_not_take_another_entrys_gateway(hass: HomeAssist
     MockConfigEntry(
         domain=DOMAIN,
         unique_id="scout.circutor.com/pro/Other567",
-        data={CONF_KIND: LinkKind.SCOUT, **LOGIN, **GATEWAY},
+        data={CONF_KIND: "scout", **LOGIN, **GATEWAY},
     ).add_to_hass(hass)
     result = await entry.start_reconfigure_flow(hass)
     result = await hass.config_entries.flow.async_configure(
@@ -216,7 +216,7 @@ async def test_reauth_asks_for_the_token_until_it_works(
 @pytest.fixture
 def meter(hass: HomeAssistant) -> dr.DeviceEntry:
     """Put a meter of ours, with a voltage, two energies and a diagnostic, into the registries."""
-    source = MockConfigEntry(domain=DOMAIN, data={CONF_KIND: LinkKind.MODBUS})
+    source = MockConfigEntry(domain=DOMAIN, data={CONF_KIND: "modbus"})
     source.add_to_hass(hass)
     device = dr.async_get(hass).async_get_or_create(
         config_entry_id=source.entry_id, identifiers={(DOMAIN, "meter")}, name="House"

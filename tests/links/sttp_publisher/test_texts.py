@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.util.yaml import load_yaml_dict
 
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_publisher import flow
 from custom_components.grid_telemetry.links.sttp_publisher.entities import diagnostic_sensors
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
@@ -38,7 +38,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 def test_the_forms_are_explained() -> None:
     steps = TEXTS["config"]["step"]
     for texts in ("menu_options", "menu_option_descriptions"):
-        assert LinkKind.STTP_PUBLISHER in steps["user"][texts]
+        assert "sttp_publisher" in steps["user"][texts]
     explained(flow._SCHEMA, steps["sttp_publisher"])
     texts = TEXTS["config_subentries"]["sttp_device"]["step"]
     device = DeviceSubentryFlow()

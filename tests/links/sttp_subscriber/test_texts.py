@@ -7,7 +7,7 @@ from typing import Any
 
 from homeassistant.data_entry_flow import section
 
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_subscriber import flow
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
@@ -32,7 +32,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 def test_the_form_is_explained() -> None:
     steps = TEXTS["config"]["step"]
     for texts in ("menu_options", "menu_option_descriptions"):
-        assert LinkKind.STTP_SUBSCRIBER in steps["user"][texts]
+        assert "sttp_subscriber" in steps["user"][texts]
     explained(flow._SCHEMA, steps["sttp_subscriber"])
 
 

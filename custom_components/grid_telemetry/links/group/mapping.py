@@ -7,7 +7,7 @@ from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
-from ...const import CONF_KIND, DOMAIN, LinkKind
+from ...const import CONF_KIND, DOMAIN
 from ...points.point import can_convert
 from ...points.suggestions import suggested_quantities
 from ...points.table import (
@@ -20,7 +20,7 @@ from ...points.table import (
     unit_of,
 )
 from ...vocabulary.quantities import QUANTITIES
-from .const import CONF_QUANTITY, GroupKind
+from .const import CONF_QUANTITY, KIND, GroupKind
 
 _ADD_UP: Final = (
     SensorDeviceClass.POWER,
@@ -93,4 +93,4 @@ def _is_of_a_group(hass: HomeAssistant, entity_id: str) -> bool:
     if entry is None or entry.platform != DOMAIN or entry.config_entry_id is None:
         return False
     owner = hass.config_entries.async_get_entry(entry.config_entry_id)
-    return owner is not None and owner.data.get(CONF_KIND) == LinkKind.GROUP
+    return owner is not None and owner.data.get(CONF_KIND) == KIND

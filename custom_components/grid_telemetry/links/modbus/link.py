@@ -14,7 +14,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
 from ...const import DOMAIN
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .client import Line, Meter
@@ -46,7 +46,7 @@ class _Polled:
     slow: MeterCoordinator
 
 
-class ModbusLink:
+class ModbusLink(LinkWithLiveChanges):
     """The meters of one line."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -84,7 +84,7 @@ class ModbusLink:
     async def async_stop(self) -> None:
         """Leave it to the entry to end the polls and to give the units back."""
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Say whether nothing has changed since the link was made."""
         return self._made_of == _parts(self._entry)
 

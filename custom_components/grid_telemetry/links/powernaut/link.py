@@ -15,12 +15,12 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
 from ...connection.errors import ConnectionFailed, LinkError
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, Link
 from ...points.sampler import Sample, Sampler
 from .api import PowernautApi
 from .client import Login, PowernautSession, open_session
@@ -53,7 +53,7 @@ UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
 
-class PowernautLink:
+class PowernautLink(LinkWithHealth, Link):
     """One site on the platform."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.EVENT, Platform.SENSOR)

@@ -11,11 +11,12 @@ from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.entity import Entity
 
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, Link
+from ...outbox.actions import DurableForwarder
 from ...outbox.delivery import Delivery
 from ...outbox.store import Outbox, Record, StoredRecord
 from ...points.point import Point
@@ -55,7 +56,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ScoutLink:
+class ScoutLink(LinkWithHealth, DurableForwarder, Link):
     """One gateway on the platform: samples its points and delivers them."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)

@@ -19,15 +19,15 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
-    whole_number,
 )
 from ...forms.tls import (
     CONF_CERTIFICATE,
@@ -52,11 +52,12 @@ from .const import (
     DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONNECTIONS,
     DEFAULT_PORT,
+    KIND,
 )
 from .sources import default_source_id, suggested_sources
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "SetupServerSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_LIMITS: Final = "limits"
 SECTION_TLS: Final = "tls"
@@ -108,7 +109,7 @@ def _schema(password: vol.Marker) -> vol.Schema:
     )
 
 
-class SetupServerSteps(EntryFlow):
+class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
@@ -217,7 +218,7 @@ class SetupServerSteps(EntryFlow):
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store, but for the password's hash and the sources."""
     return {
-        CONF_KIND: LinkKind.SETUP_SERVER,
+        CONF_KIND: KIND,
         **listener_data(user_input),
         CONF_LOGIN: user_input[CONF_LOGIN].strip(),
         **{key: user_input[key] for key in _OPTIONS},
@@ -251,3 +252,6 @@ def _twice(rows: list[dict[str, str]]) -> str | None:
             if values.count(row[key]) > 1:
                 return row[CONF_SOURCE_ID]
     return None
+
+
+FLOW: Final = SetupServerFlow

@@ -13,6 +13,7 @@ from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
+from ...commands.actions import LinkWithCommands
 from ...commands.built_in import BuiltIn
 from ...commands.command import Command, Reply, State
 from ...commands.event import fires
@@ -23,7 +24,7 @@ from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...forms.listener import CONF_ALLOWED_NETWORKS, address_of
 from ...forms.tls import server_context_of
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...protocols.stomp.server import Answer, Credentials, Guard, Limits, StompServer
 from ...vocabulary.datum import Datum
 from .const import (
@@ -53,7 +54,7 @@ _GUARDS: HassKey[dict[str, Guard]] = HassKey(f"{DOMAIN}_setup_guards")
 """By entry: what is remembered of log-ins outlives a reload, and by its file a restart."""
 
 
-class SetupServerLink:
+class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
     """One server, and the commands it takes."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -108,7 +109,7 @@ class SetupServerLink:
         self._sources.stop()
         await self._server.stop()
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Take over changed commands without disturbing clients."""
         if self._set_up_with != (self._entry.title, dict(self._entry.data)):
             return False

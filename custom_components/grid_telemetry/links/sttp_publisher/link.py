@@ -14,9 +14,9 @@ from homeassistant.util import dt as dt_util
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
-from ...protocols.sttp.metadata import Metadata
+from ...protocols.sttp.metadata import Metadata, MetadataSource
 from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
@@ -29,7 +29,7 @@ GATHER_S = 1.0
 """Changes of the registries come in crowds: so long they are gathered."""
 
 
-class SttpPublisherLink:
+class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     """One publisher: a server that subscribers connect to."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -93,7 +93,7 @@ class SttpPublisherLink:
             self._point_issues.stop()
         await self.publisher.stop()
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Take over changed devices without disturbing subscribers, who are told of it."""
         if self._set_up_with != (self._entry.title, dict(self._entry.data)):
             return False

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "sttp_subscriber"
+
 CONF_FILTER_EXPRESSION: Final = "filter_expression"
 CONF_INTERVAL_S: Final = "interval_s"
 CONF_METADATA: Final = "metadata"

@@ -17,16 +17,16 @@ from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
 
 from ...connection.errors import DestinationRefused
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.sttp.cache import SignalKey
 from ...protocols.sttp.measurement import Measurement
-from ...protocols.sttp.metadata import Metadata
+from ...protocols.sttp.metadata import Metadata, MetadataSource
 from ...protocols.sttp.subscriber import Subscriber, SubscriberParameters
 from .client import async_parameters, check_number, open_session, received
 from .const import CONF_INTERVAL_S
@@ -37,7 +37,7 @@ MODEL: Final = "STTP publisher"
 METADATA_WITHIN_S: Final = 30.0
 
 
-class SttpSubscriberLink:
+class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices):
     """One subscription."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -105,7 +105,7 @@ class SttpSubscriberLink:
             ]
         return {None: entities}
 
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the sensors of signals."""
         if platform is Platform.SENSOR:
             self._add = add

@@ -12,7 +12,7 @@ from homeassistant.helpers.entity import Entity
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, Link
 from ...points.issues import PointIssues
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
@@ -23,7 +23,7 @@ from .server import place_of, server_of
 MODEL = "Virtual meter"
 
 
-class VirtualMeterLink:
+class VirtualMeterLink(Link):
     """A port or a line with the meters that are played on it."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from . import dataset
@@ -322,3 +322,11 @@ def _value(text: str, kind: str) -> Value:
         return read(text.strip())
     except ValueError:
         return default
+
+
+@runtime_checkable
+class MetadataSource(Protocol):
+    """Who has metadata: a publisher its own, a subscriber those of another."""
+
+    async def async_refresh_metadata(self) -> Metadata:
+        """Send the metadata anew, or ask for it, and return it."""

@@ -1,9 +1,10 @@
-"""What the actions of every link share: the choice of the entry they are for."""
+"""What the actions of every link share: their declaration, and the entry that a call is for."""
 
+from dataclasses import dataclass
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import ServiceCall
+from homeassistant.core import ServiceCall, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, service
 import voluptuous as vol
@@ -12,6 +13,19 @@ from .const import DOMAIN
 
 ATTR_CONFIG_ENTRY: Final = "config_entry_id"
 ENTRY_FIELD: dict[vol.Marker, Any] = {vol.Optional(ATTR_CONFIG_ENTRY): cv.string}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """An action as it is registered, whether or not an entry of its kind exists."""
+
+    name: str
+    schema: vol.Schema
+    handler: str
+    """The name of the function that answers a call."""
+    response: SupportsResponse = SupportsResponse.OPTIONAL
+    admin: bool = False
+    """Only administrators may call it."""
 
 
 def link_for[L](call: ServiceCall, wanted: type[L]) -> L:
