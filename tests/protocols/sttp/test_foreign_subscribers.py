@@ -11,7 +11,11 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response, StateFlags
+from custom_components.grid_telemetry.protocols.sttp.constants import (
+    ServerCommand,
+    ServerResponse,
+    StateFlags,
+)
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
@@ -46,7 +50,7 @@ PYTHON = (
 
 async def subscribe(subscriber: WireSubscriber, text: str, flags: int = 0x02) -> None:
     data = text.encode(subscriber.modes.encoding)
-    subscriber.send(Command.SUBSCRIBE, struct.pack(">BI", flags, len(data)) + data)
+    subscriber.send(ServerCommand.SUBSCRIBE, struct.pack(">BI", flags, len(data)) + data)
     await subscriber.take_cache()
     await subscriber.settled()
 
@@ -70,10 +74,10 @@ async def test_a_synchronized_subscription_is_refused_aloud(serve: Serve, wire: 
     publisher.define_metadata(metadata(2))
     subscriber = await wire(publisher)
     data = CPP.encode()
-    subscriber.send(Command.SUBSCRIBE, struct.pack(">BI", 0x03, len(data)) + data)
-    while (answer := await subscriber.next()).code != Response.FAILED:
+    subscriber.send(ServerCommand.SUBSCRIBE, struct.pack(">BI", 0x03, len(data)) + data)
+    while (answer := await subscriber.next()).code != ServerResponse.FAILED:
         pass
-    assert answer.command == Command.SUBSCRIBE
+    assert answer.command == ServerCommand.SUBSCRIBE
     assert "Synchronized subscriptions are not offered" in answer.text
 
 
@@ -90,22 +94,22 @@ async def test_nothing_is_compressed_without_the_gzip_bit(
     reader, writer = await asyncio.open_connection("127.0.0.1", publisher.port)
     text = C_SHARP.encode("utf-16-le")
     writer.write(
-        struct.pack(">IBI", 5, Command.DEFINE_OPERATIONAL_MODES, modes)
-        + struct.pack(">IB", 1, Command.METADATA_REFRESH)
-        + struct.pack(">IBBI", 6 + len(text), Command.SUBSCRIBE, 0x02, len(text))
+        struct.pack(">IBI", 5, ServerCommand.DEFINE_OPERATIONAL_MODES, modes)
+        + struct.pack(">IB", 1, ServerCommand.METADATA_REFRESH)
+        + struct.pack(">IBBI", 6 + len(text), ServerCommand.SUBSCRIBE, 0x02, len(text))
         + text
     )
     answers: dict[int, bytes] = {}
     async with asyncio.timeout(10):
-        while Response.UPDATE_SIGNAL_INDEX_CACHE not in answers:
+        while ServerResponse.UPDATE_SIGNAL_INDEX_CACHE not in answers:
             (length,) = struct.unpack(">I", await reader.readexactly(4))
             code, command, _ = struct.unpack(">BBI", await reader.readexactly(6))
-            answers[code if code != Response.SUCCEEDED else command] = await reader.readexactly(
-                length - 6
-            )
+            answers[
+                code if code != ServerResponse.SUCCEEDED else command
+            ] = await reader.readexactly(length - 6)
     writer.transport.abort()
-    document = answers[Command.METADATA_REFRESH]
-    cache = answers[Response.UPDATE_SIGNAL_INDEX_CACHE][1:]
+    document = answers[ServerCommand.METADATA_REFRESH]
+    cache = answers[ServerResponse.UPDATE_SIGNAL_INDEX_CACHE][1:]
     if compressed:
         document, cache = gzip.decompress(document), gzip.decompress(cache)
     assert b"<DeviceDetail>" in document
@@ -122,8 +126,8 @@ def rows(document: bytes, table: str) -> list[dict[str, str | None]]:
 
 async def document(publisher: Publisher, wire: Wire) -> bytes:
     subscriber = await wire(publisher, compress_metadata=False)
-    subscriber.send(Command.METADATA_REFRESH)
-    return (await subscriber.expect(Response.SUCCEEDED)).data
+    subscriber.send(ServerCommand.METADATA_REFRESH)
+    return (await subscriber.expect(ServerResponse.SUCCEEDED)).data
 
 
 async def test_a_null_is_told_from_an_empty_text(serve: Serve, wire: Wire) -> None:
@@ -149,8 +153,8 @@ async def test_metadata_filters_see_a_null_where_the_reference_has_one(
     publisher.define_metadata(metadata(2))
     subscriber = await wire(publisher, compress_metadata=False)
     text = b"FILTER DeviceDetail WHERE OriginalSource IS NULL"
-    subscriber.send(Command.METADATA_REFRESH, struct.pack(">I", len(text)) + text)
-    answer = await subscriber.expect(Response.SUCCEEDED)
+    subscriber.send(ServerCommand.METADATA_REFRESH, struct.pack(">I", len(text)) + text)
+    answer = await subscriber.expect(ServerResponse.SUCCEEDED)
     assert len(rows(answer.data, "DeviceDetail")) == 1
 
 
@@ -168,12 +172,12 @@ async def test_a_paused_subscriber_is_kept(
     publisher.define_metadata(metadata(1))
     subscriber = await wire(publisher)
     await subscriber.subscribed(ALL)
-    subscriber.send(Command.UNSUBSCRIBE)
-    await subscriber.expect(Response.SUCCEEDED)
+    subscriber.send(ServerCommand.UNSUBSCRIBE)
+    await subscriber.expect(ServerResponse.SUCCEEDED)
     loop = asyncio.get_running_loop()
     now = loop.time
     monkeypatch.setattr(loop, "time", lambda: now() + 3_600)
-    await subscriber.expect(Response.NOOP)
+    await subscriber.expect(ServerResponse.NOOP)
     await subscriber.subscribed(ALL)
     assert publisher.health.refused == 0
 
@@ -212,17 +216,17 @@ async def test_values_come_once_after_a_change_of_the_configuration(
     publisher.publish(frame(2))
     await subscriber.packet()
     publisher.define_metadata(metadata(3))
-    await subscriber.expect(Response.CONFIGURATION_CHANGED)
+    await subscriber.expect(ServerResponse.CONFIGURATION_CHANGED)
     await subscriber.take_cache()
     await subscriber.settled()
     # Told of the change it subscribes again: Go unsubscribes first, C# and C++ do not.
     subscriber.seen.clear()
     if unsubscribes:
-        subscriber.send(Command.UNSUBSCRIBE)
+        subscriber.send(ServerCommand.UNSUBSCRIBE)
     subscriber.subscribe(ALL)
     await subscriber.take_cache()
     await subscriber.settled()
-    assert subscriber.seen.count(Response.DATA_PACKET) == 0
+    assert subscriber.seen.count(ServerResponse.DATA_PACKET) == 0
     publisher.publish([measurement(3, 7.0)])
     _, samples = await subscriber.packet()
     assert (2, NOON, 0, bits(7.0)) in samples

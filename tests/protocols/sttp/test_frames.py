@@ -4,7 +4,7 @@ import gzip
 import pytest
 
 from custom_components.grid_telemetry.protocols.sttp import frames
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response
+from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.frames import OperationalModes, SttpError
 
 
@@ -16,11 +16,11 @@ def reader_of(data: bytes) -> asyncio.StreamReader:
 
 
 def test_a_command_is_length_code_and_data() -> None:
-    assert frames.command(Command.SUBSCRIBE, b"abc") == b"\0\0\0\x04\x02abc"
+    assert frames.command(ServerCommand.SUBSCRIBE, b"abc") == b"\0\0\0\x04\x02abc"
 
 
 def test_a_response_tells_the_command_and_its_own_length() -> None:
-    frame = frames.response(Response.SUCCEEDED, Command.SUBSCRIBE, b"abc")
+    frame = frames.response(ServerResponse.SUCCEEDED, ServerCommand.SUBSCRIBE, b"abc")
     assert frame == b"\0\0\0\x09\x80\x02\0\0\0\x03abc"
 
 

@@ -16,8 +16,7 @@ from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
-from ...protocols.sttp.metadata import Metadata, MetadataSource
-from ...protocols.sttp.publisher import Publisher
+from ...protocols.sttp import Metadata, MetadataSource, Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
 from .metadata import keep_times, metadata_of

@@ -12,9 +12,13 @@ from homeassistant.core import HomeAssistant
 
 from ...connection.errors import ConnectionFailed, DestinationRefused
 from ...forms.tls import client_context
-from ...protocols.sttp.cache import SignalKey
-from ...protocols.sttp.frames import SttpError
-from ...protocols.sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters
+from ...protocols.sttp import (
+    SignalKey,
+    SttpError,
+    SttpRefusedError,
+    Subscriber,
+    SubscriberParameters,
+)
 from .const import (
     CONF_CA_FILE,
     CONF_CERTIFICATE,

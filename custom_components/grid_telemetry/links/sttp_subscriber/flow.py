@@ -22,7 +22,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
     CONF_CA_FILE,

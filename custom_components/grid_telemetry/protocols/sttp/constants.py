@@ -11,7 +11,7 @@ MAX_PACKET: Final = 32_768
 NOOP_INTERVAL_S: Final = 5.0
 
 
-class Command(IntEnum):
+class ServerCommand(IntEnum):
     """Server command codes, subscriber to publisher."""
 
     CONNECT = 0x00
@@ -30,7 +30,7 @@ class Command(IntEnum):
     GET_SIGNAL_SELECTION_SCHEMA = 0x0D
 
 
-class Response(IntEnum):
+class ServerResponse(IntEnum):
     """Server response codes, publisher to subscriber."""
 
     SUCCEEDED = 0x80

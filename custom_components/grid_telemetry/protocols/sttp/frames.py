@@ -11,7 +11,14 @@ import struct
 from typing import Final
 import zlib
 
-from .constants import ENCODING_MASK, VERSION_MASK, Command, DataPacketFlags, ModeFlags, Response
+from .constants import (
+    ENCODING_MASK,
+    VERSION_MASK,
+    DataPacketFlags,
+    ModeFlags,
+    ServerCommand,
+    ServerResponse,
+)
 
 RESPONSE_HEADER: Final = struct.Struct(">IBBI")
 _LENGTH: Final = struct.Struct(">I")
@@ -37,7 +44,7 @@ def response(code: int, in_response_to: int, data: bytes = b"") -> bytes:
     return RESPONSE_HEADER.pack(6 + len(data), code, in_response_to, len(data)) + data
 
 
-NOOP: Final = response(Response.NOOP, Command.SUBSCRIBE)
+NOOP: Final = response(ServerResponse.NOOP, ServerCommand.SUBSCRIBE)
 
 
 async def read_frame(

@@ -13,7 +13,7 @@ from uuid import UUID
 from . import compact
 from .cache import SignalIndexCache, SignalKey
 from .compact import BaseTimes
-from .constants import DEFAULT_PORT, Command, DataPacketFlags, Response
+from .constants import DEFAULT_PORT, DataPacketFlags, ServerCommand, ServerResponse
 from .frames import (
     OperationalModes,
     SttpError,
@@ -41,7 +41,7 @@ _MAX_MESSAGE: Final = 4_096
 # Of the number by which a notification is confirmed.
 _HASH_SIZE: Final = 4
 # Without these there is no subscription.
-_ESSENTIAL: Final = frozenset({Command.DEFINE_OPERATIONAL_MODES, Command.SUBSCRIBE})
+_ESSENTIAL: Final = frozenset({ServerCommand.DEFINE_OPERATIONAL_MODES, ServerCommand.SUBSCRIBE})
 
 
 class SttpRefusedError(SttpError):
@@ -123,7 +123,7 @@ class Subscriber:
         self._start_over()
         self._writer = writer
         try:
-            self._send(Command.DEFINE_OPERATIONAL_MODES, self._modes.encode())
+            self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
             while True:
                 async with asyncio.timeout(parameters.silence_s):
@@ -144,9 +144,9 @@ class Subscriber:
 
     def refresh_metadata(self) -> None:
         """Ask for the metadata, and subscribe anew when it is there; needs a connection."""
-        self._send(Command.METADATA_REFRESH)
+        self._send(ServerCommand.METADATA_REFRESH)
 
-    def _send(self, code: Command, data: bytes = b"") -> None:
+    def _send(self, code: ServerCommand, data: bytes = b"") -> None:
         if self._writer is not None:
             self._writer.write(command(code, data))
 
@@ -157,36 +157,36 @@ class Subscriber:
         code, in_response_to, _length = _HEADER.unpack_from(frame)
         data = frame[_HEADER.size :]
         match code:
-            case Response.DATA_PACKET:
+            case ServerResponse.DATA_PACKET:
                 self._data_packet(data)
-            case Response.SUCCEEDED | Response.FAILED:
+            case ServerResponse.SUCCEEDED | ServerResponse.FAILED:
                 await self._answer(code, in_response_to, data)
-            case Response.UPDATE_SIGNAL_INDEX_CACHE:
+            case ServerResponse.UPDATE_SIGNAL_INDEX_CACHE:
                 await self._signal_index_cache(data)
-            case Response.UPDATE_BASE_TIMES:
+            case ServerResponse.UPDATE_BASE_TIMES:
                 # Not to be answered: to a C# publisher 0x09 is the publication of a measurement.
                 self._base_times = BaseTimes.decode(data)
-            case Response.CONFIGURATION_CHANGED:
+            case ServerResponse.CONFIGURATION_CHANGED:
                 self.refresh_metadata()
-            case Response.NOTIFY:
+            case ServerResponse.NOTIFY:
                 # Unconfirmed it would be sent again at every connection.
-                self._send(Command.CONFIRM_NOTIFICATION, data[:_HASH_SIZE])
+                self._send(ServerCommand.CONFIRM_NOTIFICATION, data[:_HASH_SIZE])
                 _LOGGER.info("The publisher says: %s", self._text(data[_HASH_SIZE:]))
-            case Response.BUFFER_BLOCK:
+            case ServerResponse.BUFFER_BLOCK:
                 # Not for us; unconfirmed it would be sent again and again.
-                self._send(Command.CONFIRM_BUFFER_BLOCK, data[:4])
+                self._send(ServerCommand.CONFIRM_BUFFER_BLOCK, data[:4])
             case _:
                 # Success of another command, keep-alive, notices: nothing to do.
                 pass
 
     async def _answer(self, code: int, answered: int, data: bytes) -> None:
         """Act on the answer to a command; raises SttpRefusedError where nothing goes without."""
-        if answered == Command.METADATA_REFRESH:
+        if answered == ServerCommand.METADATA_REFRESH:
             # A publisher may keep its metadata to itself.
-            if code == Response.SUCCEEDED:
+            if code == ServerResponse.SUCCEEDED:
                 await self._metadata(data)
             await self._subscribe()
-        elif code == Response.FAILED:
+        elif code == ServerResponse.FAILED:
             text = self._text(data)
             if answered in _ESSENTIAL:
                 raise SttpRefusedError(text or f"The publisher refused command {answered}")
@@ -215,7 +215,7 @@ class Subscriber:
         }
         if parameters.udp:
             asked["dataChannel"] = f"localport={await self._data_channel_port()}"
-        self._send(Command.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))
+        self._send(ServerCommand.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))
 
     async def _data_channel_port(self) -> int:
         """Return the port where datagrams are received, at the address of the connection."""
@@ -235,14 +235,14 @@ class Subscriber:
         cache_index, cache = await asyncio.to_thread(SignalIndexCache.decode, data, self._modes)
         self._caches[cache_index] = {index: key.signal_id for index, key in cache.signals.items()}
         if self._modes.version > 1:
-            self._send(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
+            self._send(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
         if self._on_signals is not None:
             self._on_signals(cache.signals)
 
     def _datagram(self, data: bytes) -> None:
         """Act on a datagram; one that makes no sense is passed over, as a lost one would be."""
         self.bytes += len(data)
-        if data[:1] == bytes((Response.DATA_PACKET,)):
+        if data[:1] == bytes((ServerResponse.DATA_PACKET,)):
             with suppress(SttpError):
                 self._data_packet(data[_HEADER.size :])
 

@@ -24,7 +24,7 @@ class Limits:
 
 
 @dataclass(kw_only=True)
-class Health(Refusals):
+class PublisherHealth(Refusals):
     """What a publisher has done since it was made."""
 
     measurements: int = 0

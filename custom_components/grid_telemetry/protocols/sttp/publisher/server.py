@@ -15,7 +15,7 @@ from ..measurement import Measurement, Sample, samples
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
-from .limits import Health, Limits, SubscriberInfo
+from .limits import Limits, PublisherHealth, SubscriberInfo
 from .streams import Streams
 
 type Address = IPv4Address | IPv6Address
@@ -50,7 +50,7 @@ class Publisher:
         self._allowed = allowed_networks
         self._limits = limits or Limits()
         self._batch_s, self._repeat_s = batch_s, repeat_s
-        self.health = Health()
+        self.health = PublisherHealth()
         self._catalog = Catalog()
         self._streams = Streams()
         self._connections: set[Connection] = set()

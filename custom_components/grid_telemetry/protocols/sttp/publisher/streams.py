@@ -8,7 +8,7 @@ from typing import Final, Protocol
 
 from .. import compact
 from ..compact import BaseTimes
-from ..constants import MAX_PACKET, Command, DataPacketFlags, Response
+from ..constants import MAX_PACKET, DataPacketFlags, ServerCommand, ServerResponse
 from ..frames import response
 from ..measurement import Sample
 from ..tssc import TsscEncoder
@@ -47,7 +47,7 @@ class Packets:
         """Return a frame for each packet."""
         if (frames := self._frames.get(cache_index)) is None:
             flags = self._flags | (DataPacketFlags.CACHE_INDEX if cache_index else 0)
-            code, command = Response.DATA_PACKET, Command.SUBSCRIBE
+            code, command = ServerResponse.DATA_PACKET, ServerCommand.SUBSCRIBE
             frames = self._frames[cache_index] = [
                 _PACKET.pack(11 + len(body), code, command, 5 + len(body), flags, count) + body
                 for body, count in self._bodies
@@ -169,7 +169,7 @@ class Stream:
 
 
 def _base_times(base: BaseTimes) -> bytes:
-    return response(Response.UPDATE_BASE_TIMES, Command.SUBSCRIBE, base.encode())
+    return response(ServerResponse.UPDATE_BASE_TIMES, ServerCommand.SUBSCRIBE, base.encode())
 
 
 class Streams:
