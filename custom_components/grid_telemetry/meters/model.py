@@ -74,16 +74,9 @@ class Check:
         return value is not None and low <= value <= high
 
 
-# The objects of the Modbus device identification (function 43/14) by their names in a map.
-OBJECTS: Mapping[str, int] = {
-    "vendor_name": 0,
-    "product_code": 1,
-    "revision": 2,
-    "vendor_url": 3,
-    "product_name": 4,
-    "model_name": 5,
-    "application_name": 6,
-}
+# The objects of the basic Modbus device identification (function 43/14) by their names in a map;
+# the Modbus library asks for no others.
+OBJECTS: Mapping[str, int] = {"vendor_name": 0, "product_code": 1, "revision": 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
