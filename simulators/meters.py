@@ -128,8 +128,8 @@ def _says(check: Mapping[str, Any]) -> float | str:
     """Return the first of the values by which a family is identified."""
     for key in ("equals", "starts_with", "between"):
         if key in check:
-            listed: Any = check[key]
-            return listed[0] if isinstance(listed, list) else listed
+            first: float | str = check[key][0] if isinstance(check[key], list) else check[key]
+            return first
     raise ValueError("a check without a value")
 
 

@@ -42,6 +42,10 @@ class Register:
     nan: frozenset[int] = frozenset()
     # Where the meter keeps the power of ten that the value is multiplied by as well (SunSpec).
     scale_address: int | None = None
+    # Some makers keep a counter as a negative number.
+    magnitude: bool = False
+    # Whether it is a ratio, or a percentage by one that was above 1 (SunSpec's power factors).
+    ratio_or_percent: bool = False
     # For an enumeration: the number of the quantity's option by raw value.
     codes: Mapping[int, int] | None = None
 

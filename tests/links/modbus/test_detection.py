@@ -881,26 +881,53 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     assert (result["data"]["fast_interval_s"], result["data"]["slow_interval_s"]) == (3, 33)
 
 
-@pytest.mark.parametrize(
-    ("error", "key"), [(None, "no_sunspec"), (ModbusTimeoutError("late"), "no_answer")]
-)
-async def test_a_unit_without_sunspec_is_told(
-    hass: HomeAssistant,
-    silent: MockModbusConnection,
-    only_sdm: None,
-    error: Exception | None,
-    key: str,
+SUNSPEC_AT_1 = {
+    "unit_id": 1,
+    "register_map": "sunspec",
+    "fast_interval_s": 3,
+    "slow_interval_s": 33,
+}
+
+
+async def test_a_silent_unit_is_told(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:
-    silent.for_unit(1).fail_requests(error)
-    result = await begin(hass, link_entry(), "model")
-    result = await submit(
-        hass,
-        result,
-        {"unit_id": 1, "register_map": "sunspec", "fast_interval_s": 3, "slow_interval_s": 33},
-    )
+    result = await submit(hass, await begin(hass, link_entry(), "model"), SUNSPEC_AT_1)
 
     assert result["step_id"] == "model"
-    assert result["errors"] == {"base": key}
+    assert result["errors"] == {"base": "no_answer"}
+
+
+async def test_the_user_says_where_sunspec_begins(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    load(
+        answering(silent, 1),
+        SunSpecDevice(1, [(203, lambda: meter_points(House().grid()))], base=0x1000),
+    )
+    entry = link_entry()
+    result = await submit(hass, await begin(hass, entry, "model"), SUNSPEC_AT_1)
+    assert result["step_id"] == "sunspec_base"
+    assert result["errors"] == {"base": "no_sunspec"}
+
+    for text, error in (
+        ("here", "base_invalid"),
+        ("65535", "base_invalid"),
+        ("-1", "base_invalid"),
+    ):
+        result = await submit(hass, result, {"sunspec_base": text})
+        assert result["errors"] == {"sunspec_base": error}
+    result = await submit(hass, result, {"sunspec_base": "8192"})
+    assert result["errors"] == {"base": "no_sunspec"}
+    result = await submit(hass, result, {"sunspec_base": "0x1000"})
+    result = await submit(hass, result, {"meters": list(offered(result))})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["data"]["sunspec"]["base"] == 0x1000
+    (subentry_id,) = entry.subentries
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    result = await submit(hass, result, {"unit_id": 1, "fast_interval_s": 5, "slow_interval_s": 50})
+    assert result["reason"] == "reconfigure_successful"
 
 
 async def test_a_sunspec_meter_can_be_changed(

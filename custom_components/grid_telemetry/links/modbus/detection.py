@@ -17,7 +17,7 @@ from modbus_connection import (
 )
 
 from ...meters import Check, ObjectCheck, Register, RegisterMap
-from ...meters.sunspec import SunSpecPlace, sunspec_map
+from ...meters.sunspec import SunSpecPlace, is_empty_storage, sunspec_map
 from ...quantities import QUANTITIES
 from .readings import telling
 from .registers import Identity, read_once, read_register
@@ -175,16 +175,30 @@ async def _identification(unit: ModbusUnit, timeout_s: float) -> dict[int, str]:
     return {key: value.decode(errors="replace").strip("\0 ") for key, value in objects.items()}
 
 
-async def search_sunspec(unit: ModbusUnit, unit_id: int, known: Collection[str]) -> list[Found]:
-    """Return the SunSpec models of one unit.
+async def search_sunspec(
+    unit: ModbusUnit, unit_id: int, known: Collection[str], base: int | None = None
+) -> list[Found]:
+    """Return the SunSpec models of one unit; `base` is where the user says that they begin.
 
     Raises `ModbusError` when it does not answer.
     """
-    return [
-        await _read(unit, unit_id, sunspec_map(place), place)
-        for place in await find_models(unit)
-        if meter_key(unit_id, place) not in known
-    ]
+    found: list[Found] = []
+    lost: ModbusError | None = None
+    for place in await find_models(unit, base):
+        if meter_key(unit_id, place) in known:
+            continue
+        try:
+            meter = await _read(unit, unit_id, sunspec_map(place), place)
+        except ModbusConnectionError:
+            raise
+        except ModbusError as err:
+            lost = err
+            continue
+        if not is_empty_storage(place, meter.values):
+            found.append(meter)
+    if lost is not None and not found:
+        raise lost
+    return found
 
 
 async def _open(unit: ModbusUnit) -> None:

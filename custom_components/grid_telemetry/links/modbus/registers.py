@@ -53,6 +53,8 @@ _RETRIES_PER_READ = 4
 _RATIOS_KEPT_S = 3600.0
 # The exponents that SunSpec allows; devices have been seen with others while they fall asleep.
 _EXPONENTS = (-10, 10)
+# A ratio that is rounded can be a little above 1.
+_LARGEST_RATIO = 1.05
 # What the anchor of a map is called among the quantities that are read with it.
 _ANCHOR = "anchor"
 
@@ -88,6 +90,8 @@ class RegisterReader:
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
         self._busy: ReadBlock | None = None
+        # Whether its power factors are percentages: one of them was above 1.
+        self._percent = False
         # Quantities that were answered for.
         self._answered: set[str] = set()
         self._refused: dict[str, _Refusal] = {}
@@ -311,8 +315,18 @@ class RegisterReader:
             self._check_anchor(anchor, raw[_ANCHOR])
         registers = self._map.quantities
         self._answered.update(keys)
-        values = ((key, _value(registers[key], raw[key])) for key in keys)
-        return {key: value for key, value in values if value is not None}
+        read = ((key, _value(registers[key], raw[key])) for key in keys)
+        values = {key: value for key, value in read if value is not None}
+        self._settle_percentages(values)
+        return values
+
+    def _settle_percentages(self, values: dict[str, float]) -> None:
+        """Make ratios of what a device gives in percent, as the standard says and few do."""
+        keys = [key for key in values if self._map.quantities[key].ratio_or_percent]
+        self._percent = self._percent or any(abs(values[key]) > _LARGEST_RATIO for key in keys)
+        if self._percent:
+            for key in keys:
+                values[key] = float(Decimal(repr(values[key])) / 100)
 
     def _component(self, keys: Sequence[str]) -> ManualComponent:
         registers = self._map.quantities
@@ -466,4 +480,4 @@ def _value(register: Register, raw: float | None) -> float | None:
     elif register.type == "split64":
         thousands, rest = divmod(int(raw), 2**32)
         raw = 1000 * thousands + rest
-    return scaled(raw, register.scale)
+    return scaled(abs(raw) if register.magnitude else raw, register.scale)
