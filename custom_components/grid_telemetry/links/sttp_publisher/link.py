@@ -17,7 +17,6 @@ from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
-from ...protocols.sttp import Metadata, MetadataSource, Publisher
 from ...protocols.sttp.metadata import Metadata, MetadataSource
 from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
