@@ -165,8 +165,24 @@ TWO_SOURCES: dict[str, list[Row]] = {
             ),
         ),
         Row("holding", "big", "i32", 0.1, "current_l1=32272 current_l2=32274 current_l3=32276"),
-        Row("holding", "big", "i32", 1, "power=32278"),
-        Row("holding", "big", "i64", 0.01, "energy_import=32349"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            1,
+            (
+                "power=32278 power_l1=32335 power_l2=32337 power_l3=32339 reactive_power=32280 "
+                "apparent_power=32287"
+            ),
+        ),
+        Row(
+            "holding",
+            "big",
+            "i64",
+            0.01,
+            ("energy_import=32349 energy_net=32341 reactive_energy_net=32345 energy_export=32357"),
+        ),
+        Row("holding", "big", "i16", 0.001, "power_factor=32284"),
     ],
     "sungrow_sh": [
         Row(
@@ -470,7 +486,7 @@ TWO_SOURCES: dict[str, list[Row]] = {
             (
                 "power_import=1021 power_export=1029 energy_import=1046 power_dc=1 "
                 "energy_dc_produced=91 energy_battery_discharged=1054 power_dc_1=5 power_dc_2=9 "
-                "power_load=1037 energy_load=1062 energy_produced=55"
+                "power_load=1037 energy_load=1062 energy_produced=55 power=35"
             ),
         ),
         Row("input", "big", "u16", 1, "state_of_charge=1014"),
@@ -481,7 +497,8 @@ TWO_SOURCES: dict[str, list[Row]] = {
             0.1,
             (
                 "voltage_dc_1=3 current_dc_1=4 voltage_dc_2=7 current_dc_2=8 voltage_l1=38 "
-                "current_l1=39 temperature_cabinet=93"
+                "current_l1=39 temperature_cabinet=93 voltage_l2=42 current_l2=43 voltage_l3=46 "
+                "current_l3=47"
             ),
         ),
         Row("input", "big", "u16", 0.01, "frequency=37"),
@@ -499,18 +516,34 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("input", "little", "i32", -1, "power_grid=70"),
         Row("input", "little", "u32", 0.01, "energy_export=72 energy_import=74"),
-        Row("input", "big", "i16", 0.1, "voltage_battery=20"),
+        Row(
+            "input",
+            "big",
+            "i16",
+            0.1,
+            "voltage_battery=20 current_l1=107 current_l2=111 current_l3=115",
+        ),
         Row("input", "big", "i16", -0.1, "current_battery=21"),
         Row("input", "big", "i16", -1, "power_battery=22"),
-        Row("input", "big", "i16", 1, "temperature_battery=24"),
+        Row(
+            "input",
+            "big",
+            "i16",
+            1,
+            "temperature_battery=24 power_l1=108 power_l2=112 power_l3=116",
+        ),
         Row("input", "big", "u16", 1, "state_of_charge=28 power_dc_1=10 power_dc_2=11"),
         Row(
             "input",
             "big",
             "u16",
             0.1,
-            "voltage_dc_1=3 voltage_dc_2=4 current_dc_1=5 current_dc_2=6",
+            (
+                "voltage_dc_1=3 voltage_dc_2=4 current_dc_1=5 current_dc_2=6 voltage_l1=106 "
+                "voltage_l2=110 voltage_l3=114"
+            ),
         ),
+        Row("input", "big", "u16", 0.01, "frequency=109"),
     ],
     "solax_x1_hybrid": [
         Row(
@@ -525,18 +558,19 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("input", "little", "i32", -1, "power_grid=70"),
         Row("input", "little", "u32", 0.01, "energy_export=72 energy_import=74"),
-        Row("input", "big", "i16", 0.1, "voltage_battery=20"),
+        Row("input", "big", "i16", 0.1, "voltage_battery=20 current=1"),
         Row("input", "big", "i16", -0.1, "current_battery=21"),
         Row("input", "big", "i16", -1, "power_battery=22"),
-        Row("input", "big", "i16", 1, "temperature_battery=24"),
+        Row("input", "big", "i16", 1, "temperature_battery=24 power=2"),
         Row("input", "big", "u16", 1, "state_of_charge=28 power_dc_1=10 power_dc_2=11"),
         Row(
             "input",
             "big",
             "u16",
             0.1,
-            "voltage_dc_1=3 voltage_dc_2=4 current_dc_1=5 current_dc_2=6",
+            "voltage_dc_1=3 voltage_dc_2=4 current_dc_1=5 current_dc_2=6 voltage=0",
         ),
+        Row("input", "big", "u16", 0.01, "frequency=7"),
     ],
     "solax_x3_mic": [
         Row(
@@ -641,7 +675,10 @@ TWO_SOURCES: dict[str, list[Row]] = {
                 "power_l2=162 voltage_l2=164 current_l3=166 power_l3=168 voltage_l3=170 "
                 "reactive_power=174 state_of_charge=210 temperature_battery=214 "
                 "voltage_battery=216 power_grid=252 power_grid_l1=224 power_grid_l2=234 "
-                "power_grid_l3=244 power_factor=150"
+                "power_grid_l3=244 power_factor=150 power_dc=100 power=172 apparent_power=178 "
+                "current_dc_1=258 power_dc_1=260 voltage_dc_1=266 current_dc_2=268 "
+                "power_dc_2=270 voltage_dc_2=276 current_dc_3=278 power_dc_3=280 "
+                "voltage_dc_3=286"
             ),
         ),
         Row("holding", "big", "i16", 1, "power_battery=582"),
@@ -900,8 +937,28 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
     ],
     "fox_ess_h1": [
-        Row("holding", "big", "i16", 1, "power_dc_1=31002 power_dc_2=31005 power_battery=31022"),
+        Row(
+            "holding",
+            "big",
+            "i16",
+            1,
+            ("power_dc_1=31002 power_dc_2=31005 power_battery=31022 power=31008 power_load=31016"),
+        ),
         Row("holding", "big", "u16", 1, "state_of_charge=31024"),
+        Row(
+            "holding",
+            "big",
+            "i16",
+            0.1,
+            (
+                "voltage_dc_1=31000 current_dc_1=31001 voltage_dc_2=31003 current_dc_2=31004 "
+                "current=31007 temperature_cabinet=31018 voltage_battery=31020 "
+                "current_battery=31021 temperature_battery=31023"
+            ),
+        ),
+        Row("holding", "big", "u16", 0.1, "voltage=31006"),
+        Row("holding", "big", "u16", 0.01, "frequency=31009"),
+        Row("holding", "big", "i16", -1, "power_grid=31014"),
     ],
     "alpha_ess_smile": [
         Row(
@@ -924,7 +981,13 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("holding", "big", "u16", 0.01, "frequency=1052"),
         Row("holding", "big", "u32", 0.01, "energy_export=16 energy_import=18"),
-        Row("holding", "big", "i16", 0.1, "current_battery=257"),
+        Row(
+            "holding",
+            "big",
+            "i16",
+            0.1,
+            "current_battery=257 current_l1=1027 current_l2=1028 current_l3=1029",
+        ),
         Row(
             "holding",
             "big",
@@ -936,9 +999,25 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "u32", 1, "power_dc_1=1055 power_dc_2=1059 power_dc_3=1063"),
     ],
     "e3dc_hauskraftwerk": [
-        Row("holding", "little", "i32", 1, "power_dc=40067 power_grid=40073"),
+        Row("holding", "little", "i32", 1, "power_dc=40067 power_grid=40073 power_load=40071"),
         Row("holding", "little", "i32", -1, "power_battery=40069"),
-        Row("holding", "big", "u16", 1, "state_of_charge=40082"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            1,
+            (
+                "state_of_charge=40082 voltage_dc_1=40095 voltage_dc_2=40096 voltage_dc_3=40097 "
+                "power_dc_1=40101 power_dc_2=40102 power_dc_3=40103"
+            ),
+        ),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.01,
+            "current_dc_1=40098 current_dc_2=40099 current_dc_3=40100",
+        ),
     ],
     "sma_home_manager": [
         Row("holding", "big", "i32", 0.001, "current_l1=31435 current_l2=31437 current_l3=31439"),
@@ -987,11 +1066,22 @@ TWO_SOURCES: dict[str, list[Row]] = {
             1,
             (
                 "power_grid=30005 power_grid_l1=30052 power_grid_l2=30054 power_grid_l3=30056 "
-                "power_dc=30035"
+                "power_dc=30035 power=30031 reactive_power=30033 power_load=30284"
             ),
         ),
         Row("holding", "big", "i32", -1, "power_battery=30037"),
-        Row("holding", "big", "u16", 0.1, "state_of_charge=30014"),
+        Row("holding", "big", "u16", 0.1, "state_of_charge=30014 state_of_health=30087"),
+        Row("holding", "big", "u32", 0.01, "energy_capacity=30083"),
+        Row(
+            "holding",
+            "big",
+            "u64",
+            0.01,
+            (
+                "energy_dc_produced=30088 energy_load=30094 energy_battery_charged=30200 "
+                "energy_battery_discharged=30204 energy_import=30216 energy_export=30220"
+            ),
+        ),
     ],
     "sungrow_ihomemanager": [
         Row("input", "little", "i32", 10, "power_grid=8156 power_battery=8160"),
@@ -1211,6 +1301,148 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "u16", 0.01, "frequency=12338"),
         Row("holding", "big", "u32", 0.01, "energy_export=12342 energy_import=12340"),
     ],
+    "accuenergy_acuvim_ii": [
+        Row(
+            "holding",
+            "big",
+            "f32",
+            1,
+            (
+                "frequency=16384 voltage_l1=16386 voltage_l2=16388 voltage_l3=16390 "
+                "power_l1=16412 power_l2=16414 power_l3=16416 power=16418 reactive_power=16426 "
+                "current_average=16408 voltage_ll_average=16400 power_factor=16442 "
+                "apparent_power_l1=16428 apparent_power_l2=16430 apparent_power_l3=16432 "
+                "apparent_power=16434"
+            ),
+        ),
+        Row("holding", "big", "u32", 0.1, "energy_import=16456 energy_export=16458"),
+    ],
+    "fox_ess_h1_rs485": [
+        Row(
+            "input",
+            "big",
+            "i16",
+            0.1,
+            (
+                "voltage_dc_1=11000 current_dc_1=11001 voltage_dc_2=11003 current_dc_2=11004 "
+                "voltage_battery=11006 current_battery=11007 current=11010 "
+                "temperature_cabinet=11024 temperature_battery=11038"
+            ),
+        ),
+        Row(
+            "input",
+            "big",
+            "i16",
+            1,
+            (
+                "power_dc_1=11002 power_dc_2=11005 power_battery=11008 power=11011 "
+                "reactive_power=11012 apparent_power=11013 power_load=11023"
+            ),
+        ),
+        Row("input", "big", "u16", 0.1, "voltage=11009"),
+        Row("input", "big", "u16", 0.01, "frequency=11014"),
+        Row("input", "big", "i16", -1, "power_grid=11021"),
+        Row("input", "big", "u16", 1, "state_of_charge=11036"),
+        Row(
+            "input",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_dc_produced=11069 energy_battery_charged=11072 "
+                "energy_battery_discharged=11075 energy_export=11078 energy_import=11081 "
+                "energy_produced=11084"
+            ),
+        ),
+    ],
+    "fox_ess_kh": [
+        Row("holding", "big", "u16", 0.1, "voltage=31006"),
+        Row(
+            "holding",
+            "big",
+            "i16",
+            0.1,
+            (
+                "current=31007 temperature_cabinet=31018 voltage_battery=31020 "
+                "current_battery=31021 voltage_dc_1=39070 voltage_dc_2=39072 voltage_dc_3=39074 "
+                "voltage_dc_4=39076"
+            ),
+        ),
+        Row("holding", "big", "u16", 0.01, "frequency=31009"),
+        Row("holding", "big", "i16", 1, "power_battery=31022"),
+        Row("holding", "big", "u16", 1, "state_of_charge=31024"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            1,
+            "power_dc_1=39279 power_dc_2=39281 power_dc_3=39283 power_dc_4=39285",
+        ),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_dc_produced=32000 energy_battery_charged=32003 "
+                "energy_battery_discharged=32006 energy_export=32009 energy_import=32012 "
+                "energy_produced=32015 energy_load=32021"
+            ),
+        ),
+    ],
+    "fox_ess_h1_g2": [
+        Row("holding", "big", "u16", 0.1, "voltage=31006"),
+        Row(
+            "holding",
+            "big",
+            "i16",
+            0.1,
+            (
+                "current=31007 temperature_cabinet=31018 voltage_battery=31020 "
+                "current_battery=31021 voltage_dc_1=39070 voltage_dc_2=39072"
+            ),
+        ),
+        Row("holding", "big", "u16", 0.01, "frequency=31009"),
+        Row("holding", "big", "i16", 1, "power=31008 power_load=31016 power_battery=31022"),
+        Row("holding", "big", "i16", -1, "power_grid=31014"),
+        Row("holding", "big", "u16", 1, "state_of_charge=31024"),
+        Row("holding", "big", "i16", 0.01, "current_dc_1=39071 current_dc_2=39073"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_dc_produced=32000 energy_battery_charged=32003 "
+                "energy_battery_discharged=32006 energy_export=32009 energy_import=32012 "
+                "energy_produced=32015 energy_load=32021"
+            ),
+        ),
+    ],
+    "solinteg_mht": [
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.1,
+            (
+                "voltage_l1=11009 current_l1=11010 voltage_l2=11011 current_l2=11012 "
+                "voltage_l3=11013 current_l3=11014 voltage_battery=30254"
+            ),
+        ),
+        Row("holding", "big", "i32", 1, "power=11016 power_battery=30258"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            -1,
+            "power_grid_l1=10994 power_grid_l2=10996 power_grid_l3=10998 power_grid=11000",
+        ),
+        Row("holding", "big", "u32", 0.01, "energy_export=11002 energy_import=11004"),
+        Row("holding", "big", "u32", 0.1, "energy_produced=11020"),
+        Row("holding", "big", "u32", 1, "power_dc=11028"),
+        Row("holding", "big", "u16", 0.01, "state_of_charge=33000 state_of_health=33001"),
+    ],
 }
 
 # By the first source, for want of a second.
@@ -1222,26 +1454,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
             "u64",
             0.01,
             "energy_export=30332 energy_import=30338 energy_load=30326",
-        ),
-    ],
-    "huawei_smartlogger": [
-        Row(
-            "holding",
-            "big",
-            "i32",
-            1,
-            (
-                "reactive_power=32280 apparent_power=32287 power_l1=32335 power_l2=32337 "
-                "power_l3=32339"
-            ),
-        ),
-        Row("holding", "big", "i16", 0.001, "power_factor=32284"),
-        Row(
-            "holding",
-            "big",
-            "i64",
-            0.01,
-            "energy_net=32341 reactive_energy_net=32345 energy_export=32357",
         ),
     ],
     "sungrow_sh": [
@@ -1264,34 +1476,12 @@ ONE_SOURCE: dict[str, list[Row]] = {
         Row("input", "big", "u32", 0.1, "energy_dc_produced=91"),
     ],
     "growatt_sph": [
-        Row("input", "big", "u32", 0.1, "power=35 energy_export=1050 energy_battery_charged=1058"),
-        Row("input", "big", "u16", 0.1, "voltage_l2=42 current_l2=43 voltage_l3=46 current_l3=47"),
+        Row("input", "big", "u32", 0.1, "energy_export=1050 energy_battery_charged=1058"),
     ],
     "solax_x3_hybrid": [
         Row("input", "little", "i32", -1, "power_grid_l1=130 power_grid_l2=132 power_grid_l3=134"),
-        Row("input", "big", "u16", 0.1, "voltage_l1=106 voltage_l2=110 voltage_l3=114"),
-        Row("input", "big", "i16", 0.1, "current_l1=107 current_l2=111 current_l3=115"),
-        Row("input", "big", "i16", 1, "power_l1=108 power_l2=112 power_l3=116"),
-        Row("input", "big", "u16", 0.01, "frequency=109"),
-    ],
-    "solax_x1_hybrid": [
-        Row("input", "big", "u16", 0.1, "voltage=0"),
-        Row("input", "big", "i16", 0.1, "current=1"),
-        Row("input", "big", "i16", 1, "power=2"),
-        Row("input", "big", "u16", 0.01, "frequency=7"),
     ],
     "kostal_plenticore": [
-        Row(
-            "holding",
-            "little",
-            "f32",
-            1,
-            (
-                "power_dc=100 power=172 apparent_power=178 current_dc_1=258 power_dc_1=260 "
-                "voltage_dc_1=266 current_dc_2=268 power_dc_2=270 voltage_dc_2=276 "
-                "current_dc_3=278 power_dc_3=280 voltage_dc_3=286"
-            ),
-        ),
         Row(
             "holding",
             "little",
@@ -1327,46 +1517,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
     "fox_ess_h3_smart": [
         Row("holding", "big", "i32", 1, "power=39134 reactive_power=39136"),
         Row("holding", "big", "i32", -0.1, "power_grid=38814"),
-    ],
-    "fox_ess_h1": [
-        Row(
-            "holding",
-            "big",
-            "i16",
-            0.1,
-            (
-                "voltage_dc_1=31000 current_dc_1=31001 voltage_dc_2=31003 current_dc_2=31004 "
-                "current=31007 temperature_cabinet=31018 voltage_battery=31020 "
-                "current_battery=31021 temperature_battery=31023"
-            ),
-        ),
-        Row("holding", "big", "i16", 1, "power=31008 power_load=31016"),
-        Row("holding", "big", "u16", 0.1, "voltage=31006"),
-        Row("holding", "big", "u16", 0.01, "frequency=31009"),
-        Row("holding", "big", "i16", -1, "power_grid=31014"),
-    ],
-    "alpha_ess_smile": [
-        Row("holding", "big", "i16", 0.1, "current_l1=1027 current_l2=1028 current_l3=1029"),
-    ],
-    "e3dc_hauskraftwerk": [
-        Row("holding", "little", "i32", 1, "power_load=40071"),
-        Row(
-            "holding",
-            "big",
-            "u16",
-            1,
-            (
-                "voltage_dc_1=40095 voltage_dc_2=40096 voltage_dc_3=40097 power_dc_1=40101 "
-                "power_dc_2=40102 power_dc_3=40103"
-            ),
-        ),
-        Row(
-            "holding",
-            "big",
-            "u16",
-            0.01,
-            "current_dc_1=40098 current_dc_2=40099 current_dc_3=40100",
-        ),
     ],
     "sma_home_manager": [
         Row(
@@ -1434,21 +1584,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
         Row("holding", "big", "i16", 0.1, "temperature_cabinet=273"),
         Row("holding", "big", "i16", 1, "reactive_power=276"),
         Row("holding", "big", "i16", 0.001, "power_factor=277"),
-    ],
-    "sigenergy": [
-        Row("holding", "big", "i32", 1, "power=30031 reactive_power=30033 power_load=30284"),
-        Row("holding", "big", "u16", 0.1, "state_of_health=30087"),
-        Row("holding", "big", "u32", 0.01, "energy_capacity=30083"),
-        Row(
-            "holding",
-            "big",
-            "u64",
-            0.01,
-            (
-                "energy_dc_produced=30088 energy_load=30094 energy_battery_charged=30200 "
-                "energy_battery_discharged=30204 energy_import=30216 energy_export=30220"
-            ),
-        ),
     ],
     "sungrow_ihomemanager": [
         Row("input", "little", "i32", 10, "power_dc=8154"),
@@ -1768,17 +1903,37 @@ ONE_SOURCE: dict[str, list[Row]] = {
         ),
     ],
     "accuenergy_acuvim_ii": [
+        Row("holding", "big", "f32", 1, "current_l1=16402 current_l2=16404 current_l3=16406"),
+    ],
+    "solinteg_mht": [
+        Row("holding", "big", "u16", 0.01, "frequency=11015"),
         Row(
             "holding",
             "big",
-            "f32",
+            "u32",
             1,
+            "power_dc_1=11062 power_dc_2=11064 power_dc_3=11066 power_dc_4=11068",
+        ),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.1,
             (
-                "frequency=16384 voltage_l1=16386 voltage_l2=16388 voltage_l3=16390 "
-                "current_l1=16402 current_l2=16404 current_l3=16406 power_l1=16412 "
-                "power_l2=16414 power_l3=16416 power=16418"
+                "voltage_dc_1=11038 current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041 "
+                "voltage_dc_3=11042 current_dc_3=11043 voltage_dc_4=11044 current_dc_4=11045 "
+                "temperature_battery=33003"
             ),
         ),
-        Row("holding", "big", "u32", 0.1, "energy_import=16456 energy_export=16458"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_battery_charged=31108 energy_battery_discharged=31110 "
+                "energy_dc_produced=31112 energy_load=31114"
+            ),
+        ),
     ],
 }
