@@ -1443,6 +1443,66 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "u32", 1, "power_dc=11028"),
         Row("holding", "big", "u16", 0.01, "state_of_charge=33000 state_of_health=33001"),
     ],
+    "sma_hybrid": [
+        Row(
+            "holding",
+            "big",
+            "i32",
+            1,
+            ("power=30775 power_import=30865 power_export=30867 power_dc_1=30773 power_dc_2=30961"),
+        ),
+        Row(
+            "holding",
+            "big",
+            "u64",
+            0.001,
+            ("energy_produced=30513 energy_battery_charged=31397 energy_battery_discharged=31401"),
+        ),
+        Row("holding", "big", "u32", 1, "state_of_charge=30845"),
+        Row("holding", "big", "i32", 0.1, "temperature_battery=30849"),
+        Row("holding", "big", "u32", 0.001, "energy_import=30581"),
+    ],
+    "wattsonic_gen2": [
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.1,
+            (
+                "voltage_l1=11009 current_l1=11010 voltage_l2=11011 current_l2=11012 "
+                "voltage_l3=11013 current_l3=11014 voltage_battery=40254"
+            ),
+        ),
+        Row("holding", "big", "i32", 1, "power=11016 power_battery=40258"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            -1,
+            "power_grid_l1=10994 power_grid_l2=10996 power_grid_l3=10998 power_grid=11000",
+        ),
+        Row("holding", "big", "u32", 0.01, "energy_export=11002 energy_import=11004"),
+        Row("holding", "big", "u32", 0.1, "energy_produced=11020"),
+        Row("holding", "big", "u32", 1, "power_dc=11028"),
+        Row("holding", "big", "u16", 0.01, "state_of_charge=43000 state_of_health=43001"),
+    ],
+    "marstek_venus_e": [
+        Row("holding", "big", "i32", 1, "power=32202"),
+        Row("holding", "big", "u16", 1, "state_of_charge=32104"),
+        Row("holding", "big", "u32", 0.01, "energy_battery_discharged=33002"),
+    ],
+    "marstek_venus_e_v3": [
+        Row("holding", "big", "i16", 1, "power=30006"),
+        Row("holding", "big", "u16", 0.1, "state_of_charge=34002"),
+        Row("holding", "big", "u32", 0.01, "energy_battery_discharged=33002"),
+    ],
+    "hiking_dds238": [
+        Row("holding", "big", "u32", 0.01, "energy_sum=0 energy_export=8 energy_import=10"),
+        Row("holding", "big", "u16", 0.1, "voltage=12"),
+        Row("holding", "big", "u16", 0.01, "current=13 frequency=17"),
+        Row("holding", "big", "i16", 1, "power=14"),
+        Row("holding", "big", "u16", 1, "reactive_power=15"),
+    ],
 }
 
 # By the first source, for want of a second.
@@ -1935,5 +1995,50 @@ ONE_SOURCE: dict[str, list[Row]] = {
                 "energy_dc_produced=31112 energy_load=31114"
             ),
         ),
+    ],
+    "sma_hybrid": [
+        Row("holding", "big", "i32", 1, "power_dc_3=30967"),
+        Row("holding", "big", "i32", 0.01, "voltage_dc_1=30771 voltage_dc_2=30959"),
+        Row("holding", "big", "i32", 0.001, "current_dc_1=30769 current_dc_2=30957"),
+        Row("holding", "big", "u32", 0.01, "voltage_battery=30851"),
+    ],
+    "wattsonic_gen2": [
+        Row("holding", "big", "u16", 0.01, "frequency=11015"),
+        Row("holding", "big", "u32", 1, "power_dc_1=11062 power_dc_2=11064"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.1,
+            (
+                "voltage_dc_1=11038 current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041 "
+                "temperature_battery=43003"
+            ),
+        ),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            "energy_battery_charged=41108 energy_battery_discharged=41110",
+        ),
+    ],
+    "marstek_venus_e": [
+        Row("holding", "big", "u16", 0.001, "energy_capacity=32105"),
+        Row("holding", "big", "u16", 0.01, "voltage_battery=32100"),
+        Row("holding", "big", "i16", 0.1, "temperature_cabinet=35000"),
+        Row("holding", "big", "u16", 0.1, "voltage=32200"),
+        Row("holding", "big", "i16", 0.01, "current=32201 frequency=32204"),
+        Row("holding", "big", "u32", 0.01, "energy_battery_charged=33000"),
+    ],
+    "marstek_venus_e_v3": [
+        Row("holding", "big", "u16", 0.001, "energy_capacity=32105"),
+        Row("holding", "big", "u16", 0.01, "voltage_battery=30100"),
+        Row("holding", "big", "i16", 0.1, "temperature_cabinet=35000"),
+        Row("holding", "big", "u16", 0.1, "voltage=32200"),
+        Row("holding", "big", "u32", 0.01, "energy_battery_charged=33000"),
+    ],
+    "hiking_dds238": [
+        Row("holding", "big", "u16", 0.001, "power_factor=16"),
     ],
 }
