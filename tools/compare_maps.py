@@ -17,7 +17,7 @@ from decimal import Decimal, InvalidOperation
 from pathlib import Path
 import re
 import sys
-from typing import Any, Literal
+from typing import Any
 
 import yaml
 
@@ -197,7 +197,7 @@ _EVCC_QUANTITIES = {
 
 
 def _evcc_claims(template: Mapping[str, Any]) -> Iterator[Claim]:
-    usages = next(
+    usages: Sequence[str] = next(
         (item["choice"] for item in template.get("params", []) if item.get("name") == "usage"), []
     )
     # What a template does with the sign of solar power is not the meter's.
@@ -266,7 +266,7 @@ def _holds(condition: str, usage: str) -> bool:
 
 # --- ESPHome
 
-_VALUE_TYPES: Mapping[str, tuple[str, Literal["big", "little"]]] = {
+_VALUE_TYPES: Mapping[str, tuple[str, str]] = {
     f"{name}{suffix}": (kind, order)
     for name, kind in {
         "U_WORD": "uint16",
@@ -310,7 +310,7 @@ def _text_of(loader: yaml.SafeLoader, _suffix: str, node: yaml.Node) -> str:
     return str(loader.construct_scalar(node)) if isinstance(node, yaml.ScalarNode) else ""
 
 
-_AnyTag.add_multi_constructor("!", _text_of)  # type: ignore[no-untyped-call]
+_AnyTag.add_multi_constructor("!", _text_of)
 
 
 def _esphome_claims(document: Mapping[str, Any]) -> Iterator[Claim]:
@@ -340,6 +340,9 @@ def _esphome_scale(filters: Sequence[Any]) -> Decimal | None:
                 scale *= Decimal(str(factor))
             case {"lambda": _}:
                 return None
+            case _:
+                # The others thin values out or smooth them.
+                pass
     return scale
 
 
