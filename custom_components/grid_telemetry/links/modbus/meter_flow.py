@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -22,12 +23,14 @@ import voluptuous as vol
 from ...const import DOMAIN
 from ...meters import RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
+from .adjustment import RATIOS, adjusted, parse_ratio
 from .const import (
     CONF_FAST_INTERVAL_S,
     CONF_METER_NAME,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
+    CONF_TURN_SIGN,
     CONF_UNIT_ID,
 )
 from .detection import meter_key, search_sunspec
@@ -173,7 +176,14 @@ class MeterSubentryFlow(SearchSteps):
         if user_input is not None and not (errors := self._check(user_input)):
             current = self._current
             # What no field asks for stays.
-            self._input = {**(current.data if current is not None else {}), **user_input}
+            stays = current.data if current is not None else {}
+            self._input = {
+                **{key: stays[key] for key in stays if key not in (*RATIOS, CONF_TURN_SIGN)},
+                **user_input,
+                **{key: parse_ratio(user_input[key]) for key in RATIOS if key in user_input},
+            }
+            if not self._input[CONF_TURN_SIGN]:
+                del self._input[CONF_TURN_SIGN]
             if self._asks_same_registers():
                 return self._finish()
             if self._input[CONF_REGISTER_MAP] == OWN_MAP:
@@ -204,7 +214,13 @@ class MeterSubentryFlow(SearchSteps):
                 SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
             )
         return vol.Schema(
-            {**fields, vol.Optional(CONF_METER_NAME): TextSelector(), **interval_fields()}
+            {
+                **fields,
+                vol.Optional(CONF_METER_NAME): TextSelector(),
+                **interval_fields(),
+                **{vol.Optional(key): TextSelector() for key in RATIOS},
+                vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
+            }
         )
 
     def _models(self) -> list[SelectOptionDict]:
@@ -225,7 +241,8 @@ class MeterSubentryFlow(SearchSteps):
     def _suggested(self) -> dict[str, Any]:
         if (current := self._current) is None:
             return {}
-        return {**current.data, CONF_METER_NAME: current.title}
+        ratios = {key: f"{current.data[key]:g}" for key in RATIOS if key in current.data}
+        return {**current.data, **ratios, CONF_METER_NAME: current.title}
 
     def _others(self) -> list[ConfigSubentry]:
         """Return the other meters on the line."""
@@ -245,6 +262,11 @@ class MeterSubentryFlow(SearchSteps):
             errors[CONF_UNIT_ID] = "unit_in_use"
         if user_input[CONF_SLOW_INTERVAL_S] < user_input[CONF_FAST_INTERVAL_S]:
             errors[CONF_SLOW_INTERVAL_S] = "slow_below_fast"
+        for ratio in RATIOS:
+            try:
+                parse_ratio(user_input.get(ratio, "1"))
+            except ValueError:
+                errors[ratio] = "ratio_invalid"
         return errors
 
     def _asks_same_registers(self) -> bool:
@@ -277,6 +299,7 @@ class MeterSubentryFlow(SearchSteps):
                 place = await find_again(unit, place)
                 self._input[CONF_SUNSPEC] = asdict(place)
                 register_map = sunspec_map(place)
+            register_map = adjusted(register_map, self._input)
             identity, values = await read_once(unit, register_map, register_map.quantities)
         if not values:
             raise NoMeterError("map_mismatch")

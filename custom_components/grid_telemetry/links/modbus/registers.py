@@ -6,6 +6,7 @@ The Modbus library plans the requests; what is learned of the meter here bounds 
 import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 import logging
 import time
 from typing import Any
@@ -28,6 +29,7 @@ from modbus_connection.model import (
 )
 
 from ...meters import Check, Register, RegisterMap, RegisterSpace
+from ...meters.adjust import Transformer, with_ratio
 from .payload import scaled, shortest_float32
 from .reads import Reads
 from .sunspec import MapMovedError
@@ -47,6 +49,8 @@ _SEARCH_REQUESTS = 16
 _FIRST_RETRY_S = 60.0
 _LAST_RETRY_S = 3600.0
 _RETRIES_PER_READ = 4
+# The ratios of its transformers are asked for again after so long: they can be set at the meter.
+_RATIOS_KEPT_S = 3600.0
 # The exponents that SunSpec allows; devices have been seen with others while they fall asleep.
 _EXPONENTS = (-10, 10)
 # What the anchor of a map is called among the quantities that are read with it.
@@ -77,7 +81,9 @@ class RegisterReader:
     def __init__(
         self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
     ) -> None:
-        self._map = register_map
+        # As it was given, and with what the meter says of its transformers.
+        self._given = self._map = register_map
+        self._ratios_at = float("-inf")
         self.reads = Reads(unit, turn)
         self._refused: dict[str, _Refusal] = {}
         # Groups that are refused as a whole, where it is not yet known which register is the cause.
@@ -99,11 +105,16 @@ class RegisterReader:
 
     def follow(self, register_map: RegisterMap) -> None:
         """Read at other addresses from now on; what was learned of the old ones is void."""
-        self._map = register_map
+        self._given = self._map = register_map
+        self.forget_ratios()
         self._refused.clear()
         self._suspects.clear()
         self._cuts.clear()
         self._components.clear()
+
+    def forget_ratios(self) -> None:
+        """Ask for the ratios of the transformers again before the next read."""
+        self._ratios_at = float("-inf")
 
     async def identify(self) -> Identity:
         """Read serial number and firmware, as far as the meter tells them."""
@@ -124,6 +135,7 @@ class RegisterReader:
         Raises `ModbusError` when the meter does not answer, and `MapMovedError` when what is at
         these addresses is no longer what the map is about.
         """
+        await self._take_ratios()
         # A map that was found anew can have less than the one before.
         keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
@@ -143,6 +155,36 @@ class RegisterReader:
         await self._search(values)
         await self._retry_refused(keys, values)
         return {key: value for key, value in values.items() if key in keys}
+
+    async def _take_ratios(self) -> None:
+        """Multiply what is secondary by the ratios that the meter says.
+
+        Raises `ModbusError` when it does not answer: values without them would be wrong.
+        """
+        if time.monotonic() < self._ratios_at + _RATIOS_KEPT_S:
+            return
+        taken = self._given
+        registers: tuple[tuple[Transformer, Register | None], ...] = (
+            ("current", taken.current_ratio),
+            ("voltage", taken.voltage_ratio),
+        )
+        for transformer, register in registers:
+            if register is not None:
+                taken = with_ratio(taken, transformer, await self._ratio(register))
+        self._map = taken
+        self._ratios_at = time.monotonic()
+
+    async def _ratio(self, register: Register) -> Decimal:
+        """Return a ratio; 1 where the meter has no transformers, or no register for them."""
+        try:
+            value = await read_register(self.reads.unit, register)
+        except ModbusExceptionError as err:
+            if err.exception_code not in _REFUSALS:
+                raise
+            value = None
+        if isinstance(value, int | float) and value > 0:
+            return Decimal(repr(value))
+        return Decimal(1)
 
     def _readable(self, keys: Iterable[str]) -> list[str]:
         barred = self._refused.keys() | self._suspected_keys

@@ -29,11 +29,14 @@ import voluptuous as vol
 from ...quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
+    CONF_CURRENT_RATIO,
     CONF_FAST_INTERVAL_S,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
+    CONF_TURN_SIGN,
     CONF_UNIT_ID,
+    CONF_VOLTAGE_RATIO,
     SUBENTRY_METER,
 )
 from .detection import Found, search
@@ -224,7 +227,11 @@ class SearchSteps(ConfigSubentryFlow):
                 data=found_data(meter)
                 | {
                     key: self._search_input[key]
-                    for key in (CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S)
+                    for key in (
+                        *(CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S),
+                        *(CONF_CURRENT_RATIO, CONF_VOLTAGE_RATIO, CONF_TURN_SIGN),
+                    )
+                    if key in self._search_input
                 },
                 subentry_type=SUBENTRY_METER,
                 title=title,

@@ -81,10 +81,12 @@ async def find_again(unit: ModbusUnit, place: SunSpecPlace) -> SunSpecPlace:
     raise MapMovedError(f"the device has no SunSpec model {place.model} any more")
 
 
-def map_finder(place: SunSpecPlace) -> Callable[[ModbusUnit], Awaitable[RegisterMap]]:
+def map_finder(
+    place: SunSpecPlace, adjust: Callable[[RegisterMap], RegisterMap]
+) -> Callable[[ModbusUnit], Awaitable[RegisterMap]]:
     """Return what `find_again` does, for a meter that knows nothing of SunSpec."""
 
     async def find(unit: ModbusUnit) -> RegisterMap:
-        return sunspec_map(await find_again(unit, place))
+        return adjust(sunspec_map(await find_again(unit, place)))
 
     return find
