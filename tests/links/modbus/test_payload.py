@@ -148,3 +148,11 @@ def test_a_first_value_is_taken_once_its_growth_tells_of_a_larger_meter() -> Non
 
     assert guard.accept(6_500_000, 0) is None
     assert guard.accept(6_500_001, 180) == 6_500_001
+
+
+def test_a_first_value_is_taken_where_transformers_make_the_meter_larger() -> None:
+    guard = CounterGuard(rated_per_hour=10)
+    guard.rate(400)
+    guard.rate(1)
+
+    assert guard.accept(6_500_000, 0) == 6_500_000

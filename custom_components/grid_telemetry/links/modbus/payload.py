@@ -59,6 +59,10 @@ class CounterGuard:
         """Return the last value that was believed."""
         return None if self._good is None else self._good.value
 
+    def rate(self, per_hour: float) -> None:
+        """Take note of what the meter can count in an hour, if it is more than was known."""
+        self._rated_per_hour = max(self._rated_per_hour, per_hour)
+
     def seed(self, value: float, at: float) -> None:
         """Take over the last value published before a restart."""
         self._good = _Read(value, at)
