@@ -150,13 +150,28 @@ class RawMeter:
     unit: int
     words: dict[Space, dict[int, int]] = field(default_factory=lambda: {"input": {}, "holding": {}})
     silent: bool = False
+    # Refuses registers that were not written.
+    strict: bool = False
 
     def answer(self, function: int, address: int, count: int) -> Words | ExcCodes:
         """Return the registers of a request; a space without any is refused."""
         space = _SPACES.get(function)
         if space is None or not self.words[space]:
             return ExcCodes.ILLEGAL_FUNCTION
+        if self.strict and not set(range(address, address + count)) <= self.words[space].keys():
+            return ExcCodes.ILLEGAL_ADDRESS
         return [self.words[space].get(address + offset, 0) for offset in range(count)]
+
+
+def reported_meter(unit: int, report: str) -> RawMeter:
+    """Return a meter that says what a user's report has, and refuses all else."""
+    meter = RawMeter(unit, strict=True)
+    for space, runs in yaml.safe_load(report)["registers"].items():
+        for first, words in runs.items():
+            meter.words[space].update(
+                enumerate((int(word, 16) for word in str(words).split()), first)
+            )
+    return meter
 
 
 @dataclass
