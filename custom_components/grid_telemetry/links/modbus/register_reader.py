@@ -3,7 +3,6 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -81,12 +80,12 @@ class RegisterReader:
     """Reads one meter, and knows what the meter refuses."""
 
     def __init__(
-        self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
+        self, unit: ModbusUnit, register_map: RegisterMap, reads: Reads | None = None
     ) -> None:
         # As it was given, and with what the meter says of its transformers.
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
-        self.reads = Reads(unit, turn)
+        self.reads = reads or Reads(unit)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
         # Whether its power factors are percentages: one of them was above 1.
