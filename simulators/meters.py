@@ -119,9 +119,17 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the registers that tell what a meter is, as `identify 0` and so on."""
-    checks = document.get("identify", ())
-    return {f"identify {index}": check for index, check in enumerate(checks) if "address" in check}
+    """Return the registers that tell what a meter is and are no quantity, by a name of their own."""
+    measured = {
+        (raw.get("register_space"), raw["address"]) for raw in document["quantities"].values()
+    }
+    return {
+        f"{part} {index}": check
+        for part in ("identify", "recognise")
+        for index, check in enumerate(document.get(part, ()))
+        if "address" in check
+        and (part == "identify" or (check.get("register_space"), check["address"]) not in measured)
+    }
 
 
 def _says(check: Mapping[str, Any]) -> float | str:

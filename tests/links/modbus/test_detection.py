@@ -1119,6 +1119,7 @@ def plausible(register_map: RegisterMap, energy: float) -> dict[str, float]:
         "voltage_l3_l1": 400,
         "voltage_ll": 400,
         "voltage_dc": 600,
+        "voltage_battery": 50,
         "voltage": 230,
         "current": 4,
         "power_factor": 0.95,
