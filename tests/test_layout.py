@@ -15,10 +15,6 @@ from custom_components.grid_telemetry.links.registry import LINKS as REGISTERED
 
 PACKAGE = Path(__file__).parents[1] / "custom_components" / "grid_telemetry"
 LINKS = PACKAGE / "links"
-WITHOUT_HOME_ASSISTANT = [
-    *sorted((PACKAGE / "protocols").rglob("*.py")),
-    *sorted(LINKS.glob("*/payload.py")),
-]
 
 
 def _imports(module: Path) -> Iterator[str]:
@@ -51,10 +47,49 @@ def test_a_link_never_imports_another_link(module: Path) -> None:
     assert not imported & others
 
 
-@pytest.mark.parametrize("module", WITHOUT_HOME_ASSISTANT, ids=_named)
+def _module(name: str) -> Path:
+    """Return the file of a module of the integration, or of what is imported from one."""
+    path = PACKAGE.joinpath(*name.split(".")[1:])
+    files = (path.with_suffix(".py"), path / "__init__.py", path.parent.with_suffix(".py"))
+    return next((file for file in files if file.exists()), path.parent / "__init__.py")
+
+
+def _reached(module: Path) -> dict[str, list[str]]:
+    """Return all that a module imports, itself or through others, each with the way to it."""
+    ways: dict[str, list[str]] = {}
+    waiting = [(module, [_named(module)])]
+    while waiting:
+        file, way = waiting.pop()
+        for name in _imports(file):
+            if name not in ways:
+                ways[name] = way
+                if name.startswith("grid_telemetry."):
+                    inner = _module(name)
+                    waiting.append((inner, [*way, _named(inner)]))
+    return ways
+
+
+@pytest.mark.parametrize("module", sorted(LINKS.glob("*/payload.py")), ids=_named)
 def test_a_codec_needs_no_home_assistant(module: Path) -> None:
     """What translates bytes is tested, and used, without Home Assistant."""
     assert not [name for name in _imports(module) if name.split(".")[0] == "homeassistant"]
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "protocols").rglob("*.py")), ids=_named)
+def test_a_protocol_reaches_no_home_assistant(module: Path) -> None:
+    """Not through what it imports either."""
+    assert not {
+        name: way for name, way in _reached(module).items() if name.split(".")[0] == "homeassistant"
+    }
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "protocols").rglob("*.py")), ids=_named)
+def test_a_protocol_could_be_a_library(module: Path) -> None:
+    """A protocol imports itself and the listener that the servers share, and names no product."""
+    own = module.relative_to(PACKAGE / "protocols").parts[0].removesuffix(".py")
+    inside = {name for name in _imports(module) if name.startswith("grid_telemetry.")}
+    floors = {tuple(name.split(".")[1:3]) for name in inside}
+    assert floors <= {("protocols", own), ("protocols", "listener")}
 
 
 KINDS = sorted(folder.name for folder in LINKS.iterdir() if (folder / "__init__.py").exists())

@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from math import inf, nan
 import socket
 import struct
-from unittest.mock import AsyncMock, MagicMock, Mock
+from unittest.mock import AsyncMock
 from uuid import uuid4
 
 import pytest
@@ -641,7 +641,10 @@ async def test_whoever_is_not_allowed_is_sent_away(serve: Serve, wire: Wire) -> 
 )
 async def test_connections_have_a_limit(serve: Serve, wire: Wire, limits: Limits, why: str) -> None:
     publisher = await serve(limits=limits)
-    first, _ = await wire(publisher), await wire(publisher)
+    publisher.define_metadata(metadata(1))
+    first, second = await wire(publisher), await wire(publisher)
+    for subscriber in (first, second):
+        await subscriber.subscribed(ALL)
     third = await wire(publisher, handshake=False)
     assert await third.closed() == b""
     assert publisher.health.last_refusal == f"127.0.0.1: {why}"
@@ -766,24 +769,3 @@ async def test_metadata_may_change_while_a_filter_is_worked_on(serve: Serve, wir
         publisher.define_metadata(metadata(1))
         await asyncio.sleep(0.001)
     await answer
-
-
-async def test_whoever_leaves_before_it_is_let_in_is_no_trouble(serve: Serve) -> None:
-    publisher = await serve()
-    writer = Mock()
-    writer.get_extra_info.return_value = None
-    publisher._accepted(Mock(), writer)
-    writer.transport.abort.assert_called_once()
-    assert publisher.health.refused == 0
-
-
-async def test_who_comes_as_the_publisher_stops_is_not_let_in(serve: Serve) -> None:
-    publisher = await serve()
-    assert publisher._server is not None
-    publisher._server.close()
-    # Taken up before, it reaches the publisher now.
-    writer = MagicMock()
-    writer.get_extra_info.return_value = ("127.0.0.1", 50_000)
-    publisher._accepted(MagicMock(), writer)
-    writer.transport.abort.assert_called_once_with()
-    assert not publisher.subscribers()
