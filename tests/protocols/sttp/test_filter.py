@@ -177,6 +177,8 @@ async def test_what_is_not_understood_is_refused_with_a_reason(expression: str, 
         ("NOT " * 400 + "True", "More than 256 terms"),
         ("ID" + " IS NULL" * 300, "More than 256 terms"),
         ("ID = '" + "x" * 1100 + "'", "longer than 1024"),
+        ("DeviceID = 1." + "9" * 4_000, "number in a filter expression is longer than 32"),
+        ("DeviceID = 0x" + "f" * 4_000, "number in a filter expression is longer than 32"),
         (
             "FILTER ActiveMeasurements WHERE True ORDER BY " + ", ".join(["ID"] * 9),
             "More than 8 columns",

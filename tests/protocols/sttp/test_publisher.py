@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from math import inf, nan
 import socket
 import struct
-from unittest.mock import AsyncMock
+from unittest.mock import AsyncMock, Mock
 from uuid import uuid4
 
 import pytest
@@ -15,6 +15,7 @@ from custom_components.grid_telemetry.protocols.sttp import frames
 from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response, StateFlags
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher, server
+from custom_components.grid_telemetry.protocols.sttp.publisher.streams import Format, Streams
 
 from .conftest import Serve, Wire
 from .samples import ALL, NOON, bits, frame, measurement, metadata, signal_id
@@ -379,6 +380,21 @@ async def test_a_throttled_subscription_gets_the_latest_only(serve: Serve, wire:
     assert [item[3] for item in samples] == [bits(10.0), bits(11.0)]
     # And again, for as long as nothing else is known.
     assert (await subscriber.packet())[1] == samples
+
+
+async def test_a_throttled_subscriber_that_is_dropped_leaves_no_timer() -> None:
+    """It is dropped in the middle of what the timer sends."""
+    streams = Streams()
+    member = Mock()
+    streams.publish([(0, NOON, 0, 0)])
+    stream = streams.join(member, frozenset({0}), Format(tssc=False, interval_s=0.01))
+    member.deliver.side_effect = lambda _: streams.leave(member, stream)
+    streams.publish([(0, NOON, 0, 1)])
+    async with asyncio.timeout(10):
+        while member.deliver.call_count < 2:
+            await asyncio.sleep(0.001)
+    assert stream._timer is not None
+    assert stream._timer.cancelled()
 
 
 @pytest.mark.parametrize("interval", ["", "0", "-1", "nan", "soon", "1e-9", "1e300"])
