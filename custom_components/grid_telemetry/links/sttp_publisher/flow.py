@@ -18,7 +18,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.tls import SERVER_TLS_FIELDS, server_tls_data
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .const import CONF_MAX_SUBSCRIBERS, DEFAULT_MAX_SUBSCRIBERS, KIND
 from .subentries import SUBENTRY_FLOWS
 

@@ -8,7 +8,7 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 
 from ...forms.listener import allowed_networks
 from ...protocols.listener import share_of
-from ...protocols.sttp.publisher import Limits, Publisher
+from ...protocols.sttp import Limits, Publisher
 from .const import CONF_MAX_SUBSCRIBERS
 
 
