@@ -12,10 +12,11 @@ from homeassistant.helpers.entity import Entity
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
-from ...protocols.modbus_server.server import SerialServer, TcpServer
+from ...protocols.modbus_server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
 from .meter import PlayedMeter, meter_of
@@ -106,6 +107,8 @@ async def async_setup_link(
     try:
         await server.start()
     except OSError as err:
+        if isinstance(server, TcpServer):
+            raise cannot_listen(entry.data, err) from err
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="cannot_serve",
