@@ -119,7 +119,7 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the registers that tell what a meter is and are no quantity, by a name of their own."""
+    """Return the registers that tell what a meter is and are no quantity, each by a name."""
     measured = {
         (raw.get("register_space"), raw["address"]) for raw in document["quantities"].values()
     }
