@@ -108,6 +108,11 @@ class Meter:
         return max(0.0, self._retry_at - time.monotonic())
 
     @property
+    def rated_power_w(self) -> float:
+        """Return what it can measure at most, as far as it is known now."""
+        return self._reader.rated_power_w
+
+    @property
     def refused(self) -> list[str]:
         """Return the quantities whose registers the meter refuses."""
         return sorted(self._reader.refused)

@@ -22,6 +22,7 @@ import voluptuous as vol
 
 from ...const import DOMAIN
 from ...meters import RegisterMap
+from ...meters.model import ADDRESSES
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import RATIOS, adjusted, parse_ratio
 from .const import (
@@ -55,6 +56,7 @@ from .sunspec import find_again
 
 # The choice in place of a register map for a device that tells itself where its values are.
 SUNSPEC = "sunspec"
+CONF_SUNSPEC_BASE = "sunspec_base"
 GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
 # The choice in place of a register map for one that the user brings; no file can have this name.
 OWN_MAP = "own/"
@@ -105,6 +107,35 @@ class MeterSubentryFlow(SearchSteps):
             data_schema=vol.Schema({}),
             errors=errors,
             description_placeholders=self._found,
+        )
+
+    async def async_step_sunspec_base(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask where a device begins its list of models that is at none of the usual addresses."""
+        errors = {"base": "no_sunspec"}
+        detail = ""
+        if user_input is not None:
+            try:
+                base = int(user_input[CONF_SUNSPEC_BASE], 0)
+            except ValueError:
+                base = ADDRESSES
+            errors = {}
+            if not 0 <= base <= ADDRESSES - 2:
+                errors[CONF_SUNSPEC_BASE] = "base_invalid"
+            else:
+                try:
+                    return await self._async_offer_models(base)
+                except NoMeterError as err:
+                    errors["base"] = err.key
+                    detail = str(err)
+        return self.async_show_form(
+            step_id="sunspec_base",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema({vol.Required(CONF_SUNSPEC_BASE): TextSelector()}), user_input
+            ),
+            errors=errors,
+            description_placeholders={"error": detail},
         )
 
     async def async_step_own_map(
@@ -276,12 +307,14 @@ class MeterSubentryFlow(SearchSteps):
             current.data[key] == self._input[key] for key in (CONF_UNIT_ID, CONF_REGISTER_MAP)
         )
 
-    async def _async_offer_models(self) -> SubentryFlowResult:
+    async def _async_offer_models(self, base: int | None = None) -> SubentryFlowResult:
         """Go on with choosing among the SunSpec models of the unit."""
         unit_id = self._input[CONF_UNIT_ID]
         known = {str(meter.unique_id) for meter in meters_of(self._get_entry())}
         async with async_look(self.hass, self._get_entry(), unit_id) as unit:
-            found = await search_sunspec(unit, unit_id, known)
+            found = await search_sunspec(unit, unit_id, known, base)
+        if not found and base is None:
+            return await self.async_step_sunspec_base()
         if not found:
             raise NoMeterError("no_sunspec")
         self._search_input = self._input

@@ -53,6 +53,8 @@ _RETRIES_PER_READ = 4
 _RATIOS_KEPT_S = 3600.0
 # The exponents that SunSpec allows; devices have been seen with others while they fall asleep.
 _EXPONENTS = (-10, 10)
+# A ratio that is rounded can be a little above 1.
+_LARGEST_RATIO = 1.05
 # What the anchor of a map is called among the quantities that are read with it.
 _ANCHOR = "anchor"
 
@@ -85,6 +87,12 @@ class RegisterReader:
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
         self.reads = Reads(unit, turn)
+        # Answers that mean "not these registers" by this meter.
+        self._refusals = set(_REFUSALS)
+        # Whether its power factors are percentages: one of them was above 1.
+        self._percent = False
+        # Quantities that were answered for.
+        self._answered: set[str] = set()
         self._refused: dict[str, _Refusal] = {}
         # Groups that are refused as a whole, where it is not yet known which register is the cause.
         self._suspects: list[list[str]] = []
@@ -99,6 +107,11 @@ class RegisterReader:
         return set(self._refused)
 
     @property
+    def rated_power_w(self) -> float:
+        """Return what the meter can measure at most, behind the transformers that it tells of."""
+        return self._map.rated_power_w
+
+    @property
     def searching(self) -> bool:
         """Return whether the next read goes on with finding refused registers."""
         return bool(self._suspects)
@@ -107,6 +120,7 @@ class RegisterReader:
         """Read at other addresses from now on; what was learned of the old ones is void."""
         self._given = self._map = register_map
         self.forget_ratios()
+        self._answered.clear()
         self._refused.clear()
         self._suspects.clear()
         self._cuts.clear()
@@ -139,11 +153,18 @@ class RegisterReader:
         # A map that was found anew can have less than the one before.
         keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
+        # Blocks that the meter was too busy for once.
+        busy: set[ReadBlock | None] = set()
         while readable := self._readable(keys):
             try:
                 values = await self._read_blocks(readable)
             except ModbusExceptionError as err:
-                if err.exception_code in _REFUSALS:
+                if err.exception_code == ExceptionCode.SERVER_DEVICE_BUSY:
+                    if err.block not in busy:
+                        busy.add(err.block)
+                        continue
+                    await self._learn_busy(err, readable)
+                if err.exception_code in self._refusals:
                     await self._look_at_anchor()
                 suspects = self._suspected(err, readable)
                 if not suspects:
@@ -196,13 +217,31 @@ class RegisterReader:
 
     def _suspected(self, err: ModbusExceptionError, keys: Iterable[str]) -> list[str]:
         """Return the quantities in a refused block, in the order of their addresses."""
-        if err.block is None or err.exception_code not in _REFUSALS:
+        if err.block is None or err.exception_code not in self._refusals:
             return []
         registers = self._map.quantities
         return sorted(
             (key for key in keys if _within(registers[key], err.block)),
             key=lambda key: registers[key].address,
         )
+
+    async def _learn_busy(self, err: ModbusExceptionError, keys: Sequence[str]) -> None:
+        """Find out whether the meter says that it is busy where it has no registers.
+
+        It is so for a block twice, and yet answers for another one, or for the beginning of this.
+        """
+        block = err.block
+        if block is None:
+            return
+        inside = [key for key in keys if _within(self._map.quantities[key], block)]
+        elsewhere = sorted(self._answered - set(inside))
+        for key in (*elsewhere[:1], *inside[:1]):
+            try:
+                await self._read_blocks([key])
+            except ModbusExceptionError:
+                continue
+            self._refusals.add(ExceptionCode.SERVER_DEVICE_BUSY)
+            return
 
     async def _look_at_anchor(self) -> None:
         """Find out whether registers are refused because the map no longer lies where they are.
@@ -266,7 +305,7 @@ class RegisterReader:
         try:
             values.update(await self._read_blocks(keys))
         except ModbusExceptionError as err:
-            if err.exception_code not in _REFUSALS:
+            if err.exception_code not in self._refusals:
                 raise
             return False
         return True
@@ -280,8 +319,19 @@ class RegisterReader:
         if (anchor := self._map.anchor) is not None:
             self._check_anchor(anchor, raw[_ANCHOR])
         registers = self._map.quantities
-        values = ((key, _value(registers[key], raw[key])) for key in keys)
-        return {key: value for key, value in values if value is not None}
+        self._answered.update(keys)
+        read = ((key, _value(registers[key], raw[key])) for key in keys)
+        values = {key: value for key, value in read if value is not None}
+        self._settle_percentages(values)
+        return values
+
+    def _settle_percentages(self, values: dict[str, float]) -> None:
+        """Make ratios of what a device gives in percent, as the standard says and few do."""
+        keys = [key for key in values if self._map.quantities[key].ratio_or_percent]
+        self._percent = self._percent or any(abs(values[key]) > _LARGEST_RATIO for key in keys)
+        if self._percent:
+            for key in keys:
+                values[key] = float(Decimal(repr(values[key])) / 100)
 
     def _component(self, keys: Sequence[str]) -> ManualComponent:
         registers = self._map.quantities
@@ -435,4 +485,4 @@ def _value(register: Register, raw: float | None) -> float | None:
     elif register.type == "split64":
         thousands, rest = divmod(int(raw), 2**32)
         raw = 1000 * thousands + rest
-    return scaled(raw, register.scale)
+    return scaled(abs(raw) if register.magnitude else raw, register.scale)
