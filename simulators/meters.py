@@ -98,13 +98,13 @@ class _Place:
         return self.length or {"16": 1, "32": 2, "64": 4}[self.type[-2:]]
 
 
+# What a map may say besides of quantities.
+_KNOWN = ("serial_number", "firmware", "current_ratio", "voltage_ratio")
+
+
 def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
     """Return the places of a map by quantity, with its serial number and firmware."""
-    known = {
-        key: document[key]
-        for key in ("serial_number", "firmware", "current_ratio", "voltage_ratio")
-        if key in document
-    }
+    known = {key: document[key] for key in _KNOWN if key in document}
     return {
         key: _Place(
             space=raw.get("register_space", document["register_space"]),
@@ -120,8 +120,10 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the registers that tell what a meter is and are no quantity, each by a name."""
+    told = [document[key] for key in _KNOWN if key in document]
     measured = {
-        (raw.get("register_space"), raw["address"]) for raw in document["quantities"].values()
+        (raw.get("register_space"), raw["address"])
+        for raw in (*told, *document["quantities"].values())
     }
     return {
         f"{part} {index}": check
