@@ -210,8 +210,6 @@ def test_fast_and_slow_quantities_are_both_there() -> None:
         "camille_bauer_aplus",
         "circutor_cvm_c10",
         "e3dc_hauskraftwerk",
-        "pqplus_umd96",
-        "pqplus_umd97",
         "selec_mfm384",
         "solarmax_maxstorage",
         "victron_gx",
