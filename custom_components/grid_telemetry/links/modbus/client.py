@@ -108,6 +108,11 @@ class Meter:
         return max(0.0, self._retry_at - time.monotonic())
 
     @property
+    def rated_power_w(self) -> float:
+        """Return what it can measure at most, as far as it is known now."""
+        return self._reader.rated_power_w
+
+    @property
     def refused(self) -> list[str]:
         """Return the quantities whose registers the meter refuses."""
         return sorted(self._reader.refused)
@@ -234,6 +239,7 @@ class Meter:
             _LOGGER.info("%s answers again", self.name)
             self._failures = 0
             # It may have been replaced meanwhile.
+            self._reader.forget_ratios()
             self.identity = None
             self._identify_at = 0.0
             self._identify_pause_s = _FIRST_IDENTIFY_PAUSE_S
