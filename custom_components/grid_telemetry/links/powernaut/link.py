@@ -96,6 +96,7 @@ class PowernautLink(LinkWithHealth, Link):
             ],
             INTERVAL_S,
             self._async_take,
+            health=self.health,
         )
         self._issues = Issues(hass, entry)
         self._takeovers = Takeovers()
