@@ -21,7 +21,7 @@ from ...outbox.delivery import Delivery
 from ...outbox.store import Outbox, Record, StoredRecord
 from ...points.point import Point
 from ...points.sampler import Sample, Sampler
-from ...points.table import CONF_POINTS
+from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
 from .alarms import Alarms, alarm_store
 from .attributes import attributes_of
 from .client import ScoutSession, open_session, parameters_of
@@ -84,6 +84,13 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
         for device_id, points in self.devices.items():
             for point in points:
                 self._devices_of.setdefault(point, []).append(device_id)
+        # Without an oldest value all is sent, however old; its age is told all the same.
+        flow_limits = {
+            point: float(max_age_s)
+            for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+            if (max_age_s := subentry.data.get(CONF_MAX_AGE_S)) is not None
+            for point in self.devices[subentry.data[CONF_GATEWAY_DEVICE_ID]]
+        }
         self.health = Health()
         self._issues = Issues(hass, entry)
         self.outbox = Outbox(
@@ -101,7 +108,13 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             pack=pack,
         )
         self._sampler = Sampler(
-            hass, entry, tuple(self._devices_of), self.interval_s, self._async_take
+            hass,
+            entry,
+            tuple(self._devices_of),
+            self.interval_s,
+            self._async_take,
+            flow_limits=flow_limits,
+            health=self.health,
         )
         self.alarms = Alarms(hass, entry, self._issues, self._async_queue_soon)
         self._attributes_sent: dict[str, dict[str, str]] = {}

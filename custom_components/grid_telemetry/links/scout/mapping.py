@@ -16,7 +16,7 @@ from ...points.table import (
     MappingError,
     Row,
     device_class_of,
-    point_of,
+    points_of,
     unit_of,
 )
 from ...vocabulary.quantities import QUANTITIES
@@ -84,7 +84,8 @@ def check_rows(
             continue
         if not CODE_PATTERN.fullmatch(code):
             raise MappingError("invalid_code", code)
-        if code in points:
-            raise MappingError("duplicate_code", code)
-        points[code] = point_of(hass, row, code).as_dict()
+        for point in points_of(hass, row, code):
+            if point.name in points:
+                raise MappingError("duplicate_code", point.name)
+            points[point.name] = point.as_dict()
     return list(points.values())
