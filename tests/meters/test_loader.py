@@ -77,7 +77,7 @@ def test_a_map_tells_what_decides_what_the_meter_is(tmp_path: Path) -> None:
 identify:
   - {address: 0x0B, type: uint16, equals: [71, 72]}
   - {address: 6, type: string, length: 8, starts_with: [ALE3, AWD3]}
-  - {object: model_name, starts_with: M1}
+  - {object: product_code, starts_with: M1}
 """,
         )
     )
@@ -85,7 +85,7 @@ identify:
 
     assert [number.holds(value) for value in (72, 73, None)] == [True, False, False]
     assert [text.holds(value) for value in ("ALE3D5", "XALE3", None)] == [True, False, False]
-    assert model == ObjectCheck(object_id=5, starts_with=("M1",))
+    assert model == ObjectCheck(object_id=1, starts_with=("M1",))
     assert [model.holds(value) for value in ("M100", "M2", None)] == [True, False, False]
 
 

@@ -106,6 +106,20 @@ def test_a_meter_that_begins_with_zero_while_it_wakes_up_publishes_nothing_of_it
     assert guard.accept(81250.0, 30) == 81250.0
 
 
+def test_a_first_value_beyond_what_a_meter_counts_in_its_life_is_not_taken() -> None:
+    guard = Counter(READ)
+
+    assert [guard.accept(6_500_000, at) for at in (0, 30, 60)] == [None, None, None]
+    assert guard.accept(4000, 90) == 4000
+
+
+def test_a_first_value_is_taken_once_its_growth_tells_of_a_larger_meter() -> None:
+    guard = Counter(READ)
+
+    assert guard.accept(6_500_000, 0) is None
+    assert guard.accept(6_500_001, 180) == 6_500_001
+
+
 def follow(counter: Counter, *readings: tuple[float, float]) -> list[Verdict]:
     return [counter.take(value, at) for at, value in readings]
 

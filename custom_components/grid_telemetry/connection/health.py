@@ -44,6 +44,8 @@ class Health:
     """Samples that never will be delivered."""
     stale: tuple[str, ...] = ()
     """The names of the points that have no value, or one that is too old."""
+    refused: int = 0
+    """Messages that the platform refused; they are set aside."""
     last_delivery: datetime | None = None
     last_error: str | None = None
     """The reason of a `LinkError`; never holds a secret. Stays when the error is over."""
@@ -80,6 +82,7 @@ class Health:
             "oldest_at": None if self.oldest_at is None else self.oldest_at.isoformat(),
             "delivered": self.delivered,
             "dropped": self.dropped,
+            "refused": self.refused,
             "last_delivery": (
                 None if self.last_delivery is None else self.last_delivery.isoformat()
             ),
@@ -135,6 +138,11 @@ _SENSORS: Final = (
         state_class=SensorStateClass.MEASUREMENT,
         value_fn=lambda health: len(health.stale),
         attributes_fn=lambda health: {"points": list(health.stale[:_MAX_NAMES])},
+    ),
+    HealthSensorDescription(
+        key="refused",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda health: health.refused,
     ),
     HealthSensorDescription(
         key="last_delivery",

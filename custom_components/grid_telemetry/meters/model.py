@@ -42,6 +42,10 @@ class Register:
     nan: frozenset[int] = frozenset()
     # Where the meter keeps the power of ten that the value is multiplied by as well (SunSpec).
     scale_address: int | None = None
+    # Some makers keep a counter as a negative number.
+    magnitude: bool = False
+    # Whether it is a ratio, or a percentage by one that was above 1 (SunSpec's power factors).
+    ratio_or_percent: bool = False
     # For an enumeration: the number of the quantity's option by raw value.
     codes: Mapping[int, int] | None = None
 
@@ -74,16 +78,9 @@ class Check:
         return value is not None and low <= value <= high
 
 
-# The objects of the Modbus device identification (function 43/14) by their names in a map.
-OBJECTS: Mapping[str, int] = {
-    "vendor_name": 0,
-    "product_code": 1,
-    "revision": 2,
-    "vendor_url": 3,
-    "product_name": 4,
-    "model_name": 5,
-    "application_name": 6,
-}
+# The objects of the basic Modbus device identification (function 43/14) by their names in a map;
+# the Modbus library asks for no others.
+OBJECTS: Mapping[str, int] = {"vendor_name": 0, "product_code": 1, "revision": 2}
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

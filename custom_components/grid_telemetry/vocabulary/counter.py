@@ -22,6 +22,9 @@ CONFIRMED_OVER_S: Final = 60.0
 _MARGIN: Final = 2.0
 # Growth that is never doubted where a rating is known: covers the steps that a meter counts in.
 _STEP: Final = 1.0
+# A first value that the meter's rating could not have counted in so long is none: a register that
+# is something else, or a number that is not available.
+_LONGEST_LIFE_H: Final = 50 * 365 * 24
 # Where no rating is known, the greatest speed so far tells, once there were some advances. So many
 # seconds more are granted, as reports and the steps that a meter counts in come when they come.
 _ADVANCES_TO_LEARN: Final = 10
@@ -147,7 +150,9 @@ class Counter:
         good = self._good
         if good is None:
             # A counter that shows 0 at first is either new or not ready yet.
-            return self._begin(reading) if value > 0 else self._doubted(reading)
+            if value > 0 and not self._beyond_life(reading):
+                return self._begin(reading)
+            return self._doubted(reading)
         if self._is_back(good, reading):
             return self._return_to_earlier(reading)
         grown = value - good.value
@@ -177,6 +182,11 @@ class Counter:
             return _STEP + _MARGIN * self._rated_per_hour * elapsed_s / 3600
         return self._learned(elapsed_s, _MARGIN)
 
+    def _beyond_life(self, reading: _Reading) -> bool:
+        """Return whether no meter of its rating can have counted a reading."""
+        rated = self._rated_per_hour
+        return rated is not None and reading.value > rated * _LONGEST_LIFE_H
+
     def _learned(self, elapsed_s: float, margin: float) -> float:
         if self._advances < _ADVANCES_TO_LEARN:
             return math.inf
@@ -197,11 +207,13 @@ class Counter:
         if doubt is None or not self._agree(doubt.last, reading):
             doubt = self._doubt = _Doubt(reading, reading)
         else:
-            if self._good is not None and doubt.last.value > self._good.value:
+            if self._good is None or doubt.last.value > self._good.value:
                 self._raise_rating(doubt.last, reading)
             doubt.last = reading
             doubt.reports += 1
         if doubt.reports < self._rules.reports or reading.at - doubt.first.at < self._rules.over_s:
+            return Verdict.HELD
+        if self._good is None and self._beyond_life(reading):
             return Verdict.HELD
         return self._confirm(doubt)
 

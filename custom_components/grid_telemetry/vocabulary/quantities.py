@@ -272,6 +272,9 @@ def _hybrid() -> Iterator[Quantity]:
     yield from _POWER.with_phases("power_grid", phases_enabled=False)
     yield from _POWER.with_phases("power_load", phases_enabled=False)
     yield _POWER("power_battery")
+    # Some keep both directions apart, each as a positive number.
+    yield _POWER("power_battery_charge")
+    yield _POWER("power_battery_discharge")
     yield _VOLTAGE("voltage_battery", enabled=False, sttp="ALOG")
     yield _CURRENT("current_battery", enabled=False, sttp="ALOG")
     yield _TEMPERATURE("temperature_battery", enabled=False)
@@ -412,6 +415,8 @@ def _inverter_energies() -> Iterator[Quantity]:
     yield _counter("energy_produced", *_ACTIVE_ENERGY, enabled=True, solarnode="wattHours")
     yield _counter("energy_dc_produced", *_ACTIVE_ENERGY)
     yield _counter("energy_dc_consumed", *_ACTIVE_ENERGY)
+    for number in _DC_INPUTS:
+        yield _counter(f"energy_dc_produced_{number}", *_ACTIVE_ENERGY)
     # What an inverter counts beside it; those of a day begin with 0 at midnight.
     yield _counter("energy_battery_charged", *_ACTIVE_ENERGY, enabled=True)
     yield _counter("energy_battery_discharged", *_ACTIVE_ENERGY, enabled=True)

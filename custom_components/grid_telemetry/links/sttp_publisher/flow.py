@@ -18,7 +18,7 @@ from ...forms.listener import (
     listener_fields,
     validation_errors,
 )
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .const import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,

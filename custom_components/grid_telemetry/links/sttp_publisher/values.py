@@ -24,9 +24,7 @@ from homeassistant.helpers.event import (
 
 from ...points.point import Refusal, entity_id_of
 from ...points.reader import PointReader
-from ...protocols.sttp import ticks
-from ...protocols.sttp.constants import StateFlags
-from ...protocols.sttp.measurement import Measurement
+from ...protocols.sttp import Measurement, StateFlags, ticks
 from ...vocabulary.clock import elapsed_s
 from .mapping import Signal
 

@@ -11,6 +11,8 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
@@ -20,7 +22,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
     CONF_CA_FILE,
@@ -28,10 +30,14 @@ from .const import (
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     DEFAULT_FILTER_EXPRESSION,
     DEFAULT_INTERVAL_S,
     KIND,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SECTION_TLS = "tls"
@@ -50,6 +56,12 @@ _SCHEMA = vol.Schema(
                 step="any",
                 mode=NumberSelectorMode.BOX,
                 unit_of_measurement="s",
+            )
+        ),
+        vol.Required(CONF_METADATA, default=METADATA_ALL): SelectSelector(
+            SelectSelectorConfig(
+                options=[METADATA_ALL, METADATA_INTERNAL, METADATA_EXTERNAL],
+                translation_key="sttp_metadata",
             )
         ),
         vol.Required(CONF_USE_TLS, default=False): BooleanSelector(),
