@@ -338,6 +338,26 @@ async def test_a_row_that_cannot_be_sent_is_named(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+@pytest.mark.parametrize(
+    ("present", "suggested"),
+    [("kWh", "Wh"), ("kvarh", "varh"), ("kVArh", "varh"), ("kVAh", "VAh"), ("KVAH", "VAh")],
+)
+async def test_every_energy_is_suggested_in_one_scale(
+    hass: HomeAssistant, present: str, suggested: str
+) -> None:
+    hass.states.async_set("sensor.energy", "1", {"unit_of_measurement": present})
+    result = await begin_device(hass, entry_of(hass))
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": ["sensor.energy"]}
+    )
+    (row,) = shown_rows(result)
+    assert row["unit"] == suggested
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [{**row, "code": "E"}]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
 async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEntry) -> None:
     entry = entry_of(hass)
     result = await begin_device(hass, entry)

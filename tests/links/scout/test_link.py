@@ -157,6 +157,22 @@ async def test_a_zero_that_a_counter_shows_for_a_moment_is_not_sent(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_what_is_known_of_gateway_device_and_alarm_goes_out(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    meter = device("2", {"entity": "sensor.x", "name": "X"})
+    meter["data"] = {**meter["data"], "connection_type": "3PH4W"}
+    entry = add_entry(meter, alarm("binary_sensor.leak", index="L1"), firmware_measure="7.1")
+    hass.states.async_set("binary_sensor.leak", "on")
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.events) >= 2, WITHIN_S)
+    (attributes,) = server.attributes
+    assert attributes.gateway["FW_MEASURE"] == "7.1"
+    assert attributes.devices == {"2": {"CONNECTION_TYPE": "3PH4W"}}
+    assert server.events[-1].index == "L1"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_renamed_entity_is_sent_on(
     hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:

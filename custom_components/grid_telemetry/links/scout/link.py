@@ -33,6 +33,8 @@ from .client import ScoutSession, open_session, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
     CONF_CLAIM_ID,
+    CONF_CONNECTION_TYPE,
+    CONF_FIRMWARE_MEASURE,
     CONF_FIRMWARE_VERSION,
     CONF_GATEWAY_DEVICE_ID,
     CONF_GATEWAY_TYPE,
@@ -79,12 +81,18 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             gateway_type=data[CONF_GATEWAY_TYPE],
             firmware_version=data.get(CONF_FIRMWARE_VERSION) or ha_version,
             hardware_version=data[CONF_HARDWARE_VERSION],
+            firmware_measure=data.get(CONF_FIRMWARE_MEASURE),
         )
         self.devices: dict[str, tuple[Point, ...]] = {
             subentry.data[CONF_GATEWAY_DEVICE_ID]: tuple(
                 Point.from_dict(point) for point in subentry.data[CONF_POINTS]
             )
             for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+        }
+        self._connection_types: dict[str, str] = {
+            subentry.data[CONF_GATEWAY_DEVICE_ID]: connection_type
+            for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+            if (connection_type := subentry.data.get(CONF_CONNECTION_TYPE))
         }
         # Two devices may send the same point; it is read once.
         self._devices_of: dict[Point, list[str]] = {}
@@ -167,7 +175,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
 
     def device_attributes(self) -> dict[str, dict[str, str]]:
         """Return what the device registry knows of the gateway's devices."""
-        return attributes_of(self._hass, self.devices)
+        return attributes_of(self._hass, self.devices, self._connection_types)
 
     def present_slot(self) -> float:
         """Return the start of the present interval, in epoch seconds."""

@@ -37,9 +37,11 @@ from ...points.table import (
 )
 from .const import (
     CONF_CODE,
+    CONF_CONNECTION_TYPE,
     CONF_CUSTOM_NAME,
     CONF_EVENT_TYPE,
     CONF_GATEWAY_DEVICE_ID,
+    CONF_INDEX,
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
@@ -60,6 +62,7 @@ _ALARM_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_GATEWAY_DEVICE_ID, default=MAIN_DEVICE): TextSelector(),
         vol.Optional(CONF_CUSTOM_NAME): TextSelector(),
+        vol.Optional(CONF_INDEX): TextSelector(),
     }
 )
 
@@ -72,7 +75,10 @@ class DeviceSubentryFlow(PointsSubentryFlow):
         id_field=CONF_GATEWAY_DEVICE_ID,
         id_default=MAIN_DEVICE,
         id_pattern=DEVICE_ID_PATTERN,
-        more_fields={vol.Optional(CONF_MAX_AGE_S): whole_number(1, 604_800, "s")},
+        more_fields={
+            vol.Optional(CONF_CONNECTION_TYPE): TextSelector(),
+            vol.Optional(CONF_MAX_AGE_S): whole_number(1, 604_800, "s"),
+        },
         columns={
             CONF_ENTITY: ENTITY_COLUMN,
             CONF_CODE: {"selector": {"text": {}}},
