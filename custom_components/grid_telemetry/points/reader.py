@@ -70,7 +70,8 @@ class PointReader:
         """Whether somebody chose how old the value may be."""
         self.flow_limit_s = flow_limit_s
         self._hass = hass
-        self._bare = point if point.factor == 1.0 else replace(point, factor=1.0)
+        is_bare = point.factor == 1.0 and not point.offset
+        self._bare = point if is_bare else replace(point, factor=1.0, offset=0.0)
         self._entity_id: str | None = None
         self._resolved = False
         self._age: Age | None = None
@@ -110,7 +111,7 @@ class PointReader:
                 return Refusal.NOT_CONFIRMED
             value = believed
         age_s = age.age_s(now)
-        value *= self.point.factor
+        value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
         return Reading(value, at, age_s, age_s > age.limit_s)

@@ -292,12 +292,26 @@ class PointsSubentryFlow(ConfigSubentryFlow):
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
+        points = self._with_offsets(points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
                 self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
             )
         return self.async_create_entry(title=title, data=data)
+
+    def _with_offsets(self, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the points with what a counter went on from, which the table does not show."""
+        if self.source != SOURCE_RECONFIGURE:
+            return points
+        offsets = {
+            (stored[CONF_ENTITY], stored["name"]): {"offset": stored["offset"]}
+            for stored in self._get_reconfigure_subentry().data[CONF_POINTS]
+            if "offset" in stored
+        }
+        return [
+            {**point, **offsets.get((point[CONF_ENTITY], point["name"]), {})} for point in points
+        ]
 
     def _device_schema(self) -> vol.Schema:
         table = self.table

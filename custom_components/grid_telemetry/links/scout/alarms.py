@@ -75,6 +75,12 @@ class AlarmWatch:
             entity_id is None,
             ENTITY_REMOVED,
             self.subentry_id,
+            fixable=True,
+            data={
+                "entity": self._point.entity,
+                "entity_id": entity_id or last_entity_id(self._hass, self._point),
+                "name": self._point.name,
+            },
             name=self._point.name,
             entity=entity_id or last_entity_id(self._hass, self._point),
         )
