@@ -102,6 +102,7 @@ class PowernautLink(LinkWithHealth, Link):
             ],
             INTERVAL_S,
             self._async_take,
+            health=self.health,
         )
         self._quick_ends = QuickEnds()
         self._mqtt_session = MqttSession()
