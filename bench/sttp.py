@@ -367,7 +367,8 @@ def compare_with(commit: str, signals: list[int], seconds: float, pairs: int) ->
                     met &= ratio <= goal
                     then, now = (median(column) for column in zip(*taken, strict=True))
                     print(
-                        f"| {size} | {form} | {then:.3f} | {now:.3f} | {ratio:.2f} | ≤ {goal:.2f} |",
+                        f"| {size} | {form} | {then:.3f} | {now:.3f} | {ratio:.2f}"
+                        f" | ≤ {goal:.2f} |",
                         flush=True,
                     )
         finally:
