@@ -38,6 +38,7 @@ from .const import (
     DEFAULT_URL,
     KIND,
 )
+from .link import entry_title
 from .payload import CLAIM_ID_PATTERN
 from .subentries import SUBENTRY_FLOWS
 
@@ -113,7 +114,7 @@ class ScoutFlow(EntryFlow):
             }
             if not errors:
                 data = {CONF_KIND: KIND, **self._scout_login, **user_input}
-                return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
+                return self._save(data, entry_title)
         if user_input is not None:
             suggested = user_input
         elif (current := self._current) is not None:
