@@ -134,13 +134,19 @@ def told_by(points: Iterable[Point], bits: Iterable[int]) -> tuple[list[int], li
     told: list[int] = []
     differences: list[int] = []
     for point, value in zip(points, bits, strict=True):
-        difference = value ^ point.value1
-        if not difference:
+        first, second = point.value1, point.value2
+        if not (difference := value ^ first):
             key = 0
+        elif value == second:
+            point.value1, point.value2 = value, first
+            key = SECOND_VALUE
         else:
-            key, point.value1, point.value2, point.value3 = _told_by(
-                value, difference, point.value1, point.value2, point.value3
-            )
+            third = point.value3
+            point.value1, point.value2, point.value3 = value, first, second
+            if value == third:
+                key = THIRD_VALUE
+            else:
+                key = difference.bit_length() if value else ZERO_VALUE
         told.append(key)
         differences.append(difference)
     return told, differences
