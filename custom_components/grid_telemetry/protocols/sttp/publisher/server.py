@@ -10,7 +10,7 @@ from uuid import UUID
 from ...listener import LOOPBACK, Listener, Network, Peer
 from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
 from ..frames import NOOP, SttpError
-from ..measurement import Measurement, Sample, samples
+from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
@@ -58,7 +58,8 @@ class Publisher:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
-        self._waiting: list[Sample] = []
+        self._framer = Framer()
+        self._waiting: list[Frame] = []
         self._flush_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -101,6 +102,7 @@ class Publisher:
         # What waits is of signals that may be none any more.
         self.flush()
         self._catalog.define(metadata)
+        self._framer.forget()
         self._streams.keep(self._catalog.indexes.values())
         for connection in tuple(self._connections):
             if connection.info is not None:
@@ -112,7 +114,10 @@ class Publisher:
         Raises KeyError for a signal that the metadata does not have and ValueError for what no
         packet can carry; nothing of the batch is sent then.
         """
-        self._waiting += samples(measurements, self._catalog.indexes)
+        frame = self._framer.frame(measurements, self._catalog.indexes)
+        if frame is None:
+            return
+        self._waiting.append(frame)
         if not self._running:
             self.flush()
         elif self._flush_timer is None:
@@ -125,7 +130,7 @@ class Publisher:
             self._flush_timer.cancel()
             self._flush_timer = None
         waiting, self._waiting = self._waiting, []
-        self._streams.publish(waiting)
+        self._streams.publish(joined(waiting))
 
     def subscribers(self) -> list[SubscriberInfo]:
         """Return the subscribers that are connected."""
