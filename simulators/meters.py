@@ -100,7 +100,11 @@ class _Place:
 
 def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
     """Return the places of a map by quantity, with its serial number and firmware."""
-    known = {key: document[key] for key in ("serial_number", "firmware") if key in document}
+    known = {
+        key: document[key]
+        for key in ("serial_number", "firmware", "current_ratio", "voltage_ratio")
+        if key in document
+    }
     return {
         key: _Place(
             space=raw.get("register_space", document["register_space"]),
@@ -110,8 +114,23 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
             scale=raw.get("scale", 1),
             length=raw.get("length", 0),
         )
-        for key, raw in (known | document["quantities"]).items()
+        for key, raw in (known | _identified(document) | document["quantities"]).items()
     }
+
+
+def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the registers that tell what a meter is, as `identify 0` and so on."""
+    checks = document.get("identify", ())
+    return {f"identify {index}": check for index, check in enumerate(checks) if "address" in check}
+
+
+def _says(check: Mapping[str, Any]) -> float | str:
+    """Return the first of the values by which a family is identified."""
+    for key in ("equals", "starts_with", "between"):
+        if key in check:
+            first: float | str = check[key][0] if isinstance(check[key], list) else check[key]
+            return first
+    raise ValueError("a check without a value")
 
 
 class Meter(Protocol):
@@ -166,6 +185,9 @@ class SimulatedMeter:
         document = yaml.safe_load((_MAPS / f"{self.map_name}.yaml").read_text(encoding="utf-8"))
         self._max_count: int = document.get("max_span", 125)
         self._places = _places(document)
+        self._says = {key: _says(check) for key, check in _identified(document).items()}
+        # As of a meter without transformers.
+        self._says |= dict.fromkeys(("current_ratio", "voltage_ratio"), 1)
         self._readable: dict[Space, set[int]] = {"input": set(), "holding": set()}
         for place in self._places.values():
             self._readable[place.space].update(range(place.address, place.address + place.words))
@@ -207,6 +229,8 @@ class SimulatedMeter:
             return self.serial_number
         if key == "firmware":
             return self.firmware
+        if key in self._says:
+            return self._says[key]
         return self.glitches.pop(key) if key in self.glitches else values.get(key, 0.0)
 
 

@@ -16,6 +16,7 @@ from custom_components.grid_telemetry.links.registry import LINKS as REGISTERED
 PACKAGE = Path(__file__).parents[1] / "custom_components" / "grid_telemetry"
 LINKS = PACKAGE / "links"
 WITHOUT_HOME_ASSISTANT = [
+    *sorted((PACKAGE / "vocabulary").rglob("*.py")),
     *sorted((PACKAGE / "protocols").rglob("*.py")),
     *sorted(LINKS.glob("*/payload.py")),
 ]
@@ -51,10 +52,37 @@ def test_a_link_never_imports_another_link(module: Path) -> None:
     assert not imported & others
 
 
+def _module_of(name: str) -> Path | None:
+    """Return the file of the package that an imported name is in, None for what is not ours."""
+    first, *parts = name.split(".")
+    if first != "grid_telemetry":
+        return None
+    while parts:
+        path = PACKAGE.joinpath(*parts)
+        for file in (path.with_suffix(".py"), path / "__init__.py"):
+            if file.exists():
+                return file
+        parts.pop()
+    return PACKAGE / "__init__.py"
+
+
+def _ways_to_home_assistant(module: Path) -> Iterator[str]:
+    """Yield each import of Home Assistant that a module reaches, and through which modules."""
+    waiting, seen = [(module, (_named(module),))], {module}
+    while waiting:
+        current, way = waiting.pop()
+        for name in _imports(current):
+            if name.split(".")[0] == "homeassistant":
+                yield " → ".join((*way, name))
+            elif (inner := _module_of(name)) is not None and inner not in seen:
+                seen.add(inner)
+                waiting.append((inner, (*way, _named(inner))))
+
+
 @pytest.mark.parametrize("module", WITHOUT_HOME_ASSISTANT, ids=_named)
 def test_a_codec_needs_no_home_assistant(module: Path) -> None:
-    """What translates bytes is tested, and used, without Home Assistant."""
-    assert not [name for name in _imports(module) if name.split(".")[0] == "homeassistant"]
+    """What translates bytes is tested, and used, without Home Assistant, also through others."""
+    assert not list(_ways_to_home_assistant(module))
 
 
 KINDS = sorted(folder.name for folder in LINKS.iterdir() if (folder / "__init__.py").exists())

@@ -365,3 +365,12 @@ def test_the_documentation_holds_together() -> None:
     listed = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name in TEXTS["config"]["step"]["user"]["menu_options"].values():
         assert name in listed, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda path: path.stem)
+def test_each_column_of_a_table_is_explained(language: Path) -> None:
+    """Check what hassfest wants of the fields of an object selector."""
+    texts = json.loads(language.read_text(encoding="utf-8"))
+    for selector in texts["selector"].values():
+        for field in selector.get("fields", {}).values():
+            assert field.keys() == {"name", "description"}

@@ -105,10 +105,15 @@ class Problems(list[str]):
             self.append(f"{key} is not redacted in diagnostics")
 
     def check_issue(
-        self, *, translation_key: str, translation_placeholders: Mapping[str, str] | None, **_: Any
+        self,
+        *,
+        translation_key: str,
+        translation_placeholders: Mapping[str, str] | None,
+        is_fixable: bool,
+        **_: Any,
     ) -> None:
-        """Check the texts of an issue."""
-        for text in ("title", "description"):
+        """Check the texts of an issue; one that can be fixed has those of its flow."""
+        for text in ("title", "fix_flow.step.init.title" if is_fixable else "description"):
             self.look_up(TEXTS, f"issues.{translation_key}.{text}", translation_placeholders)
 
     def check_entity(self, platform: str, known: Mapping[str, Any]) -> None:

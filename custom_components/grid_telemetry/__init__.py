@@ -37,19 +37,30 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
-    """Set up one link."""
+    """Set up one link; what fails on the way undoes what was done."""
     # Before the link looks at its entry: a change that comes while it is set up is not lost.
     entry.async_on_unload(entry.add_update_listener(_async_reload))
     runtime = await link_module(entry).async_runtime(hass)
     link = entry.runtime_data = await runtime.async_setup_link(hass, entry)
-    await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
-    await link.async_start()
 
     async def async_stop(_: Event) -> None:
         """End the traffic in order; Home Assistant does not unload entries when it stops."""
         await link.async_stop()
 
+    # Before it starts: Home Assistant may be stopped while it does.
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, async_stop))
+    try:
+        await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
+        try:
+            await link.async_start()
+        except BaseException:
+            await hass.config_entries.async_unload_platforms(entry, link.platforms)
+            raise
+    except BaseException:
+        await link.async_stop()
+        raise
+    if hass.is_stopping:
+        await link.async_stop()
     return True
 
 

@@ -31,11 +31,11 @@ async def async_get_config_entry_diagnostics(
                 {"type": subentry.subentry_type, "title": subentry.title, **subentry.data}
                 for subentry in entry.subentries.values()
             ],
-            # A link that could not be set up is what diagnostics are most wanted of.
+            "state": entry.state.value,
+            "error": entry.error_reason_translation_key,
+            # They are asked for above all when the link does not come up.
             "link": (
-                entry.runtime_data.diagnostics()
-                if entry.state is ConfigEntryState.LOADED
-                else {"state": str(entry.state), "reason": entry.reason}
+                entry.runtime_data.diagnostics() if entry.state is ConfigEntryState.LOADED else None
             ),
         },
     )

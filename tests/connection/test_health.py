@@ -19,6 +19,7 @@ NAMES = {
     "sensor.platform_oldest_queued": "unknown",
     "sensor.platform_delivered": "0",
     "sensor.platform_dropped": "0",
+    "sensor.platform_refused": "0",
     "sensor.platform_last_delivery": "unknown",
     "sensor.platform_last_error": "unknown",
 }
@@ -50,7 +51,7 @@ def states(hass: HomeAssistant) -> dict[str, str]:
     return {state.entity_id: state.state for state in hass.states.async_all()}
 
 
-async def test_a_forwarder_shows_seven_diagnostic_entities_on_its_device(
+async def test_a_forwarder_shows_eight_diagnostic_entities_on_its_device(
     hass: HomeAssistant,
     health: Health,
     entry: MockConfigEntry,
@@ -78,6 +79,7 @@ async def test_the_figures_are_shown(
     health.oldest_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     health.delivered = 100
     health.dropped = 5
+    health.refused = 2
     health.last_delivery = datetime(2026, 3, 1, 13, tzinfo=UTC)
     health.last_error = "destination_refused"
     health.last_error_detail = "no exchange 'metrics'"
@@ -89,6 +91,7 @@ async def test_the_figures_are_shown(
         "sensor.platform_oldest_queued": "2026-03-01T12:00:00+00:00",
         "sensor.platform_delivered": "100",
         "sensor.platform_dropped": "5",
+        "sensor.platform_refused": "2",
         "sensor.platform_last_delivery": "2026-03-01T13:00:00+00:00",
         "sensor.platform_last_error": "destination_refused",
     }
@@ -159,6 +162,7 @@ def test_the_figures_can_be_put_into_diagnostics() -> None:
         "oldest_at": "1970-01-01T00:00:01.500000+00:00",
         "delivered": 0,
         "dropped": 0,
+        "refused": 0,
         "last_delivery": "1970-01-01T00:00:02+00:00",
         "last_error": None,
         "last_error_detail": None,

@@ -15,6 +15,8 @@ from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.meters import MeterServer, RawMeter
 
 from .listing import BEYOND, CIRCUTOR, MBMD, MBMD_TYPES, Place, mbmd_places, own_places
+from .listing_more import ONE_SOURCE, TWO_SOURCES, row_places
+from .other_readers import OTHER_READERS
 from .table import PAGE, page
 
 MAPS = load_register_maps(Path("/none")).maps
@@ -25,6 +27,14 @@ FORMATS = {"u16": ">H", "i16": ">h", "u32": ">I", "i32": ">i", "u64": ">Q", "i64
 # Each family once by each listing that has it.
 FAMILIES = {type_name: (key, mbmd_places(type_name)) for type_name, key in MBMD_TYPES.items()} | {
     key: (key, own_places(listing)) for key, listing in (BEYOND | CIRCUTOR).items()
+}
+FAMILIES |= {
+    f"{key}, other readers": (key, [place for listing in listings for place in own_places(listing)])
+    for key, listings in OTHER_READERS.items()
+}
+FAMILIES |= {
+    key: (key, row_places([*TWO_SOURCES.get(key, []), *ONE_SOURCE.get(key, [])]))
+    for key in (TWO_SOURCES | ONE_SOURCE)
 }
 
 
@@ -101,6 +111,15 @@ def test_the_documentation_has_the_table_of_the_maps() -> None:
     text = PAGE.read_text(encoding="utf-8")
 
     assert text == page(text), "write it with: python -m tests.meters.table"
+
+
+def test_every_shipped_map_names_its_sources_one_by_one() -> None:
+    assert not [
+        key
+        for key, register_map in MAPS.items()
+        if any("mbmd" in source.name and not source.confirms for source in register_map.sources)
+        or any("; " in source.name for source in register_map.sources)
+    ]
 
 
 def test_no_map_claims_to_be_verified() -> None:

@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import NoReturn
 
 from custom_components.grid_telemetry.connection.errors import ConnectionFailed
-from custom_components.grid_telemetry.outbox.delivery import Packet
+from custom_components.grid_telemetry.outbox.packet import Packet
 from custom_components.grid_telemetry.outbox.store import StoredRecord
 
 
@@ -76,8 +76,8 @@ def pack(records: Sequence[StoredRecord]) -> Iterator[Packet]:
         yield packet_of([record])
 
 
-def pack_by_topic(records: Sequence[StoredRecord]) -> Iterator[Packet]:
-    for _, group in groupby(records, lambda record: record.topic):
+def pack_by_destination(records: Sequence[StoredRecord]) -> Iterator[Packet]:
+    for _, group in groupby(records, lambda record: record.destination):
         yield packet_of(list(group))
 
 
@@ -86,7 +86,7 @@ def packet_of(records: Iterable[StoredRecord]) -> Packet:
     return Packet(
         ids=tuple(record.id for record in records),
         samples=sum(record.samples for record in records),
-        topic=records[0].topic,
+        destination=records[0].destination,
         body=",".join(record.body for record in records).encode(),
     )
 

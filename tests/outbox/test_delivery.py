@@ -1,4 +1,3 @@
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +16,11 @@ from custom_components.grid_telemetry.connection.errors import (
     DestinationRefused,
 )
 from custom_components.grid_telemetry.connection.health import Health
-from custom_components.grid_telemetry.connection.kept import keep_connected
-from custom_components.grid_telemetry.outbox import delivery as delivery_module
+from custom_components.grid_telemetry.connection.kept import KeptConnection
 from custom_components.grid_telemetry.outbox.delivery import ACKNOWLEDGED_WITHIN_S, Delivery
-from custom_components.grid_telemetry.outbox.store import Lane, Outbox, Record
+from custom_components.grid_telemetry.outbox.store import Destination, Lane, Limits, Outbox, Record
 
-from .platform import FakePlatform, FakeSession, pack, pack_by_topic, settle, until
+from .platform import FakePlatform, FakeSession, pack, pack_by_destination, settle, until
 
 
 @pytest.fixture(autouse=True)
@@ -30,11 +28,6 @@ def no_luck() -> Iterator[None]:
     """Let every random wait be as long as it can be."""
     with patch.object(connection.random, "uniform", side_effect=lambda _, most: most):
         yield
-
-
-@pytest.fixture(autouse=True)
-def no_gathering(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(delivery_module, "GATHER_S", 0)
 
 
 @pytest.fixture
@@ -50,7 +43,9 @@ def health() -> Health:
 @pytest.fixture
 async def outbox(tmp_path: Path) -> AsyncIterator[Outbox]:
     outbox = Outbox(
-        tmp_path / "outbox.db", max_age_s=1e9, max_samples=100_000, on_trouble=lambda *_: None
+        tmp_path / "outbox.db",
+        limits=Limits(max_age_s=1e9, max_samples=100_000),
+        on_trouble=lambda *_: None,
     )
     await outbox.open()
     yield outbox
@@ -66,14 +61,20 @@ async def delivery(
     platform: FakePlatform,
 ) -> AsyncIterator[Delivery]:
     delivery = Delivery(
-        hass, entry, outbox=outbox, health=health, connect=platform.connect, pack=pack
+        hass,
+        entry,
+        outbox=outbox,
+        health=health,
+        connect=platform.connect,
+        pack=pack,
+        gather_s=0,
     )
     yield delivery
     await delivery.stop()
 
 
 async def put(outbox: Outbox, names: Iterable[object], samples: int = 1) -> None:
-    await outbox.put([Record("T", 1_000, str(name), samples) for name in names])
+    await outbox.put([Record(Destination("T"), 1_000, str(name), samples) for name in names])
 
 
 async def pass_time(hass: HomeAssistant, freezer: FrozenDateTimeFactory, seconds: float) -> None:
@@ -179,11 +180,14 @@ async def test_messages_go_before_samples_and_history_when_nothing_else_is_left(
     platform.acknowledges = False
     for lane in (Lane.HISTORY, Lane.SAMPLES, Lane.MESSAGES):
         await outbox.put(
-            [Record("T", 1_000, f"{lane.name} {number}", 1, lane=lane) for number in range(40)]
+            [
+                Record(Destination("T"), 1_000, f"{lane.name} {number}", 1, lane=lane)
+                for number in range(40)
+            ]
         )
     delivery.start()
     await until(lambda: platform.sessions and len(platform.session.sent) == 32)
-    await outbox.put([Record("T", 1_000, "live message", 1, lane=Lane.MESSAGES)])
+    await outbox.put([Record(Destination("T"), 1_000, "live message", 1, lane=Lane.MESSAGES)])
     await put(outbox, ["live"])
     delivery.wake()
     for number in range(122):
@@ -254,7 +258,13 @@ async def test_a_restart_sends_what_was_not_acknowledged_again(
     assert not health.connected
     platform.acknowledges = True
     again = Delivery(
-        hass, entry, outbox=outbox, health=health, connect=platform.connect, pack=pack_by_topic
+        hass,
+        entry,
+        outbox=outbox,
+        health=health,
+        connect=platform.connect,
+        pack=pack_by_destination,
+        gather_s=0,
     )
     again.start()
     await until(lambda: outbox.queued_records == 0)
@@ -310,20 +320,6 @@ async def test_a_quiet_session_is_not_taken_for_dead(
     delivery.wake()
     await until(lambda: outbox.queued_records == 0)
     assert len(platform.sessions) == 1
-
-
-async def test_a_refused_packet_ends_the_session_with_its_reason(
-    outbox: Outbox, delivery: Delivery, platform: FakePlatform, health: Health
-) -> None:
-    platform.acknowledges = False
-    await put(outbox, ["1", "2"])
-    delivery.start()
-    await until(lambda: platform.sessions and len(platform.session.sent) == 2)
-    platform.session.sent[1][1].set_exception(DestinationRefused("destination_refused", "no"))
-    platform.session.sent[0][1].set_exception(DestinationRefused("another", "no"))
-    await until(lambda: not health.connected)
-    assert (health.last_error, health.last_error_detail) == ("destination_refused", "no")
-    assert outbox.queued_records == 2
 
 
 async def test_a_packet_whose_future_fails_otherwise_is_unacknowledged(
@@ -428,7 +424,7 @@ async def test_the_log_has_one_line_when_lost_and_one_when_back(
     assert lines == ["Platform: not connected: connection_lost", "Platform: connected again"]
 
 
-async def test_refused_credentials_ask_the_user_and_end_the_attempts(
+async def test_refused_credentials_ask_the_user_and_are_tried_again(
     hass: HomeAssistant,
     freezer: FrozenDateTimeFactory,
     entry: MockConfigEntry,
@@ -436,15 +432,18 @@ async def test_refused_credentials_ask_the_user_and_end_the_attempts(
     platform: FakePlatform,
     health: Health,
 ) -> None:
-    platform.refusals = [CredentialsRefused("invalid_auth", "wrong token")]
+    platform.refusals = [CredentialsRefused("invalid_auth", "wrong token") for _ in range(2)]
     with patch.object(MockConfigEntry, "async_start_reauth") as reauth:
         delivery.start()
         await settle()
-        await pass_time(hass, freezer, 1000)
-    reauth.assert_called_once_with(hass)
-    assert platform.attempts == 1
-    assert (health.connected, health.last_error) == (False, "invalid_auth")
-    assert await delivery.flush(1) == 0
+        reauth.assert_called_once_with(hass)
+        assert (health.connected, health.last_error) == (False, "invalid_auth")
+        await pass_time(hass, freezer, 200)
+        assert platform.attempts == 1
+        await pass_time(hass, freezer, 140)
+        assert platform.attempts == 2
+        await pass_time(hass, freezer, 340)
+    assert health.connected
 
 
 async def test_a_refused_destination_is_tried_again_slowly(
@@ -560,7 +559,7 @@ async def test_a_long_backlog_is_read_in_pieces(
 @contextmanager
 def broken_disk(outbox: Outbox) -> Iterator[None]:
     """Let the file of the outbox be neither read nor written."""
-    with patch.object(outbox, "_with_file", side_effect=sqlite3.OperationalError("disk I/O error")):
+    with patch.object(outbox, "_on_file", side_effect=sqlite3.OperationalError("disk I/O error")):
         yield
 
 
@@ -624,23 +623,12 @@ async def test_a_forwarder_without_an_outbox_can_hold_its_connection_the_same_wa
     async def run(session: FakeSession) -> None:
         seen.append(session)
 
-    task = entry.async_create_background_task(
-        hass,
-        keep_connected(
-            hass,
-            entry,
-            health=health,
-            connect=platform.connect,
-            run=run,
-            retry_now=asyncio.Event(),
-        ),
-        "live",
-    )
+    connection = KeptConnection(hass, entry, health=health, connect=platform.connect, run=run)
+    connection.start()
     await settle()
     assert seen == platform.sessions
     assert (len(seen), health.last_error) == (1, "connection_lost")
     await pass_time(hass, freezer, 1)
     assert len(seen) == 2
-    task.cancel()
-    await asyncio.wait({task})
+    await connection.stop()
     assert not health.connected

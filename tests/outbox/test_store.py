@@ -1,5 +1,6 @@
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 import resource
 import signal
@@ -11,9 +12,10 @@ from unittest.mock import patch
 from freezegun.api import FrozenDateTimeFactory
 import pytest
 
-from custom_components.grid_telemetry.outbox import store as outbox_module
 from custom_components.grid_telemetry.outbox.store import (
+    Destination,
     Lane,
+    Limits,
     Outbox,
     Record,
     StoredRecord,
@@ -25,16 +27,20 @@ type Make = Callable[..., Outbox]
 
 WRITER = """
 import asyncio, pathlib, sys
-from custom_components.grid_telemetry.outbox.store import Lane, Outbox, Record
+from custom_components.grid_telemetry.outbox.store import Destination, Limits, Outbox, Record
+
+T = Destination("T")
 
 async def main():
     outbox = Outbox(
-        pathlib.Path(sys.argv[1]), max_age_s=1e9, max_samples=10**9, on_trouble=lambda *_: None
+        pathlib.Path(sys.argv[1]),
+        limits=Limits(max_age_s=1e9, max_samples=10**9),
+        on_trouble=lambda *_: None,
     )
     await outbox.open()
     number = 0
     while True:
-        await outbox.put([Record("T", number, "x" * 300, 1), Record("T", number + 1, "y", 1)])
+        await outbox.put([Record(T, number, "x" * 300, 1), Record(T, number + 1, "y", 1)])
         number += 2
         print(number, flush=True)
         if number % 10 == 0:
@@ -45,8 +51,39 @@ asyncio.run(main())
 """
 
 
+T = Destination("T")
+
+
 def record(number: int, samples: int = 1, body: str = "{}") -> Record:
-    return Record("METRIC/MAIN", number, body, samples)
+    return Record(Destination("METRIC", "MAIN"), number, body, samples)
+
+
+class Clocks:
+    """The time of day and the monotonic clock, each set as a test wants."""
+
+    def __init__(self) -> None:
+        self.wall_s = 1_790_000_000.0
+        self.monotonic_s = 1000.0
+
+    def wall(self) -> float:
+        return self.wall_s
+
+    def monotonic(self) -> float:
+        return self.monotonic_s
+
+    def pass_time(self, seconds: float) -> None:
+        self.wall_s += seconds
+        self.monotonic_s += seconds
+
+    def boot(self, seconds_off: float = 0) -> None:
+        """Begin to count anew, as after a restart of the machine."""
+        self.wall_s += seconds_off
+        self.monotonic_s = 5.0
+
+
+@pytest.fixture
+def clocks() -> Clocks:
+    return Clocks()
 
 
 @pytest.fixture
@@ -60,15 +97,18 @@ def troubles() -> Troubles:
 
 
 @pytest.fixture
-async def make(path: Path, troubles: Troubles) -> AsyncIterator[Make]:
+async def make(path: Path, troubles: Troubles, clocks: Clocks) -> AsyncIterator[Make]:
     made: list[Outbox] = []
 
-    def make(max_age_s: float = 86_400, max_samples: int = 1000) -> Outbox:
+    def make(max_age_s: float = 86_400, max_samples: int = 1000, **limits: float) -> Outbox:
         outbox = Outbox(
             path,
-            max_age_s=max_age_s,
-            max_samples=max_samples,
+            limits=Limits(
+                max_age_s=max_age_s, max_samples=max_samples, **{"reopen_after_s": 0, **limits}
+            ),
             on_trouble=lambda trouble, detail: troubles.append((trouble, detail)),
+            wall=clocks.wall,
+            monotonic=clocks.monotonic,
         )
         made.append(outbox)
         return outbox
@@ -97,10 +137,10 @@ async def test_records_come_out_in_the_order_they_were_put(make: Make) -> None:
     outbox = make()
     await outbox.open()
     await outbox.put([record(1, 3), record(2)])
-    await outbox.put([Record("EVENT/MAIN", 3, '{"text":"é"}', 1)])
+    await outbox.put([Record(Destination("EVENT", "MAIN"), 3, '{"text":"é"}', 1)])
     found = await outbox.next(10)
     assert bodies(found) == [1, 2, 3]
-    assert found[2] == StoredRecord("EVENT/MAIN", 3, '{"text":"é"}', 1, found[2].id)
+    assert found[2] == StoredRecord(Destination("EVENT", "MAIN"), 3, '{"text":"é"}', 1, found[2].id)
     assert found[0].id < found[1].id < found[2].id == outbox.last_id
     assert (outbox.queued_records, outbox.queued_samples, outbox.oldest_at_ms) == (3, 5, 1)
 
@@ -120,7 +160,7 @@ async def test_an_answer_is_bound_by_number_and_by_ids_on_either_side(make: Make
 async def test_each_lane_is_read_by_itself_from_the_file_and_from_memory(make: Make) -> None:
     outbox = make()
     await outbox.open()
-    records = [Record("T", number, "x" * 5000, 1, lane=Lane(number % 3)) for number in range(9)]
+    records = [Record(T, number, "x" * 5000, 1, lane=Lane(number % 3)) for number in range(9)]
     await outbox.put(records)
     assert bodies(await outbox.next(10, lane=Lane.MESSAGES)) == [0, 3, 6]
     assert bodies(await outbox.next(10)) == [1, 4, 7]
@@ -215,7 +255,7 @@ async def test_of_too_many_samples_the_history_goes_first_whichever_was_there_fi
     outbox = make(max_samples=10)
     await outbox.open()
     await outbox.put([record(number) for number in range(6)])
-    history = [Record("T", number, "{}", 1, lane=Lane.HISTORY) for number in range(10, 20)]
+    history = [Record(T, number, "{}", 1, lane=Lane.HISTORY) for number in range(10, 20)]
     await outbox.put(history)
     assert bodies(await outbox.next(20)) == list(range(6))
     assert bodies(await outbox.next(20, lane=Lane.HISTORY)) == [16, 17, 18, 19]
@@ -228,13 +268,13 @@ async def test_of_too_many_samples_the_history_goes_first_whichever_was_there_fi
 
 
 async def test_what_waited_too_long_makes_room_before_the_history_does(
-    make: Make, freezer: FrozenDateTimeFactory
+    make: Make, clocks: Clocks
 ) -> None:
     outbox = make(max_age_s=3600, max_samples=4)
     await outbox.open()
     await outbox.put([record(0), record(1)])
-    freezer.tick(3601)
-    await outbox.put([Record("T", number, "{}", 1, lane=Lane.HISTORY) for number in range(3)])
+    clocks.pass_time(3601)
+    await outbox.put([Record(T, number, "{}", 1, lane=Lane.HISTORY) for number in range(3)])
     assert await outbox.next(10) == []
     assert bodies(await outbox.next(10, lane=Lane.HISTORY)) == [0, 1, 2]
 
@@ -251,32 +291,91 @@ async def test_a_full_outbox_is_well_again_when_enough_was_delivered(
     assert [detail is None for _, detail in troubles] == [False, True]
 
 
-async def test_records_that_waited_too_long_are_dropped(
-    make: Make, freezer: FrozenDateTimeFactory
-) -> None:
+async def test_records_that_waited_too_long_are_dropped(make: Make, clocks: Clocks) -> None:
     outbox = make(max_age_s=3600)
     await outbox.open()
     await outbox.put([record(1)])
-    freezer.tick(1800)
+    clocks.pass_time(1800)
     await outbox.put([record(2)])
-    freezer.tick(1801)
+    clocks.pass_time(1801)
     await outbox.put([record(3)])
     assert bodies(await outbox.next(10)) == [2, 3]
     await outbox.close()
 
-    freezer.tick(7200)
+    clocks.boot(seconds_off=7200)
     reopened = make(max_age_s=3600)
     await reopened.open()
-    assert (reopened.queued_records, reopened.dropped_samples) == (0, 3)
+    assert (reopened.queued_records, reopened.dropped_samples) == (2, 1)
+    clocks.pass_time(3600)  # for so long the time of day has agreed with the other clock
+    await reopened.put([record(4)])
+    assert bodies(await reopened.next(10)) == [4]
+    assert reopened.dropped_samples == 3
 
 
-async def test_old_data_that_is_queued_now_is_kept(
-    make: Make, freezer: FrozenDateTimeFactory
+@pytest.mark.parametrize("jump_s", [366 * 86_400, -366 * 86_400])
+async def test_a_clock_that_jumps_drops_nothing(make: Make, clocks: Clocks, jump_s: float) -> None:
+    outbox = make(max_age_s=86_400, max_samples=10**6)
+    await outbox.open()
+    await outbox.put([record(number) for number in range(1000)])
+    clocks.wall_s += jump_s
+    for _ in range(10):  # also when it stays as it is for hours
+        await outbox.put([record(2000)])
+        clocks.pass_time(1000)
+    clocks.wall_s -= jump_s
+    await outbox.put([record(2001)])
+    assert (outbox.queued_records, outbox.dropped_samples) == (1011, 0)
+    assert outbox.oldest_at_ms == 0
+
+
+async def test_a_record_of_the_future_keeps_its_time_and_lets_the_others_age(
+    make: Make, clocks: Clocks
 ) -> None:
     outbox = make(max_age_s=3600)
     await outbox.open()
+    clocks.wall_s += 366 * 86_400
+    await outbox.put([record(round(clocks.wall_s * 1000))])
+    clocks.wall_s -= 366 * 86_400
+    await outbox.put([record(1)])
+    assert [each.at_ms for each in await outbox.next(10)] == [
+        round((clocks.wall_s + 366 * 86_400) * 1000),
+        1,
+    ]
+    clocks.pass_time(3601)
+    await outbox.put([record(2)])
+    assert bodies(await outbox.next(10)) == [2]
+
+
+@pytest.mark.parametrize("wrong_by_s", [366 * 86_400, -366 * 86_400])
+async def test_a_wrong_clock_at_the_start_that_is_soon_set_right_drops_nothing(
+    make: Make, clocks: Clocks, wrong_by_s: float
+) -> None:
+    first = make(max_age_s=86_400)
+    await first.open()
+    await first.put([record(1)])
+    await first.close()
+    clocks.boot(seconds_off=60 + wrong_by_s)
+    second = make(max_age_s=86_400)
+    await second.open()
+    clocks.pass_time(600)
+    await second.put([record(2)])
+    await second.close()  # the time it was off is not lost with another restart
+    clocks.boot(seconds_off=60 - wrong_by_s)
+    third = make(max_age_s=86_400)
+    await third.open()
+    for _ in range(5):
+        clocks.pass_time(1000)
+        await third.put([record(3)])
+    assert (third.queued_records, third.dropped_samples) == (7, 0)
+    clocks.pass_time(86_400 - 5000 - 700)
+    await third.put([record(4)])
+    assert (third.queued_records, third.dropped_samples) == (7, 1)
+
+
+async def test_old_data_that_is_queued_now_is_kept(make: Make, clocks: Clocks) -> None:
+    outbox = make(max_age_s=3600)
+    await outbox.open()
     await outbox.put([record(0)])  # of 1970, from a backfill
-    freezer.tick(60)
+    clocks.pass_time(60)
     await outbox.put([record(1)])
     assert bodies(await outbox.next(10)) == [0, 1]
 
@@ -303,7 +402,7 @@ async def test_the_file_and_its_company_are_for_the_owner_only(make: Make, path:
     await outbox.open()
     await outbox.put([record(1)])
     files = list(path.parent.iterdir())
-    assert {file.name for file in files} == {"outbox.db", "outbox.db-wal", "outbox.db-shm"}
+    assert {file.name for file in files} == {"outbox.db", "outbox.db-wal"}
     assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
@@ -384,11 +483,8 @@ async def test_what_was_held_is_written_in_order_when_there_is_room_again(
     assert bodies(await reopened.next(10)) == [0, 1, 2, 3, 4, 5]
 
 
-async def test_memory_is_bound_while_the_disk_is_full(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outbox_module, "MAX_HELD_SAMPLES", 10)
-    outbox = make(max_samples=10**6)
+async def test_memory_is_bound_while_the_disk_is_full(make: Make) -> None:
+    outbox = make(max_samples=10**6, max_held_samples=10)
     await outbox.open()
     await limit_pages(outbox, 0)
     for number in range(8):
@@ -398,15 +494,12 @@ async def test_memory_is_bound_while_the_disk_is_full(
     assert (outbox.queued_samples, outbox.dropped_samples) == (9, 15)
 
 
-async def test_memory_too_gives_up_the_history_first(
-    make: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(outbox_module, "MAX_HELD_SAMPLES", 10)
-    outbox = make(max_samples=10**6)
+async def test_memory_too_gives_up_the_history_first(make: Make) -> None:
+    outbox = make(max_samples=10**6, max_held_samples=10)
     await outbox.open()
     await limit_pages(outbox, 0)
     await outbox.put([record(number, body="x" * 5000) for number in range(8)])
-    await outbox.put([Record("T", number, "x", 1, lane=Lane.HISTORY) for number in range(8)])
+    await outbox.put([Record(T, number, "x", 1, lane=Lane.HISTORY) for number in range(8)])
     assert bodies(await outbox.next(100)) == list(range(8))
     assert bodies(await outbox.next(100, lane=Lane.HISTORY)) == [6, 7]
     assert (outbox.queued_samples, outbox.dropped_samples) == (10, 6)
@@ -423,25 +516,56 @@ async def test_held_records_can_be_delivered_without_the_disk(make: Make) -> Non
     assert bodies(await outbox.next(10)) == [2]
 
 
+@contextmanager
+def failing_disk() -> Iterator[None]:
+    """Let every write fail as on a broken disk."""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+        signal.signal(signal.SIGXFSZ, handler)
+
+
 async def test_records_delivered_while_the_file_cannot_be_written_are_not_sent_again(
-    make: Make, path: Path, troubles: Troubles
+    make: Make, troubles: Troubles
 ) -> None:
     outbox = make()
     await outbox.open()
     await outbox.put([record(number) for number in range(4)])
-    other = sqlite3.connect(path)
-    other.execute("BEGIN IMMEDIATE")  # holds the file longer than the outbox waits
-    await outbox._run(lambda: outbox._db and outbox._db.execute("PRAGMA busy_timeout = 1"))
     found = await outbox.next(2)
-    await outbox.remove([stored.id for stored in found])
-    assert [trouble for trouble, _ in troubles] == [Trouble.UNWRITABLE]
-    assert bodies(await outbox.next(10)) == [2, 3]
-    other.rollback()
-    other.close()
+    with failing_disk():
+        await outbox.remove([stored.id for stored in found])
+        assert [trouble for trouble, _ in troubles] == [Trouble.UNWRITABLE]
+        assert bodies(await outbox.next(10)) == [2, 3]
     await outbox.put([record(4)])
     assert troubles[-1] == (Trouble.UNWRITABLE, None)
     assert outbox.delivered_samples == 2
     assert bodies(await outbox.next(10)) == [2, 3, 4]
+
+
+async def test_of_two_writers_one_holds_its_records_until_the_other_has_gone(
+    make: Make, troubles: Troubles
+) -> None:
+    first, second = make(), make()
+    await first.open()
+    await second.open()
+    for number in range(0, 20, 2):
+        await first.put([record(number)])
+        await second.put([record(number + 1)])
+        if number == 0:
+            assert troubles == [(Trouble.UNWRITABLE, "database is locked")]
+            [held] = await second.next(10)
+    await first.close()
+    await second.remove([held.id])  # which has got another id by now
+    await second.put([record(100)])
+    assert troubles[-1] == (Trouble.UNWRITABLE, None)
+    assert second.generation == 1
+    found = await second.next(1000)
+    assert sorted(bodies(found)) == [0, *range(2, 20), 100]
+    assert [stored.id for stored in found] == sorted({stored.id for stored in found})
 
 
 async def test_what_is_in_a_file_that_fails_to_be_written_can_still_be_read(
@@ -450,18 +574,12 @@ async def test_what_is_in_a_file_that_fails_to_be_written_can_still_be_read(
     outbox = make()
     await outbox.open()
     await outbox.put([record(number) for number in range(3)])
-    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
-    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    try:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (1, limits[1]))  # fails like a broken disk
+    with failing_disk():
         await outbox.put([record(3, body="x" * 50_000)])
         await outbox.put([record(4)])
         assert [trouble for trouble, _ in troubles] == [Trouble.UNWRITABLE]
         assert bodies(await outbox.next(10)) == [0, 1, 2]
         assert bodies(await outbox.next(10, after_id=outbox.last_id - 2)) == [3, 4]
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
-        signal.signal(signal.SIGXFSZ, handler)
     await outbox.put([record(5)])
     assert troubles[-1] == (Trouble.UNWRITABLE, None)
     assert bodies(await outbox.next(10)) == [0, 1, 2, 3, 4, 5]
@@ -474,22 +592,22 @@ async def test_an_answer_without_what_is_in_the_file_is_told_apart(
     await outbox.open()
     await outbox.put([record(1)])
     assert outbox.failed_reads == 0
-    with patch.object(outbox, "_with_file", side_effect=sqlite3.OperationalError("disk I/O error")):
+    with patch.object(outbox, "_on_file", side_effect=sqlite3.OperationalError("disk I/O error")):
         assert await outbox.next(10) == []
     assert outbox.failed_reads == 1
-    assert troubles == [(Trouble.UNWRITABLE, "disk I/O error")]
+    assert troubles == [(Trouble.UNREADABLE, "disk I/O error")]
     assert bodies(await outbox.next(10)) == [1]
     assert outbox.failed_reads == 1
 
 
-@pytest.mark.parametrize(("topic", "body"), [("T\ud83d", "{}"), ("T", '"\udd25"')])
+@pytest.mark.parametrize(("kind", "body"), [("T\ud83d", "{}"), ("T", '"\udd25"')])
 async def test_text_that_is_not_unicode_is_refused_and_does_no_harm(
-    make: Make, troubles: Troubles, topic: str, body: str
+    make: Make, troubles: Troubles, kind: str, body: str
 ) -> None:
     outbox = make()
     await outbox.open()
     with pytest.raises(ValueError, match="surrogates"):
-        await outbox.put([record(1), Record(topic, 2, body, 1)])
+        await outbox.put([record(1), Record(Destination(kind), 2, body, 1)])
     assert outbox.queued_records == 0
     await outbox.put([record(3)])
     assert bodies(await outbox.next(10)) == [3]

@@ -1,5 +1,6 @@
 """Why a platform takes nothing now: every link maps what goes wrong to one of these."""
 
+from enum import StrEnum
 from typing import Final
 
 SLOW_RETRY_S: Final = 300.0
@@ -24,13 +25,40 @@ class LinkError(Exception):
 
 
 class CredentialsRefused(LinkError):  # noqa: N818 - named after what happened
-    """The platform refuses the credentials; the user is asked for new ones."""
+    """The platform refuses the credentials; the user is asked for new ones.
+
+    It may be a passing mistake of the platform, so they are tried again.
+    """
+
+    retry_after_s = SLOW_RETRY_S
 
 
 class DestinationRefused(LinkError):  # noqa: N818
-    """The platform refuses what is sent, or where to; somebody must set it right there."""
+    """The platform does not know where we want to; somebody must set it right there."""
 
     retry_after_s = SLOW_RETRY_S
+
+
+class Blame(StrEnum):
+    """What a platform says that it refuses."""
+
+    UNKNOWN = "unknown"
+    """It only ended the session."""
+    KIND = "kind"
+    """Everything of a kind: where it goes is missing or forbidden."""
+    PACKET = "packet"
+    """One packet: too large, or not understood."""
+
+
+class SendingRefused(LinkError):  # noqa: N818
+    """The platform ended the session over something that it was sent."""
+
+    retry_after_s = 1.0
+
+    def __init__(self, reason: str, detail: str = "", *, blame: Blame = Blame.UNKNOWN) -> None:
+        """Take the platform's words as the detail."""
+        super().__init__(reason, detail)
+        self.blame = blame
 
 
 class ConnectionFailed(LinkError):  # noqa: N818

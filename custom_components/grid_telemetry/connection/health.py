@@ -41,6 +41,8 @@ class Health:
     """Samples that the platform acknowledged."""
     dropped: int = 0
     """Samples that never will be delivered."""
+    refused: int = 0
+    """Messages that the platform refused; they are set aside."""
     last_delivery: datetime | None = None
     last_error: str | None = None
     """The reason of a `LinkError`; never holds a secret. Stays when the error is over."""
@@ -77,6 +79,7 @@ class Health:
             "oldest_at": None if self.oldest_at is None else self.oldest_at.isoformat(),
             "delivered": self.delivered,
             "dropped": self.dropped,
+            "refused": self.refused,
             "last_delivery": (
                 None if self.last_delivery is None else self.last_delivery.isoformat()
             ),
@@ -126,6 +129,11 @@ _SENSORS: Final = (
         key="dropped",
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda health: health.dropped,
+    ),
+    HealthSensorDescription(
+        key="refused",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda health: health.refused,
     ),
     HealthSensorDescription(
         key="last_delivery",

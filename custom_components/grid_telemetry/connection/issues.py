@@ -8,7 +8,6 @@ from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
 from ..const import DOMAIN
-from ..outbox.store import Trouble
 
 
 @callback
@@ -34,8 +33,13 @@ class Issues:
         self._present: set[str] = set()
 
     @callback
-    def set(self, holds: bool, key: str, about: str = "", **placeholders: str) -> None:
-        """Raise or clear the issue of a translation key about one thing."""
+    def set(
+        self, holds: bool, key: str, about: str = "", *, fixable: bool = False, **placeholders: str
+    ) -> None:
+        """Raise or clear the issue of a translation key about one thing.
+
+        A fixable one has a repair flow (`repairs.py`), which is given the entry id.
+        """
         issue_id = f"{key}_{self._entry.entry_id}"
         if about:
             issue_id += f"_{about}"
@@ -48,7 +52,8 @@ class Issues:
             self._hass,
             DOMAIN,
             issue_id,
-            is_fixable=False,
+            data={"entry_id": self._entry.entry_id} if fixable else None,
+            is_fixable=fixable,
             severity=ir.IssueSeverity.WARNING,
             translation_key=key,
             translation_placeholders={"title": self._entry.title, **placeholders},
@@ -59,8 +64,3 @@ class Issues:
         """Clear all of them; those that still hold are raised again after the next start."""
         clear_issues(self._hass, self._present)
         self._present.clear()
-
-    @callback
-    def on_trouble(self, trouble: Trouble, detail: str | None) -> None:
-        """Take the begin of an outbox's trouble, which has a detail, or its end."""
-        self.set(detail is not None, trouble, detail=detail or "")

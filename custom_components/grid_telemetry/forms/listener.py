@@ -9,13 +9,12 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
 )
 import voluptuous as vol
+
+from .fields import PORT
 
 CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
 
@@ -28,17 +27,11 @@ _ERRORS_BY_NUMBER: dict[int | None, tuple[str, str]] = {
 }
 
 
-def whole_number(low: int, high: int) -> vol.All[Any]:
-    """Return the validator of a number in a box."""
-    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
-    return vol.All(NumberSelector(config), vol.Coerce(int))
-
-
 def listener_fields(port: int) -> dict[vol.Marker, Any]:
     """Return the fields that say where to listen and whom to let in: at first, this machine."""
     return {
         vol.Required(CONF_HOST, default=_DEFAULT_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=port): whole_number(1, 65_535),
+        vol.Required(CONF_PORT, default=port): PORT,
         vol.Required(CONF_ALLOWED_NETWORKS, default=list(_DEFAULT_NETWORKS)): TextSelector(
             TextSelectorConfig(multiple=True)
         ),

@@ -44,7 +44,6 @@ UNIT_COLUMN: Final[ObjectSelectorField] = {"selector": {"text": {}}}
 FACTOR_COLUMN: Final[ObjectSelectorField] = {"selector": {"number": {"step": "any", "mode": "box"}}}
 
 type Row = dict[str, Any]
-type Stored = Mapping[str, Any]
 
 
 class MappingError(Exception):
@@ -146,26 +145,13 @@ class PointsSubentryFlow(ConfigSubentryFlow):
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the device's name on the platform and what it is made of."""
-        table = self.table
         errors: dict[str, str] = {}
-        if user_input is not None:
-            device_id = user_input[table.id_field].strip()
-            if not table.id_pattern.fullmatch(device_id):
-                errors[table.id_field] = "invalid_device_id"
-            elif any(device_id == other[table.id_field] for other in self._others()):
-                errors[table.id_field] = "device_id_in_use"
-            else:
-                fields = [str(key) for key in table.more_fields]
-                more = {key: user_input[key] for key in fields if key in user_input}
-                self._device = {table.id_field: device_id, **more}
-                present = self._stored_rows()
-                known = {row[CONF_ENTITY] for row in present}
-                chosen = readings_of(self.hass, user_input[CONF_DEVICES], user_input[CONF_ENTITIES])
-                suggested = table.suggest(self.hass, chosen)
-                self._rows = present + [row for row in suggested if row[CONF_ENTITY] not in known]
-                if self._rows:
-                    return await self.async_step_points()
-                errors["base"] = "nothing_to_send"
+        if user_input is not None and not (errors := self._id_errors(user_input)):
+            self._device = self._device_of(user_input)
+            self._rows = self._rows_of(user_input)
+            if self._rows:
+                return await self.async_step_points()
+            errors["base"] = "nothing_to_send"
         suggested_values = user_input or {}
         if not suggested_values and self.source == SOURCE_RECONFIGURE:
             stored = self._get_reconfigure_subentry().data
@@ -209,6 +195,30 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    def _id_errors(self, user_input: Mapping[str, Any]) -> dict[str, str]:
+        """Return what is wrong with the device's name on the platform."""
+        table = self.table
+        device_id = user_input[table.id_field].strip()
+        if not table.id_pattern.fullmatch(device_id):
+            return {table.id_field: "invalid_device_id"}
+        if any(device_id == other[table.id_field] for other in self._others()):
+            return {table.id_field: "device_id_in_use"}
+        return {}
+
+    def _device_of(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what is stored of the device beside its points."""
+        table = self.table
+        more = {key: user_input[key] for key in map(str, table.more_fields) if key in user_input}
+        return {table.id_field: user_input[table.id_field].strip(), **more}
+
+    def _rows_of(self, user_input: Mapping[str, Any]) -> list[Row]:
+        """Return the rows that are stored, then those that are suggested for what is new."""
+        present = self._stored_rows()
+        known = {row[CONF_ENTITY] for row in present}
+        chosen = readings_of(self.hass, user_input[CONF_DEVICES], user_input[CONF_ENTITIES])
+        suggested = self.table.suggest(self.hass, chosen)
+        return present + [row for row in suggested if row[CONF_ENTITY] not in known]
 
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
         table = self.table

@@ -228,7 +228,7 @@ async def test_an_outbox_that_cannot_be_emptied_says_why(
         pytest.raises(HomeAssistantError) as raised,
     ):
         await call(hass, "clear_outbox")
-    assert raised.value.translation_key == "outbox_not_cleared"
+    assert raised.value.translation_key == "outbox_failed"
 
 
 async def test_which_gateway_has_to_be_said_when_there_are_two(

@@ -34,12 +34,12 @@ POINTS = (
 
 
 class Collector:
-    """An outbox that only collects."""
+    """A queue that only collects."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def queue(self, records: Sequence[Record]) -> None:
         self.records += records
 
     @property
@@ -56,7 +56,7 @@ async def backfill(
     collector = Collector()
     result = await async_backfill(
         hass,
-        collector,  # type: ignore[arg-type]
+        collector.queue,
         {"MAIN": POINTS},
         start=start,
         end=end,
@@ -187,7 +187,7 @@ async def test_a_device_whose_entities_are_gone_is_passed_over(
     gone = Point(entity="0" * 32, name="P")
     result = await async_backfill(
         hass,
-        collector,  # type: ignore[arg-type]
+        collector.queue,
         {"MAIN": [gone]},
         start=noon - timedelta(hours=1),
         end=noon,

@@ -88,7 +88,8 @@ async def test_a_login_that_works_makes_an_entry(hass: HomeAssistant) -> None:
     assert suggested["serial_number"]
     result = await hass.config_entries.flow.async_configure(result["flow_id"], GATEWAY)
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "Circutor Scout Abcd1234"
+    assert result["title"] == f"Circutor Scout {GATEWAY['serial_number']}"
+    assert LOGIN["claim_id"] not in result["title"]
     assert result["data"] == {CONF_KIND: "scout", **LOGIN, **GATEWAY}
     assert result["result"].unique_id == "scout.circutor.com/pro/Abcd1234"
 

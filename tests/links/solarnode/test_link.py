@@ -81,7 +81,7 @@ async def test_sources_are_devices_and_usual_properties_have_unit_and_class(
     assert units["house_meter_1_phase"] == (None, None, None)
     assert units["house_inverter_1_opstate"] == (None, None, None)
     assert units["weather_temperature"] == ("°C", "temperature", "measurement")
-    assert units["weather_irradiance"] == (None, None, "measurement")
+    assert units["weather_irradiance"] == ("W/m²", "irradiance", "measurement")
     assert units["weather_last_datum"] == (None, "timestamp", None)
     given = {item["sourceId"]: item for item in readings}
     meter = given["/house/meter/1"]

@@ -42,8 +42,10 @@ def test_each_error_exception_and_issue_has_a_text() -> None:
     assert reasons <= TEXTS["entity"]["sensor"]["health_last_error"]["state"].keys()
     assert reasons | {"sttp_no_signals", "certificate_file"} <= TEXTS["config"]["error"].keys()
     keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
-    assert keys == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected"}
-    assert keys <= TEXTS["exceptions"].keys()
+    selectors = {"sttp_metadata"}
+    assert selectors <= TEXTS["selector"].keys()
+    assert keys - selectors == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected"}
+    assert keys - selectors <= TEXTS["exceptions"].keys()
     assert set(re.findall(r'_issues\.set\(True, "(\w+)"', SOURCES)) == {"sttp_refused"}
     assert TEXTS["issues"]["sttp_refused"]["description"]
 

@@ -74,7 +74,7 @@ def test_a_measurement_without_a_signal_id_is_passed_over() -> None:
 def test_what_is_missing_or_unreadable_takes_its_default() -> None:
     document = xml(metadata(1)).decode()
     document = re.sub("<Enabled>true</Enabled>", "", document)
-    document = document.replace("<FramesPerSecond>30", "<FramesPerSecond>thirty")
+    document = document.replace("<FramesPerSecond>1", "<FramesPerSecond>thirty")
     document = re.sub("<UpdatedOn>[^<]*</UpdatedOn>", "", document)
     document = document.replace("<VersionNumber>14", "<VersionNumber>new")
     received = Metadata.from_xml(document.encode())

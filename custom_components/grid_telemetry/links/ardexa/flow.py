@@ -19,6 +19,7 @@ import voluptuous as vol
 from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import SECRET
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL, KIND
@@ -31,7 +32,6 @@ __all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 PRIVILEGE_WITHIN_S: Final = 10.0
 
-_TOKEN = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _PLACE: dict[vol.Marker, Any] = {
     vol.Required(CONF_URL, default=DEFAULT_URL): TextSelector(
         TextSelectorConfig(type=TextSelectorType.URL)
@@ -41,10 +41,10 @@ _PLACE: dict[vol.Marker, Any] = {
 _ALLOW: dict[vol.Marker, Any] = {
     vol.Required(CONF_ALLOW_OPERATIONS, default=False): BooleanSelector()
 }
-_SCHEMA = vol.Schema({**_PLACE, vol.Required(CONF_TOKEN): _TOKEN, **_ALLOW})
+_SCHEMA = vol.Schema({**_PLACE, vol.Required(CONF_TOKEN): SECRET, **_ALLOW})
 # The token is never shown again; left empty, it stays as it is.
-_RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): _TOKEN, **_ALLOW})
-_REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): _TOKEN})
+_RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): SECRET, **_ALLOW})
+_REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): SECRET})
 
 
 class ArdexaFlow(EntryFlow):

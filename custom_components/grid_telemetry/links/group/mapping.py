@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
@@ -19,17 +18,20 @@ from ...points.table import (
     point_of,
     unit_of,
 )
+from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_QUANTITY, KIND, GroupKind
 
 _ADD_UP: Final = (
-    SensorDeviceClass.POWER,
-    SensorDeviceClass.REACTIVE_POWER,
-    SensorDeviceClass.ENERGY,
-    SensorDeviceClass.REACTIVE_ENERGY,
+    DeviceClass.POWER,
+    DeviceClass.REACTIVE_POWER,
+    DeviceClass.ENERGY,
+    DeviceClass.REACTIVE_ENERGY,
 )
 QUANTITIES_OF_GROUPS: Final = [
-    quantity.key for quantity in QUANTITIES.values() if quantity.device_class in _ADD_UP
+    quantity.key
+    for quantity in QUANTITIES.values()
+    if quantity.device_class in _ADD_UP and quantity.adds_up
 ]
 _UNITS: Final = {QUANTITIES[key].unit for key in QUANTITIES_OF_GROUPS}
 

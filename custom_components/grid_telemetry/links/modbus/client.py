@@ -234,6 +234,7 @@ class Meter:
             _LOGGER.info("%s answers again", self.name)
             self._failures = 0
             # It may have been replaced meanwhile.
+            self._reader.forget_ratios()
             self.identity = None
             self._identify_at = 0.0
             self._identify_pause_s = _FIRST_IDENTIFY_PAUSE_S

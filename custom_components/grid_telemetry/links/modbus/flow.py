@@ -13,9 +13,6 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -23,6 +20,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND, DOMAIN
+from ...forms.fields import PORT
 from ...forms.serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
 from .connection_test import async_open
 from .const import (
@@ -45,18 +43,13 @@ SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSube
 # Certificate files, seldom needed, behind a fold.
 SECTION_CERTIFICATES = "certificates"
 
-_PORT = vol.All(
-    NumberSelector(NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)),
-    vol.Coerce(int),
-)
-
 
 def _host_schema(port: int | None) -> vol.Schema:
     default = vol.UNDEFINED if port is None else port
     return vol.Schema(
         {
             vol.Required(CONF_HOST): TextSelector(),
-            vol.Required(CONF_PORT, default=default): _PORT,
+            vol.Required(CONF_PORT, default=default): PORT,
         }
     )
 

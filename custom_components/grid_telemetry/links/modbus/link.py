@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
@@ -17,6 +18,7 @@ from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
+from .adjustment import adjusted
 from .client import Line, Meter
 from .const import (
     CONF_FAST_INTERVAL_S,
@@ -158,8 +160,9 @@ def _remove_sensors_of_other_maps(
 def _register_map(meter: ConfigSubentry, maps: Mapping[str, RegisterMap]) -> RegisterMap | None:
     """Return what a meter is read by; None for a map whose file is gone."""
     if (place := meter.data.get(CONF_SUNSPEC)) is not None:
-        return sunspec_map(SunSpecPlace(**place))
-    return maps.get(meter.data[CONF_REGISTER_MAP])
+        return adjusted(sunspec_map(SunSpecPlace(**place)), meter.data)
+    register_map = maps.get(meter.data[CONF_REGISTER_MAP])
+    return None if register_map is None else adjusted(register_map, meter.data)
 
 
 def _polled(
@@ -186,7 +189,11 @@ def _polled(
         name=subentry.title,
         first_pause_s=subentry.data[CONF_FAST_INTERVAL_S],
         line=line,
-        find_map=None if place is None else map_finder(SunSpecPlace(**place)),
+        find_map=(
+            None
+            if place is None
+            else map_finder(SunSpecPlace(**place), partial(adjusted, data=subentry.data))
+        ),
     )
 
     def coordinator(group: str, interval_s: float) -> MeterCoordinator:

@@ -21,7 +21,7 @@ _FADE = 0.99
 
 
 class Reads:
-    """The two reads that the Modbus library plans, counted and timed.
+    """The two reads that the Modbus library plans, counted and timed, and the identification.
 
     `turn` is held by whoever has a request on the line, so that waiting for the others is not taken
     for the time that the meter needs.
@@ -75,6 +75,12 @@ class Reads:
     async def read_holding_registers(self, address: int, count: int) -> list[int]:
         """Read holding registers; raises `ModbusError`."""
         return await self._read(self._unit.read_holding_registers, address, count)
+
+    async def read_device_identification(self) -> dict[int, bytes]:
+        """Return the objects by which a device says what it is; raises `ModbusError`."""
+        self.count += 1
+        async with self._turn:
+            return await self._unit.read_device_identification()
 
     async def _read(
         self, read: Callable[[int, int], Awaitable[list[int]]], address: int, count: int

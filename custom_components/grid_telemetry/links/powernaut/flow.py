@@ -11,9 +11,6 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -26,6 +23,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT, SECRET, is_url
 from .api import Forbidden, RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -51,9 +49,7 @@ __all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_SITE_KEY): TextSelector(TextSelectorConfig(autocomplete="off")),
-    vol.Required(CONF_SECRET): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-    ),
+    vol.Required(CONF_SECRET): SECRET,
 }
 _QOS: dict[vol.Marker, Any] = {
     vol.Required(CONF_QOS, default=str(DEFAULT_QOS)): vol.All(
@@ -66,12 +62,7 @@ _CUSTOM_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_API_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
         vol.Required(CONF_BROKER_HOST): TextSelector(),
-        vol.Required(CONF_BROKER_PORT, default=DEFAULT_BROKER_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_BROKER_PORT, default=DEFAULT_BROKER_PORT): PORT,
         vol.Optional(CONF_CA_FILE): TextSelector(),
         **_CREDENTIALS,
         **_QOS,
@@ -237,18 +228,9 @@ def _form_errors(data: Mapping[str, Any]) -> dict[str, str]:
     for field in (CONF_SITE_KEY, CONF_SECRET):
         if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
             return {field: "powernaut_invalid_credential"}
-    if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not _is_https_url(data[CONF_API_URL]):
+    if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not is_url(data[CONF_API_URL], "https"):
         return {CONF_API_URL: "powernaut_invalid_url"}
     return {}
-
-
-def _is_https_url(url: str) -> bool:
-    """Return whether a text is an address that begins with https://."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, no port that there is
-        return False
 
 
 FLOW: Final = PowernautFlow

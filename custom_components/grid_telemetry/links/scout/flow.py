@@ -8,9 +8,6 @@ from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
 from homeassistant.helpers import instance_id
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
@@ -20,6 +17,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import SECRET, is_url, whole_number
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -40,6 +38,7 @@ from .const import (
     DEFAULT_URL,
     KIND,
 )
+from .link import entry_title
 from .payload import CLAIM_ID_PATTERN
 from .subentries import SUBENTRY_FLOWS
 
@@ -52,26 +51,11 @@ _LOGIN_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_HOST, default=DEFAULT_HOST): TextSelector(),
         vol.Required(CONF_CLAIM_ID): TextSelector(),
-        vol.Required(CONF_TOKEN): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-        ),
+        vol.Required(CONF_TOKEN): SECRET,
         vol.Required(CONF_ALLOW_PLAIN, default=False): BooleanSelector(),
     }
 )
-_TOKEN_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_TOKEN): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-        )
-    }
-)
-
-
-def _whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
-    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return vol.All(NumberSelector(config), vol.Coerce(int))
+_TOKEN_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): SECRET})
 
 
 _GATEWAY_SCHEMA = vol.Schema(
@@ -80,9 +64,9 @@ _GATEWAY_SCHEMA = vol.Schema(
         vol.Required(CONF_GATEWAY_TYPE, default=DEFAULT_GATEWAY_TYPE): TextSelector(),
         vol.Optional(CONF_FIRMWARE_VERSION): TextSelector(),
         vol.Required(CONF_HARDWARE_VERSION, default=DEFAULT_HARDWARE_VERSION): TextSelector(),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): _whole_number(1, 3600, "s"),
-        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): _whole_number(1, 366, "d"),
-        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): _whole_number(
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): whole_number(1, 3600, "s"),
+        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): whole_number(1, 366, "d"),
+        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): whole_number(
             1_000, 50_000_000
         ),
     }
@@ -130,7 +114,7 @@ class ScoutFlow(EntryFlow):
             }
             if not errors:
                 data = {CONF_KIND: KIND, **self._scout_login, **user_input}
-                return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
+                return self._save(data, entry_title)
         if user_input is not None:
             suggested = user_input
         elif (current := self._current) is not None:
@@ -174,7 +158,7 @@ class ScoutFlow(EntryFlow):
         """Return the errors of a login, by field; none when the platform took it."""
         if not CLAIM_ID_PATTERN.fullmatch(data[CONF_CLAIM_ID]):
             return {CONF_CLAIM_ID: "invalid_claim_id"}
-        if not _is_websocket_url(data[CONF_URL]):
+        if not is_url(data[CONF_URL], "ws", "wss"):
             return {CONF_URL: "invalid_url"}
         for field in (CONF_HOST, CONF_TOKEN):
             if not data[field].isprintable():
@@ -185,15 +169,6 @@ class ScoutFlow(EntryFlow):
             self._scout_error = err.detail
             return {"base": err.reason}
         return {}
-
-
-def _is_websocket_url(url: str) -> bool:
-    """Return whether a text is the address of a WebSocket; a path is not needed."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, no port that there is
-        return False
 
 
 def _unique_id(data: dict[str, Any]) -> str:

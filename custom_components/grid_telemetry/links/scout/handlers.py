@@ -1,6 +1,6 @@
 """What the actions of the Scout link do."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -13,6 +13,8 @@ from homeassistant.util import dt as dt_util
 
 from ...action import link_for
 from ...const import DOMAIN
+from ...outbox.actions import outbox_errors
+from ...outbox.store import Record
 from .actions import (
     ATTR_CHANNELS,
     ATTR_DATA,
@@ -69,6 +71,11 @@ def _as_json(field: str) -> Iterator[None]:
         ) from err
 
 
+async def _async_queue(link: ScoutLink, records: Sequence[Record]) -> None:
+    with outbox_errors():
+        await link.async_queue(records)
+
+
 async def async_send_event(call: ServiceCall) -> ServiceResponse:
     """Queue an event and return its id."""
     data = call.data
@@ -86,7 +93,7 @@ async def async_send_event(call: ServiceCall) -> ServiceResponse:
             info=info,
             event_id=event_id,
         )
-    await link_for(call, ScoutLink).async_queue([record])
+    await _async_queue(link_for(call, ScoutLink), [record])
     return {"id": event_id, "queued": 1}
 
 
@@ -99,7 +106,7 @@ async def async_send_attributes(call: ServiceCall) -> ServiceResponse:
         gateway, devices = link.gateway.attributes(), link.device_attributes()
     with _as_json("attributes"):
         record = attributes_record(_epoch_ms(None), gateway or {}, devices or {})
-    await link.async_queue([record])
+    await _async_queue(link, [record])
     return {ATTR_GATEWAY_ATTRIBUTES: gateway, ATTR_DEVICE_ATTRIBUTES: devices, "queued": 1}
 
 
@@ -114,7 +121,7 @@ async def async_send_metrics(call: ServiceCall) -> ServiceResponse:
             metric[ATTR_DATA],
         )
     ]
-    await link_for(call, ScoutLink).async_queue(records)
+    await _async_queue(link_for(call, ScoutLink), records)
     return {"queued": sum(record.samples for record in records)}
 
 
@@ -150,7 +157,7 @@ async def async_send_waveform(call: ServiceCall) -> ServiceResponse:
                 translation_key="waveform_too_large",
                 translation_placeholders={"limit": str(MAX_WAVEFORM_BYTES // 1000)},
             ) from err
-    await link_for(call, ScoutLink).async_queue([record])
+    await _async_queue(link_for(call, ScoutLink), [record])
     return {
         "id": waveform_id,
         "channels": [channel.name for channel in waveform.channels],
@@ -222,13 +229,17 @@ async def async_backfill_points(call: ServiceCall) -> ServiceResponse:
         raise HomeAssistantError(translation_domain=DOMAIN, translation_key="recorder_missing")
     dropped_before = link.outbox.dropped_samples
     result = await async_backfill(
-        call.hass, link.outbox, devices, start=start, end=end, interval_s=link.interval_s
+        call.hass,
+        link.async_queue_when_running,
+        devices,
+        start=start,
+        end=end,
+        interval_s=link.interval_s,
     )
-    link.delivery.wake()
     return {
         "from_history": result.from_history,
         "from_statistics": result.from_statistics,
-        "dropped": link.outbox.dropped_samples - dropped_before,
+        "dropped": link.running.outbox.dropped_samples - dropped_before,
         "start": start.isoformat(),
         "end": end.isoformat(),
     }

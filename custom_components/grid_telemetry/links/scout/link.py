@@ -1,11 +1,13 @@
 """Scout link: the states of sensors to Circutor Scout, by STOMP over WebSocket."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
-from pathlib import Path
+from contextlib import AbstractAsyncContextManager, suppress
+from functools import partial
 import time
 from typing import Any
 
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import Platform, __version__ as ha_version
 from homeassistant.core import Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr
@@ -13,16 +15,19 @@ from homeassistant.helpers.entity import Entity
 
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
-from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
-from ...outbox.actions import DurableForwarder
+from ...outbox.actions import DurableForwarder, outbox_errors
+from ...outbox.backup import backup_is_running
 from ...outbox.delivery import Delivery
-from ...outbox.store import Outbox, Record, StoredRecord
+from ...outbox.issues import show_paused, show_refused, show_trouble
+from ...outbox.packet import Packet
+from ...outbox.path import async_remove_outbox, outbox_path
+from ...outbox.store import Limits, Outbox, OutboxClosedError, Record
 from ...points.point import Point
 from ...points.sampler import Sample, Sampler
 from ...points.table import CONF_POINTS
-from .alarms import Alarms, alarm_store
+from .alarms import Alarms
 from .attributes import attributes_of
 from .client import ScoutSession, open_session, parameters_of
 from .const import (
@@ -47,9 +52,11 @@ from .payload import (
     event_record,
     metric_records,
     pack,
+    packet_of,
 )
 
 _DAY_S = 86_400
+_RELOAD_WITHIN_S = 30
 
 
 def _now_ms() -> int:
@@ -88,9 +95,10 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
         self._issues = Issues(hass, entry)
         self.outbox = Outbox(
             outbox_path(hass, entry),
-            max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S,
-            max_samples=data[CONF_MAX_SAMPLES],
-            on_trouble=self._issues.on_trouble,
+            limits=Limits(
+                max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S, max_samples=data[CONF_MAX_SAMPLES]
+            ),
+            on_trouble=partial(show_trouble, self._issues),
         )
         self.delivery = Delivery(
             hass,
@@ -99,11 +107,14 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             health=self.health,
             connect=self._open_session,
             pack=pack,
+            greet=self._greetings,
+            on_dropped=self._async_dropped,
+            on_paused=partial(show_paused, self._issues),
         )
         self._sampler = Sampler(
             hass, entry, tuple(self._devices_of), self.interval_s, self._async_take
         )
-        self.alarms = Alarms(hass, entry, self._issues, self._async_queue_soon)
+        self.alarms = Alarms(hass, entry, self._issues, self.outbox, self._async_queue_soon)
         self._attributes_sent: dict[str, dict[str, str]] = {}
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
@@ -121,12 +132,14 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
                 dr.EVENT_DEVICE_REGISTRY_UPDATED, self._async_device_changed
             )
         )
+        self._entry.async_on_unload(self.health.listen(self._async_show_refused))
+        self._async_show_refused()
         self.delivery.start()
 
     async def async_stop(self) -> None:
         """End; what is in the outbox waits there."""
         self._sampler.stop()
-        await self.alarms.async_stop()
+        self.alarms.stop()
         await self.delivery.stop()
         await self.outbox.close()
         self._issues.clear()
@@ -152,9 +165,50 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
         await self.outbox.put(records)
         self.delivery.wake()
 
+    @property
+    def running(self) -> ScoutLink:
+        """The link that runs now in place of this one, after a reload of the entry."""
+        if self._entry.state is ConfigEntryState.LOADED and isinstance(
+            running := self._entry.runtime_data, ScoutLink
+        ):
+            return running
+        return self
+
+    async def async_queue_when_running(self, records: Sequence[Record]) -> None:
+        """Put records into the outbox of the entry, waiting while it is being reloaded.
+
+        For work that lasts: a change of a subentry reloads the entry meanwhile. Raises a
+        `HomeAssistantError` if it does not come back.
+        """
+        for _ in range(_RELOAD_WITHIN_S):
+            try:
+                await self.running.async_queue(records)
+            except OutboxClosedError:
+                await asyncio.sleep(1)
+            else:
+                return
+        with outbox_errors():
+            await self.running.async_queue(records)
+
     @callback
     def _async_queue_soon(self, record: Record) -> None:
-        self._entry.async_create_task(self._hass, self.async_queue([record]), eager_start=True)
+        self._entry.async_create_task(self._hass, self._async_queue_if_open(record))
+
+    async def _async_queue_if_open(self, record: Record) -> None:
+        with suppress(OutboxClosedError):  # it was stopped; after the next start it looks again
+            await self.async_queue([record])
+
+    @callback
+    def _async_dropped(self) -> None:
+        self._entry.async_create_task(self._hass, self._async_reconcile())
+
+    async def _async_reconcile(self) -> None:
+        with suppress(OutboxClosedError):
+            await self.alarms.async_reconcile()
+
+    @callback
+    def _async_show_refused(self) -> None:
+        show_refused(self._issues, self.outbox.refused_records)
 
     async def _async_take(self, at: float, samples: Sequence[Sample]) -> None:
         """Turn the samples of one slot into a record for each device."""
@@ -172,20 +226,26 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
         )
 
     def _open_session(self) -> AbstractAsyncContextManager[ScoutSession]:
-        """Return a login that begins with an event and the attributes."""
-        self._attributes_sent = self.device_attributes()
-        now_ms = _now_ms()
-        greetings = [
-            event_record(MAIN_DEVICE, now_ms, event_type=EXPORT_CONNECTED, status=EventStatus.INFO),
-            attributes_record(now_ms, self.gateway.attributes(), self._attributes_sent),
-        ]
         return open_session(
             self._hass,
             parameters_of(self._entry.data),
             self.gateway,
-            [packet for record in greetings for packet in pack([_unstored(record)])],
             allow_plain=self._entry.data[CONF_ALLOW_PLAIN],
         )
+
+    def _greetings(self) -> list[Packet]:
+        """Return what a gateway says when it is back: an event and its attributes."""
+        self._attributes_sent = self.device_attributes()
+        now_ms = _now_ms()
+        return [
+            packet_of(record)
+            for record in (
+                event_record(
+                    MAIN_DEVICE, now_ms, event_type=EXPORT_CONNECTED, status=EventStatus.INFO
+                ),
+                attributes_record(now_ms, self.gateway.attributes(), self._attributes_sent),
+            )
+        ]
 
     @callback
     def _async_device_changed(self, event: Event[Any]) -> None:
@@ -201,33 +261,23 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             self._async_queue_soon(attributes_record(_now_ms(), {}, changed))
 
 
-def _unstored(record: Record) -> StoredRecord:
-    """Return a record as one of the outbox, for a message that is never kept."""
-    return StoredRecord(
-        topic=record.topic, at_ms=record.at_ms, body=record.body, samples=record.samples, id=0
-    )
-
-
-def outbox_path(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Path:
-    """Return where the outbox of an entry is."""
-    return Path(hass.config.path(DOMAIN, f"outbox-{entry.entry_id}.db"))
+def entry_title(data: Mapping[str, Any]) -> str:
+    """Return what an entry is called: it stands in logs, entity ids and answers to others."""
+    return f"Circutor Scout {data[CONF_SERIAL_NUMBER]}"
 
 
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ScoutLink:
     """Return the link of an entry, its outbox open, with the alarms that were on before."""
     link = ScoutLink(hass, entry)
-    await link.alarms.async_load()
-    await link.outbox.open()
+    try:
+        await link.outbox.open(checkpoints=not backup_is_running(hass))
+        await link.alarms.async_load()
+    except BaseException:
+        await link.outbox.close()
+        raise
     return link
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete the outbox, files set aside included, and the alarms."""
-    path = outbox_path(hass, entry)
-
-    def remove() -> None:
-        for file in path.parent.glob(f"{path.name}*"):
-            file.unlink(missing_ok=True)
-
-    await hass.async_add_executor_job(remove)
-    await alarm_store(hass, entry).async_remove()
+    """Delete the outbox, files set aside included."""
+    await async_remove_outbox(hass, entry)

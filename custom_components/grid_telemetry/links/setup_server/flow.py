@@ -21,13 +21,13 @@ import voluptuous as vol
 
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
-    whole_number,
 )
 from ...forms.tls import (
     CONF_CERTIFICATE,

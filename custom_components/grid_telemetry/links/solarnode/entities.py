@@ -14,6 +14,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 
+from ...entities.quantity_classes import device_class_of, state_class_of
 from ...vocabulary.datum import PROPERTIES, Group, Value
 from ...vocabulary.quantities import Quantity
 from .payload import state_of
@@ -125,6 +126,6 @@ def _description(unit: str | None, quantity: Quantity) -> SensorEntityDescriptio
         native_unit_of_measurement=unit,
         suggested_unit_of_measurement=quantity.unit if scaled else None,
         suggested_display_precision=0 if scaled else quantity.precision,
-        device_class=quantity.device_class,
-        state_class=quantity.state_class,
+        device_class=device_class_of(quantity),
+        state_class=state_class_of(quantity),
     )

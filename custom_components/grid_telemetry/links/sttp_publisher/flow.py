@@ -10,15 +10,15 @@ import voluptuous as vol
 
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
-    whole_number,
 )
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .const import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,

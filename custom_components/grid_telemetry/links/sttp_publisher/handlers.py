@@ -7,7 +7,7 @@ from homeassistant.exceptions import ServiceValidationError
 
 from ...action import link_for
 from ...const import DOMAIN
-from ...protocols.sttp.metadata import MetadataSource
+from ...protocols.sttp import MetadataSource
 from .actions import ATTR_SUBSCRIBER
 from .link import SttpPublisherLink
 

@@ -16,6 +16,7 @@ from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
+from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
 from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
@@ -163,7 +164,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     @callback
     def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
         """Go on with an entity under its new name, or without it."""
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
+        if moves_an_entity(event.data):
             self._values.follow_names()
         self._gather(event)
 

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 
 from ...forms.listener import CONF_ALLOWED_NETWORKS
 from ...forms.tls import server_context
-from ...protocols.sttp.publisher import Limits, Publisher
+from ...protocols.sttp import Limits, Publisher
 from .const import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, CONF_MAX_SUBSCRIBERS
 
 _UNSHARED = 8

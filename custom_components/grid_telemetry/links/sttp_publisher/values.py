@@ -23,9 +23,7 @@ from homeassistant.helpers.event import (
 )
 
 from ...points.point import Refusal, entity_id_of, evaluate
-from ...protocols.sttp import ticks
-from ...protocols.sttp.constants import StateFlags
-from ...protocols.sttp.measurement import Measurement
+from ...protocols.sttp import Measurement, StateFlags, ticks
 from .mapping import Signal
 
 CHECK_INTERVAL: Final = timedelta(seconds=2)

@@ -11,6 +11,8 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
@@ -19,7 +21,8 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...protocols.sttp.constants import DEFAULT_PORT
+from ...forms.fields import PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
     CONF_CA_FILE,
@@ -27,10 +30,14 @@ from .const import (
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     DEFAULT_FILTER_EXPRESSION,
     DEFAULT_INTERVAL_S,
     KIND,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SECTION_TLS = "tls"
@@ -38,12 +45,7 @@ SECTION_TLS = "tls"
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
             TextSelectorConfig(multiline=True)
         ),
@@ -54,6 +56,12 @@ _SCHEMA = vol.Schema(
                 step="any",
                 mode=NumberSelectorMode.BOX,
                 unit_of_measurement="s",
+            )
+        ),
+        vol.Required(CONF_METADATA, default=METADATA_ALL): SelectSelector(
+            SelectSelectorConfig(
+                options=[METADATA_ALL, METADATA_INTERNAL, METADATA_EXTERNAL],
+                translation_key="sttp_metadata",
             )
         ),
         vol.Required(CONF_USE_TLS, default=False): BooleanSelector(),

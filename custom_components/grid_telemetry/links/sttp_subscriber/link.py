@@ -24,10 +24,14 @@ from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
-from ...protocols.sttp.cache import SignalKey
-from ...protocols.sttp.measurement import Measurement
-from ...protocols.sttp.metadata import Metadata, MetadataSource
-from ...protocols.sttp.subscriber import Subscriber, SubscriberParameters
+from ...protocols.sttp import (
+    Measurement,
+    Metadata,
+    MetadataSource,
+    SignalKey,
+    Subscriber,
+    SubscriberParameters,
+)
 from .client import async_parameters, check_number, open_session, received
 from .const import CONF_INTERVAL_S
 from .entities import SignalSensor, device_identifier, signal_sensor

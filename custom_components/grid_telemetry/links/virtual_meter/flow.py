@@ -13,12 +13,12 @@ import voluptuous as vol
 
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
 from ...forms.listener import (
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
-    whole_number,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
 from .const import (

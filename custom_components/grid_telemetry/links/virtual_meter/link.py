@@ -14,6 +14,7 @@ from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.issues import PointIssues
+from ...points.point import moves_an_entity
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
@@ -59,7 +60,7 @@ class VirtualMeterLink(Link):
     async def async_start(self) -> None:
         """Follow the registry; the server was started with the link."""
         self._unlisten = self._hass.bus.async_listen(
-            er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed
+            er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_moved, moves_an_entity
         )
         self._point_issues.start()
 
@@ -86,10 +87,9 @@ class VirtualMeterLink(Link):
         return sum(len(meter.stale()) for meter in self._meters)
 
     @callback
-    def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
-            for meter in self._meters:
-                meter.forget_names()
+    def _entity_moved(self, _: Event[er.EventEntityRegistryUpdatedData]) -> None:
+        for meter in self._meters:
+            meter.forget_names()
 
 
 async def async_setup_link(

@@ -8,7 +8,7 @@ from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.helpers.selector import SelectOptionDict, SelectSelector, SelectSelectorConfig
 import voluptuous as vol
 
-from ...forms.listener import whole_number
+from ...forms.fields import whole_number
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,

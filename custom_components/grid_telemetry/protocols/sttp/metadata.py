@@ -41,7 +41,7 @@ class DeviceDetail:
     access_id: int = 0
     parent_acronym: str = ""
     protocol_name: str = "STTP"
-    frames_per_second: int = 30
+    frames_per_second: int = 1
     company_acronym: str = ""
     vendor_acronym: str = ""
     vendor_device_name: str = ""
@@ -137,7 +137,7 @@ class Metadata:
                     "Subscribed": 0,
                     "Device": signal.device_acronym,
                     "DeviceID": number,
-                    "FramesPerSecond": device.frames_per_second if device else 30,
+                    "FramesPerSecond": device.frames_per_second if device else 1,
                     "Protocol": device.protocol_name if device else "",
                     "ProtocolType": "Measurement",
                     "SignalType": signal.signal_acronym,
@@ -265,6 +265,18 @@ _KINDS: Final[Mapping[str, tuple[Callable[[str], Value], Value]]] = {
 }
 
 
+# Left out of the XML where there is nothing to tell, as the reference leaves out a null. A C#
+# subscriber takes an empty element for an empty text: it synchronises the devices whose
+# OriginalSource IS NULL, and looks for a phasor where PhasorSourceIndex is not.
+_NULL_WHERE_EMPTY: Final = frozenset(
+    {
+        *("OriginalSource", "CompanyAcronym", "VendorAcronym", "VendorDeviceName"),
+        *("InterconnectionName", "DeviceAcronym", "AlternateTag"),
+        *("PhasorSourceIndex", "DestinationPhasorID"),
+    }
+)
+
+
 def _attribute(column: str) -> str:
     """Return the attribute that holds a column: NodeID is node_id."""
     return re.sub("(?<=[a-z])(?=[A-Z])", "_", column).lower()
@@ -277,7 +289,11 @@ def _table(name: str, columns: Mapping[str, str], records: Iterable[object]) -> 
         name=name,
         columns=columns,
         rows=[
-            {column: getattr(record, attribute) for column, attribute in attributes.items()}
+            {
+                column: None if not value and column in _NULL_WHERE_EMPTY else value
+                for column, attribute in attributes.items()
+                for value in (getattr(record, attribute),)
+            }
             for record in records
         ],
     )

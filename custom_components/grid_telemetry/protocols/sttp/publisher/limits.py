@@ -17,8 +17,6 @@ class Limits:
     """From the connection, with TLS, to the operational modes."""
     frame_s: float = 30.0
     """From the length of a command to its end."""
-    idle_s: float = 60.0
-    """Without a subscription and without a command."""
     frame_bytes: int = 1_048_576
     """Of one command."""
     buffer_bytes: int = 4_194_304
@@ -26,7 +24,7 @@ class Limits:
 
 
 @dataclass(kw_only=True)
-class Health(Refusals):
+class PublisherHealth(Refusals):
     """What a publisher has done since it was made."""
 
     measurements: int = 0

@@ -9,13 +9,13 @@ from typing import Final
 from uuid import UUID
 
 from ...listener import LOOPBACK, Network, is_stopping
-from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S, Command, Response
-from ..frames import NOOP, SttpError, response
+from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
+from ..frames import NOOP, SttpError
 from ..measurement import Measurement, Sample, samples
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
-from .limits import Health, Limits, SubscriberInfo
+from .limits import Limits, PublisherHealth, SubscriberInfo
 from .streams import Streams
 
 type Address = IPv4Address | IPv6Address
@@ -50,7 +50,7 @@ class Publisher:
         self._allowed = allowed_networks
         self._limits = limits or Limits()
         self._batch_s, self._repeat_s = batch_s, repeat_s
-        self.health = Health()
+        self.health = PublisherHealth()
         self._catalog = Catalog()
         self._streams = Streams()
         self._connections: set[Connection] = set()
@@ -101,11 +101,9 @@ class Publisher:
         self.flush()
         self._catalog.define(metadata)
         self._streams.keep(self._catalog.indexes.values())
-        changed = response(Response.CONFIGURATION_CHANGED, Command.SUBSCRIBE)
         for connection in tuple(self._connections):
             if connection.info is not None:
-                connection.send(changed)
-                self._run(connection.refresh())
+                self._run(connection.configuration_changed())
 
     def publish(self, measurements: Iterable[Measurement]) -> None:
         """Publish measurements.

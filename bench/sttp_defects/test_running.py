@@ -1,6 +1,6 @@
 """That the reference's running publisher has the defects which its parts alone do not show.
 
-(test_defects.py has the other ones, and that ours has none.)
+(test_parts.py has the other ones; tests/protocols/sttp/test_robustness.py, that ours has none.)
 """
 
 import asyncio
@@ -12,14 +12,13 @@ from typing import Any
 import pytest
 
 from custom_components.grid_telemetry.protocols.sttp import frames
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response
+from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.frames import SttpError
 from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
 from custom_components.grid_telemetry.protocols.sttp.tssc import TsscDecoder
-
-from .peer import Peer
-from .samples import ALL, frame, metadata, signal_id
-from .wire import Answer, WireSubscriber
+from tests.protocols.sttp.peer import Peer
+from tests.protocols.sttp.samples import ALL, frame, metadata, signal_id
+from tests.protocols.sttp.wire import Answer, WireSubscriber
 
 type Connect = Callable[..., Awaitable[WireSubscriber]]
 
@@ -50,8 +49,8 @@ async def first_packet(
 ) -> Answer:
     """Publish until a subscription, which the reference begins when it can, has its first data."""
     subscriber.subscribe(ALL)
-    await subscriber.expect(Response.UPDATE_SIGNAL_INDEX_CACHE)
-    packet = asyncio.create_task(subscriber.expect(Response.DATA_PACKET))
+    await subscriber.expect(ServerResponse.UPDATE_SIGNAL_INDEX_CACHE)
+    packet = asyncio.create_task(subscriber.expect(ServerResponse.DATA_PACKET))
     while not packet.done():
         await peer.do("publish", items=items(measurements))
         await asyncio.wait({packet}, timeout=0.2)
@@ -62,7 +61,7 @@ async def receive_for_ever(subscriber: WireSubscriber) -> None:
     """Receive data; raises TimeoutError when there is none any more."""
     while True:
         async with asyncio.timeout(SILENT_S):
-            await subscriber.expect(Response.DATA_PACKET)
+            await subscriber.expect(ServerResponse.DATA_PACKET)
 
 
 async def receive_samples(subscriber: WireSubscriber, count: int) -> None:
@@ -113,7 +112,7 @@ async def test_p9_a_length_in_two_pieces_ends_the_connection(
     reference: tuple[Peer, int], connect: Connect
 ) -> None:
     subscriber = await connect(handshake=False)
-    data = frames.command(Command.DEFINE_OPERATIONAL_MODES, subscriber.modes.encode())
+    data = frames.command(ServerCommand.DEFINE_OPERATIONAL_MODES, subscriber.modes.encode())
     subscriber.writer.write(data[:2])
     assert await subscriber.closed() == b""
 
@@ -147,7 +146,7 @@ async def test_p16_a_wrong_length_subscribes_to_everything(
     reference: tuple[Peer, int], connect: Connect
 ) -> None:
     subscriber = await connect()
-    subscriber.send(Command.SUBSCRIBE, b"\x02\xff\xff\xff\xffa=b")
+    subscriber.send(ServerCommand.SUBSCRIBE, b"\x02\xff\xff\xff\xffa=b")
     await subscriber.take_cache()
     assert subscriber.cache is not None
     assert len(subscriber.cache.signals) == 6
