@@ -25,15 +25,27 @@ from time import monotonic
 from typing import Any, Final
 from uuid import UUID, uuid5
 
-from custom_components.grid_telemetry.sttp import compact, dataset
-from custom_components.grid_telemetry.sttp.compact import BaseTimes
-from custom_components.grid_telemetry.sttp.constants import Command, DataPacketFlags, Response
-from custom_components.grid_telemetry.sttp.frames import OperationalModes, command, subscribe_data
-from custom_components.grid_telemetry.sttp.measurement import Measurement, Sample
-from custom_components.grid_telemetry.sttp.metadata import DeviceDetail, MeasurementDetail, Metadata
-from custom_components.grid_telemetry.sttp.publisher import Limits, Publisher
-from custom_components.grid_telemetry.sttp.ticks import PER_SECOND, from_datetime
-from custom_components.grid_telemetry.sttp.tssc import TsscDecoder
+from custom_components.grid_telemetry.protocols.sttp import compact, dataset
+from custom_components.grid_telemetry.protocols.sttp.compact import BaseTimes
+from custom_components.grid_telemetry.protocols.sttp.constants import (
+    DataPacketFlags,
+    ServerCommand,
+    ServerResponse,
+)
+from custom_components.grid_telemetry.protocols.sttp.frames import (
+    OperationalModes,
+    command,
+    subscribe_data,
+)
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement, Sample
+from custom_components.grid_telemetry.protocols.sttp.metadata import (
+    DeviceDetail,
+    MeasurementDetail,
+    Metadata,
+)
+from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher
+from custom_components.grid_telemetry.protocols.sttp.ticks import PER_SECOND, from_datetime
+from custom_components.grid_telemetry.protocols.sttp.tssc import TsscDecoder
 
 WHEN: Final = datetime(2026, 1, 1, 0, 0, 0, 250_000, tzinfo=UTC)
 NAMESPACE: Final = UUID("3f0f6f2e-7d0a-4a53-8f2c-51a3a4b3c7d0")
@@ -143,9 +155,9 @@ class Receiver:
     def __init__(self, port: int, modes: OperationalModes, values: dict[int, set[int]]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.sendall(
-            command(Command.DEFINE_OPERATIONAL_MODES, modes.encode())
+            command(ServerCommand.DEFINE_OPERATIONAL_MODES, modes.encode())
             + command(
-                Command.SUBSCRIBE,
+                ServerCommand.SUBSCRIBE,
                 subscribe_data(
                     {"filterExpression": "FILTER ActiveMeasurements WHERE True"}, modes.encoding
                 ),
@@ -169,17 +181,17 @@ class Receiver:
             if following > end:
                 break
             code = data[position + 4]
-            if code == Response.DATA_PACKET:
+            if code == ServerResponse.DATA_PACKET:
                 flags, count = PACKET.unpack_from(data, position + 10)
                 self.measurements += count
                 self.bytes += length + 4
                 if check:
                     self._check(flags, count, bytes(data[position + 15 : following]))
-            elif code == Response.UPDATE_SIGNAL_INDEX_CACHE:
-                self.socket.sendall(command(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE))
-            elif code == Response.UPDATE_BASE_TIMES:
+            elif code == ServerResponse.UPDATE_SIGNAL_INDEX_CACHE:
+                self.socket.sendall(command(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE))
+            elif code == ServerResponse.UPDATE_BASE_TIMES:
                 self._base = BaseTimes.decode(bytes(data[position + 10 : following]))
-            elif code == Response.FAILED:
+            elif code == ServerResponse.FAILED:
                 raise SystemExit(f"Refused: {data[position + 10 : following]!r}")
             position = following
         self._rest = end - position

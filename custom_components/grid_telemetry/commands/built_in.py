@@ -18,9 +18,9 @@ from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN, HomeAssistant, St
 from homeassistant.helpers import entity_registry as er
 from homeassistant.util.json import JsonValueType
 
-from ..ant import matches
 from ..const import DOMAIN
-from ..datum import Datum
+from ..protocols.stomp.patterns import matches
+from ..vocabulary.datum import Datum
 from .command import Command, Outcome, State
 from .registry import Registration
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 from homeassistant.exceptions import HomeAssistantError
 import voluptuous as vol
 
-from ..ant import is_pattern, matches, specificity
+from ..protocols.stomp.patterns import is_pattern, matches, specificity
 from .command import Command, Handler, Outcome, Reply, State
 
 _LOGGER = logging.getLogger(__name__)

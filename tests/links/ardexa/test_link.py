@@ -11,9 +11,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.grid_telemetry import async_remove_config_entry_device
+from custom_components.grid_telemetry.connection.errors import DestinationRefused
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forwarding.errors import DestinationRefused
 from simulators.ardexa import Ardexa
 
 from .conftest import (

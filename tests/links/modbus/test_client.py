@@ -11,7 +11,7 @@ import pytest
 
 from custom_components.grid_telemetry.links.modbus import client
 from custom_components.grid_telemetry.links.modbus.client import Line, Meter, MeterSilentError
-from custom_components.grid_telemetry.links.modbus.reads import Reads
+from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
 from custom_components.grid_telemetry.meters import load_register_maps
 
 from .conftest import fail_once, write_sdm630

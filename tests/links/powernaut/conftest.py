@@ -18,8 +18,8 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
     AiohttpClientMockResponse,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.errors import DeliveryError
+from custom_components.grid_telemetry.connection.errors import LinkError
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.powernaut.client import Login
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar
@@ -72,7 +72,7 @@ class FakeSession:
         self.subscribed: list[str] = []
         self.unsubscribed: list[str] = []
         self.refuses: set[str] = set()
-        self._incoming: asyncio.Queue[tuple[str, bytes] | DeliveryError] = asyncio.Queue()
+        self._incoming: asyncio.Queue[tuple[str, bytes] | LinkError] = asyncio.Queue()
 
     def publish(self, topic: str, body: bytes) -> asyncio.Future[None]:
         self.sent.append((topic, json.loads(body)))
@@ -90,7 +90,7 @@ class FakeSession:
     async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
         while True:
             event = await self._incoming.get()
-            if isinstance(event, DeliveryError):
+            if isinstance(event, LinkError):
                 raise event
             yield event
 
@@ -99,7 +99,7 @@ class FakeSession:
             payload = json.dumps(payload).encode()
         self._incoming.put_nowait((topic, payload))
 
-    def end(self, error: DeliveryError) -> None:
+    def end(self, error: LinkError) -> None:
         self._incoming.put_nowait(error)
 
     def of(self, topic: str) -> list[Any]:
@@ -112,7 +112,7 @@ class FakeBroker:
     def __init__(self) -> None:
         self.sessions: list[FakeSession] = []
         self.logins: list[tuple[Login, str, int]] = []
-        self.error: DeliveryError | None = None
+        self.error: LinkError | None = None
         self.refuses: set[str] = set()
 
     @asynccontextmanager
@@ -138,7 +138,7 @@ def api(aioclient_mock: AiohttpClientMocker) -> FakeApi:
 @pytest.fixture
 def broker() -> Generator[FakeBroker]:
     fake = FakeBroker()
-    with patch(f"{PACKAGE}.open_session", fake.open):
+    with patch(f"{PACKAGE}.link.open_session", fake.open):
         yield fake
 
 
@@ -183,7 +183,7 @@ def _subentry(kind: str, title: str, unique_id: str, own: Json) -> ConfigSubentr
 
 
 ENTRY_DATA = {
-    CONF_KIND: LinkKind.POWERNAUT,
+    CONF_KIND: "powernaut",
     "environment": "production",
     "site_key": "key",
     "secret": "secret",

@@ -9,10 +9,10 @@ from homeassistant.helpers.aiohttp_client import async_get_clientsession
 import pytest
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.powernaut.api import PowernautApi, RequestRefused
 
@@ -100,10 +100,10 @@ async def test_a_baseline_is_answered_by_nothing(client: PowernautApi, api: Fake
     ],
 )
 async def test_a_status_says_what_went_wrong(
-    client: PowernautApi, api: FakeApi, status: int, error: DeliveryError
+    client: PowernautApi, api: FakeApi, status: int, error: LinkError
 ) -> None:
     api.answer("GET", "sites", status=status)
-    with pytest.raises(DeliveryError) as failure:
+    with pytest.raises(LinkError) as failure:
         await client.sites()
     assert (type(failure.value), failure.value.reason) == (type(error), error.reason)
 

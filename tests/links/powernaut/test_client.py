@@ -8,11 +8,11 @@ from unittest.mock import patch
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.powernaut.client import (
     Login,
@@ -52,8 +52,8 @@ async def session(tmp_path: Path, script: Script, qos: int = 1) -> AsyncIterator
         yield opened
 
 
-async def end_of(opened: PowernautSession) -> DeliveryError:
-    with pytest.raises(DeliveryError) as end:
+async def end_of(opened: PowernautSession) -> LinkError:
+    with pytest.raises(LinkError) as end:
         async for _ in opened.messages():
             pass
     return end.value
@@ -149,7 +149,7 @@ async def test_commands_come_in(tmp_path: Path) -> None:
     ],
 )
 async def test_the_broker_says_why_it_ends_a_connection(
-    tmp_path: Path, packet: bytes, error: DeliveryError
+    tmp_path: Path, packet: bytes, error: LinkError
 ) -> None:
     script = Script(after_suback=packet)
     async with session(tmp_path, script) as opened:
@@ -172,7 +172,7 @@ async def test_nothing_can_be_sent_over_a_connection_that_is_gone(tmp_path: Path
         await end_of(opened)
         with pytest.raises(ConnectionFailed):
             opened.publish("site/x/data", b"{}")
-        with pytest.raises(DeliveryError):
+        with pytest.raises(LinkError):
             await opened.subscribe(["resource/1/commands/setpoint"])
         await opened.unsubscribe("resource/1/commands/setpoint")
 
@@ -188,11 +188,11 @@ async def test_nothing_can_be_sent_over_a_connection_that_is_gone(tmp_path: Path
     ],
 )
 async def test_a_refused_login_is_told_by_its_reason(
-    tmp_path: Path, reason: int, error: DeliveryError
+    tmp_path: Path, reason: int, error: LinkError
 ) -> None:
     script = Script(connack=connack(reason))
     async with broker(tmp_path, script) as login:
-        with pytest.raises(DeliveryError) as refusal:
+        with pytest.raises(LinkError) as refusal:
             await login_test(login)
     assert (type(refusal.value), refusal.value.reason) == (type(error), error.reason)
 

@@ -12,13 +12,13 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.test_util.aiohttp import AiohttpClientMocker
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
+from custom_components.grid_telemetry.const import DOMAIN
 
 from .conftest import ENTRY_DATA, PACKAGE, AddEntry, FakeApi
 from .samples import SITE_ID, listed, site
@@ -150,7 +150,7 @@ async def test_what_cannot_be_an_address_or_a_login_is_told_and_can_be_corrected
     ],
 )
 async def test_what_the_broker_says_is_told_and_can_be_corrected(
-    hass: HomeAssistant, login: AsyncMock, error: DeliveryError, key: str
+    hass: HomeAssistant, login: AsyncMock, error: LinkError, key: str
 ) -> None:
     login.side_effect = error
     result = await go_on(hass, await begin(hass, "production"), LOGIN)

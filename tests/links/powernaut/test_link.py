@@ -13,13 +13,13 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er, 
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DestinationRefused,
 )
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 
 from .conftest import (
     AddEntry,

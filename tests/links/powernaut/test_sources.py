@@ -5,10 +5,10 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import State
 import pytest
 
-from custom_components.grid_telemetry.forwarding.point import Point, read
-from custom_components.grid_telemetry.forwarding.sampler import Sample
 from custom_components.grid_telemetry.links.powernaut.payload import Reading, Skip
 from custom_components.grid_telemetry.links.powernaut.sources import Source, readings_of, source_of
+from custom_components.grid_telemetry.points.point import Point, read
+from custom_components.grid_telemetry.points.sampler import Sample
 
 SLOT = 1_772_366_400.0
 POWER = Point(entity="sensor.power", name="power", unit="W")

@@ -9,8 +9,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
-from custom_components.grid_telemetry.forwarding.health import Health
+from custom_components.grid_telemetry.connection.errors import ConnectionFailed
+from custom_components.grid_telemetry.connection.health import Health
 from custom_components.grid_telemetry.links.powernaut.client import PublishRefused
 from custom_components.grid_telemetry.links.powernaut.payload import Reading
 from custom_components.grid_telemetry.links.powernaut.stream import Stream

@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -228,7 +228,7 @@ async def test_an_outbox_that_cannot_be_emptied_says_why(
         pytest.raises(HomeAssistantError) as raised,
     ):
         await call(hass, "clear_outbox")
-    assert raised.value.translation_key == "outbox_not_cleared"
+    assert raised.value.translation_key == "outbox_failed"
 
 
 async def test_which_gateway_has_to_be_said_when_there_are_two(
@@ -249,7 +249,7 @@ async def test_an_entry_of_another_kind_is_refused(
 ) -> None:
     meters = MockConfigEntry(
         domain=DOMAIN,
-        data={CONF_KIND: LinkKind.MODBUS, "transport": "tcp", "host": "127.0.0.1", "port": 1},
+        data={CONF_KIND: "modbus", "transport": "tcp", "host": "127.0.0.1", "port": 1},
     )
     meters.add_to_hass(hass)
     await hass.config_entries.async_setup(meters.entry_id)

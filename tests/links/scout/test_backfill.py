@@ -19,9 +19,9 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
 
-from custom_components.grid_telemetry.forwarding.outbox import Lane, Record
-from custom_components.grid_telemetry.forwarding.point import Point
 from custom_components.grid_telemetry.links.scout.backfill import BackfillResult, async_backfill
+from custom_components.grid_telemetry.outbox.store import Lane, Record
+from custom_components.grid_telemetry.points.point import Point
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -34,12 +34,12 @@ POINTS = (
 
 
 class Collector:
-    """An outbox that only collects."""
+    """A queue that only collects."""
 
     def __init__(self) -> None:
         self.records: list[Record] = []
 
-    async def put(self, records: Sequence[Record]) -> None:
+    async def queue(self, records: Sequence[Record]) -> None:
         self.records += records
 
     @property
@@ -56,7 +56,7 @@ async def backfill(
     collector = Collector()
     result = await async_backfill(
         hass,
-        collector,  # type: ignore[arg-type]
+        collector.queue,
         {"MAIN": POINTS},
         start=start,
         end=end,
@@ -187,7 +187,7 @@ async def test_a_device_whose_entities_are_gone_is_passed_over(
     gone = Point(entity="0" * 32, name="P")
     result = await async_backfill(
         hass,
-        collector,  # type: ignore[arg-type]
+        collector.queue,
         {"MAIN": [gone]},
         start=noon - timedelta(hours=1),
         end=noon,

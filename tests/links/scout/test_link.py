@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Callable
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState, ConfigSubentry
@@ -15,8 +14,8 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.links.scout import ScoutLink
 from custom_components.grid_telemetry.links.scout.const import SUBENTRY_ALARM
+from custom_components.grid_telemetry.links.scout.link import ScoutLink
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, alarm, device
@@ -274,17 +273,12 @@ async def alarms_of(entry: MockConfigEntry, server: ScoutServer) -> list[str]:
 
 
 async def test_an_alarm_that_ends_while_the_entry_is_down_ends_on_the_platform_too(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    server: ScoutServer,
-    add_entry: AddEntry,
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:
     entry = add_entry(alarm("binary_sensor.leak"), alarm("binary_sensor.fire"))
     await set_leak(hass, "on")
     await start(hass, entry, server)
     assert await hass.config_entries.async_unload(entry.entry_id)
-    leak, _ = entry.get_subentries_of_type(SUBENTRY_ALARM)
-    assert list(hass_storage[f"{DOMAIN}.alarms_{entry.entry_id}"]["data"]) == [leak.subentry_id]
     await set_leak(hass, "unavailable")
     await start(hass, entry, server)
     assert await alarms_of(entry, server) == ["ON"]
@@ -292,15 +286,11 @@ async def test_an_alarm_that_ends_while_the_entry_is_down_ends_on_the_platform_t
     assert await alarms_of(entry, server) == ["ON", "OFF"]
     await hass.config_entries.async_reload(entry.entry_id)
     assert await alarms_of(entry, server) == ["ON", "OFF"]
-    assert hass_storage[f"{DOMAIN}.alarms_{entry.entry_id}"]["data"] == {}
     await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_an_alarm_that_is_still_on_is_not_reported_again(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    server: ScoutServer,
-    add_entry: AddEntry,
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:
     entry = add_entry(alarm("binary_sensor.leak"))
     await set_leak(hass, "on")
@@ -315,10 +305,7 @@ async def test_an_alarm_that_is_still_on_is_not_reported_again(
 
 
 async def test_an_alarm_goes_on_with_another_sensor_and_begins_anew_under_another_name(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    server: ScoutServer,
-    add_entry: AddEntry,
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:
     entry = add_entry(alarm("binary_sensor.leak"))
     await set_leak(hass, "on")
@@ -421,24 +408,15 @@ async def test_health_is_shown_on_the_gateways_device(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
-async def test_removing_the_entry_removes_its_outbox_and_its_alarms(
-    hass: HomeAssistant,
-    hass_storage: dict[str, Any],
-    server: ScoutServer,
-    add_entry: AddEntry,
-    tmp_path: Path,
+async def test_removing_the_entry_removes_its_outbox(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry, tmp_path: Path
 ) -> None:
-    entry = add_entry(device("MAIN", POWER), alarm("binary_sensor.leak"))
-    await set_leak(hass, "on")
+    entry = add_entry(device("MAIN", POWER))
     await start(hass, entry, server)
     folder = tmp_path / DOMAIN
     assert list(folder.glob("outbox-*.db"))
-    await hass.config_entries.async_reload(entry.entry_id)
-    key = f"{DOMAIN}.alarms_{entry.entry_id}"
-    assert len(hass_storage[key]["data"]) == 1
     await hass.config_entries.async_remove(entry.entry_id)
     assert list(folder.glob("outbox-*")) == []
-    assert key not in hass_storage
 
 
 @pytest.mark.parametrize("refused", ["token", "exchange"])

@@ -33,12 +33,12 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.grid_telemetry.commands.event import EVENT
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.figures import FIGURE_INTERVAL
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.entities.diagnostic import UPDATE_INTERVAL
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.certificates import Authority
-from tests.stomp.setup_client import LOGIN, SetupClient, login_headers
+from tests.protocols.stomp.setup_client import LOGIN, SetupClient, login_headers
 
 from .conftest import AddEntry, LogIn, command
 
@@ -49,7 +49,7 @@ def meter(hass: HomeAssistant) -> str:
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Line",
-        data={CONF_KIND: LinkKind.MODBUS},
+        data={CONF_KIND: "modbus"},
         subentries_data=[
             {"subentry_type": "meter", "title": "House", "unique_id": None, "data": {}}
         ],
@@ -284,7 +284,7 @@ async def test_ping_tells_whether_all_connections_work(
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"")
     assert reply.headers["message"] == "1 of 1 connections work."
-    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: LinkKind.SCOUT})
+    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: "scout"})
     other.add_to_hass(hass)
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"-1")
@@ -657,7 +657,7 @@ async def test_figures_tell_what_goes_on(
     stranger = await SetupClient.connect(hass.config_entries.async_entries(DOMAIN)[0].data["port"])
     stranger.send("CONNECT", {"login": "x" * 300})
     await stranger.error()
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_clients").state in {"1", "2"}
     assert hass.states.get("sensor.setup_commands").state == "1"
@@ -671,7 +671,7 @@ async def test_a_figure_is_no_longer_than_a_state_can_be(
     entry = add_entry()
     assert await hass.config_entries.async_setup(entry.entry_id)
     entry.runtime_data._server.health.last_refusal = "x" * 300
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_last_refusal").state == "x" * 255
 

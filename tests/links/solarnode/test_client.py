@@ -9,11 +9,11 @@ from unittest.mock import patch
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.solarnode import client
 from custom_components.grid_telemetry.links.solarnode.client import (
@@ -31,9 +31,9 @@ PING = "/setup/network/ping"
 CLIENT = "custom_components.grid_telemetry.links.solarnode.client"
 
 
-async def refusal(parameters: NodeParameters) -> DeliveryError:
+async def refusal(parameters: NodeParameters) -> LinkError:
     """Return why a login followed by a command fails."""
-    with pytest.raises(DeliveryError) as raised:
+    with pytest.raises(LinkError) as raised:
         async with open_session(parameters) as session:
             await session.command(PING)
     return raised.value
@@ -274,7 +274,7 @@ async def test_what_a_node_may_say_in_place_of_an_answer(
         await session.command(PING)
         (connection,) = node._sessions
         connection._writer.write(text.encode())
-        with pytest.raises(DeliveryError) as raised:
+        with pytest.raises(LinkError) as raised:
             await session.closed()
     assert raised.value.reason == f"solarnode_{reason}"
 

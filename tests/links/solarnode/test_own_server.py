@@ -12,18 +12,23 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.ant import matches
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.errors import CredentialsRefused
+from custom_components.grid_telemetry.connection.errors import CredentialsRefused
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.solarnode.client import (
     LiveMessage,
     NodeParameters,
     open_session,
 )
 from custom_components.grid_telemetry.links.solarnode.latest import read_latest
-from custom_components.grid_telemetry.links.solarnode.plan import Plan
-from custom_components.grid_telemetry.stomp import sns
-from custom_components.grid_telemetry.stomp.server import Answer, Credentials, Guard, StompServer
+from custom_components.grid_telemetry.links.solarnode.request_batches import Plan
+from custom_components.grid_telemetry.protocols.stomp import sns
+from custom_components.grid_telemetry.protocols.stomp.patterns import matches
+from custom_components.grid_telemetry.protocols.stomp.server import (
+    Answer,
+    Credentials,
+    Guard,
+    StompServer,
+)
 
 from .conftest import LOGIN, PASSWORD, WITHIN_S, shown
 
@@ -164,7 +169,7 @@ async def test_a_meter_behind_one_home_assistant_is_a_sensor_of_another(
         domain=DOMAIN,
         title="Client",
         data={
-            CONF_KIND: LinkKind.SOLARNODE,
+            CONF_KIND: "solarnode",
             "host": "127.0.0.1",
             "port": server.runtime_data._server.port,
             "login": LOGIN,

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
+from custom_components.grid_telemetry.connection.errors import ConnectionFailed
 from custom_components.grid_telemetry.links.solarnode.client import LiveMessage, Reply
 from custom_components.grid_telemetry.links.solarnode.payload import (
     datum_of,

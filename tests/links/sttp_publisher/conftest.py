@@ -19,11 +19,14 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.sttp_publisher.const import SUBENTRY_DEVICE
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.metadata import MeasurementDetail, Metadata
-from custom_components.grid_telemetry.sttp.subscriber import Subscriber, SubscriberParameters
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.metadata import MeasurementDetail, Metadata
+from custom_components.grid_telemetry.protocols.sttp.subscriber import (
+    Subscriber,
+    SubscriberParameters,
+)
 from simulators.programs import free_port
 
 WITHIN_S = 10
@@ -74,7 +77,7 @@ def add_entry(hass: HomeAssistant, socket_enabled: None) -> AddEntry:
             domain=DOMAIN,
             title="STTP",
             data={
-                CONF_KIND: LinkKind.STTP_PUBLISHER,
+                CONF_KIND: "sttp_publisher",
                 "host": "127.0.0.1",
                 "port": free_port(),
                 "allowed_networks": ["127.0.0.0/8"],

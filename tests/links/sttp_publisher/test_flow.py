@@ -11,7 +11,7 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.certificates import Authority
 from simulators.programs import free_port
 from tests.links.flows import begin_link
@@ -109,7 +109,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
         domain=DOMAIN,
         title=f"STTP 127.0.0.1:{port}",
         unique_id=f"sttp_publisher/127.0.0.1:{port}",
-        data={CONF_KIND: LinkKind.STTP_PUBLISHER, **data, "port": port, **changes},
+        data={CONF_KIND: "sttp_publisher", **data, "port": port, **changes},
     )
     entry.add_to_hass(hass)
     return entry

@@ -26,9 +26,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.sttp import ticks
-from custom_components.grid_telemetry.sttp.constants import StateFlags
-from custom_components.grid_telemetry.tls import client_context
+from custom_components.grid_telemetry.forms.tls import client_context
+from custom_components.grid_telemetry.protocols.sttp import ticks
+from custom_components.grid_telemetry.protocols.sttp.constants import StateFlags
 from simulators.certificates import Authority
 
 from .conftest import AddEntry, Forward, Listen, Listener, device, point

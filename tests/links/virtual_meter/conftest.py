@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusTcpClient
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.programs import free_port
 
 type AddEntry = Callable[..., MockConfigEntry]
@@ -58,7 +58,7 @@ def add_entry(hass: HomeAssistant, socket_enabled: None) -> AddEntry:
         entry = MockConfigEntry(
             domain=DOMAIN,
             title="Virtual meter",
-            data={CONF_KIND: LinkKind.VIRTUAL_METER, **data, **changes},
+            data={CONF_KIND: "virtual_meter", **data, **changes},
             subentries_data=meters,
         )
         entry.add_to_hass(hass)

@@ -15,7 +15,7 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.programs import free_port
 
 pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
@@ -146,7 +146,7 @@ def entry_of(hass: HomeAssistant, place: str, **data: Any) -> MockConfigEntry:
         domain=DOMAIN,
         title=f"Virtual meter {place}",
         unique_id=f"virtual_meter/{place}",
-        data={CONF_KIND: LinkKind.VIRTUAL_METER, **data},
+        data={CONF_KIND: "virtual_meter", **data},
     )
     entry.add_to_hass(hass)
     return entry

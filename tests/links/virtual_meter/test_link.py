@@ -25,7 +25,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 from .conftest import AddEntry, Connect, meter, point
 

@@ -20,8 +20,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.points_table import (
+from ...const import CONF_KIND
+from ...points.table import (
     CONF_DEVICES,
     CONF_ENTITY,
     CONF_FACTOR,
@@ -35,10 +35,11 @@ from .const import (
     CONF_MAIN_DEVICE,
     CONF_NAME,
     CONF_QUANTITY,
+    KIND,
     SUBENTRY_GROUP,
     GroupKind,
 )
-from .members import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
+from .mapping import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
 
 _TITLE: Final = "Meter groups"
 _NAME: Final = re.compile(r".{1,64}")
@@ -92,17 +93,20 @@ class GroupSubentryFlow(PointsSubentryFlow):
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_GROUP: GroupSubentryFlow}
 
 
-class GroupSteps(ConfigFlow):
+class GroupFlow(ConfigFlow):
     """The step that makes the entry of all groups."""
 
     async def async_step_group(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make the entry; there is nothing to ask."""
-        await self.async_set_unique_id(LinkKind.GROUP)
+        await self.async_set_unique_id(KIND)
         self._abort_if_unique_id_configured()
-        return self.async_create_entry(title=_TITLE, data={CONF_KIND: LinkKind.GROUP})
+        return self.async_create_entry(title=_TITLE, data={CONF_KIND: KIND})
 
     async def async_step_group_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Say that there is nothing to change but the groups themselves."""
         return self.async_abort(reason="group_has_nothing_to_change")
+
+
+FLOW: Final = GroupFlow

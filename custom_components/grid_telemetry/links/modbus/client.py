@@ -18,9 +18,9 @@ from modbus_connection import (
 )
 
 from ...meters import RegisterMap
-from .reads import LEAST_PATIENCE_S
-from .registers import Identity, RegisterReader
+from .register_reader import Identity, RegisterReader
 from .sunspec import MapMovedError
+from .timed_unit import LEAST_PATIENCE_S
 
 _LOGGER = logging.getLogger(__name__)
 

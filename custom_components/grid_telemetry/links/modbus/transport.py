@@ -12,7 +12,7 @@ from modbus_connection import (
     ModbusUdpParams,
 )
 
-from ...serial_line import CONF_BAUDRATE, CONF_BYTESIZE, CONF_PARITY, CONF_STOPBITS, PARITIES
+from ...forms.serial_line import CONF_BAUDRATE, CONF_BYTESIZE, CONF_PARITY, CONF_STOPBITS, PARITIES
 from .const import (
     CONF_CA_FILE,
     CONF_CLIENT_CERT,

@@ -12,9 +12,9 @@ from urllib.parse import quote
 
 import aiohttp
 
-from ...forwarding.errors import ConnectionFailed, CredentialsRefused
-from . import shapes
-from .shapes import Json, Resource, ShapeError, Site
+from ...connection.errors import ConnectionFailed, CredentialsRefused
+from . import rest_payload
+from .rest_payload import Json, Resource, ShapeError, Site
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _PAGE_SIZE: Final = 100
@@ -58,13 +58,13 @@ class PowernautApi:
         """Return the sites that the credentials open."""
         items = await self._pages("sites", {})
         with _shapes():
-            return [shapes.site(item) for item in items]
+            return [rest_payload.site(item) for item in items]
 
     async def resources(self, site_id: str) -> list[Resource]:
         """Return the resources of a site."""
         answer = await self._request("GET", "resources", params={"site_id": site_id})
         with _shapes():
-            return [shapes.resource(item) for item in shapes.page(answer)[1]]
+            return [rest_payload.resource(item) for item in rest_payload.page(answer)[1]]
 
     async def activations(
         self, resource_id: str, start: datetime | None, end: datetime | None
@@ -73,10 +73,10 @@ class PowernautApi:
         period = {"start": start, "end": end}
         items = await self._pages(
             f"resources/{quote(resource_id)}/activations",
-            {key: shapes.utc(moment) for key, moment in period.items() if moment is not None},
+            {key: rest_payload.utc(moment) for key, moment in period.items() if moment is not None},
         )
         with _shapes():
-            return [shapes.activation_response(item) for item in items]
+            return [rest_payload.activation_response(item) for item in items]
 
     async def set_baseline(
         self, kind: Literal["sites", "resources"], target_id: str, body: Json
@@ -88,7 +88,7 @@ class PowernautApi:
         """Place a bid, or replace the open one for the same window; return it."""
         answer = await self._request("POST", f"resources/{quote(resource_id)}/bid", body=body)
         with _shapes():
-            return shapes.bid_response(answer)
+            return rest_payload.bid_response(answer)
 
     async def cancel_bid(self, bid_id: str) -> None:
         """Cancel a bid that is open."""
@@ -98,7 +98,7 @@ class PowernautApi:
         """Return the open and the accepted bids, or those of one status."""
         items = await self._pages("bids", {} if status is None else {"status": status})
         with _shapes():
-            return [shapes.bid_response(item) for item in items]
+            return [rest_payload.bid_response(item) for item in items]
 
     async def _pages(self, path: str, params: Mapping[str, str]) -> list[Json]:
         """Return the items of every page."""
@@ -108,7 +108,7 @@ class PowernautApi:
                 "GET", path, params={**params, "page": str(number), "page_size": str(_PAGE_SIZE)}
             )
             with _shapes():
-                total, items = shapes.page(answer)
+                total, items = rest_payload.page(answer)
             found += items
             if not items or len(found) >= total:
                 break

@@ -27,11 +27,11 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
-from ...forwarding.errors import (
+from ...connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 
 _LOGGER = logging.getLogger(__name__)
@@ -200,7 +200,7 @@ class PowernautSession:
             await self._client.unsubscribe(topic)
 
     async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
-        """Yield topic and payload of each message; raises a `DeliveryError` at the end."""
+        """Yield topic and payload of each message; raises a `LinkError` at the end."""
         try:
             async for message in self._client.messages:
                 yield str(message.topic), bytes(message.payload)
@@ -212,7 +212,7 @@ class PowernautSession:
 async def open_session(login: Login, identifier: str, qos: int) -> AsyncIterator[PowernautSession]:
     """Connect with a session that the broker keeps, and disconnect at the end.
 
-    Raises a `DeliveryError`.
+    Raises a `LinkError`.
     """
     client = _Client(login, identifier, clean_start=False, session_expiry_s=SESSION_EXPIRY_S)
     async with _connected(client):
@@ -220,7 +220,7 @@ async def open_session(login: Login, identifier: str, qos: int) -> AsyncIterator
 
 
 async def login_test(login: Login) -> None:
-    """Connect and disconnect, under a name of its own; raises a `DeliveryError`."""
+    """Connect and disconnect, under a name of its own; raises a `LinkError`."""
     client = _Client(login, f"gt{uuid4().hex[:20]}", clean_start=True, session_expiry_s=0)
     async with _connected(client):
         pass
@@ -252,7 +252,7 @@ async def _connected(client: _Client) -> AsyncIterator[None]:
         await client.abandon()
 
 
-def _error(err: BaseException, *, connected: bool = False) -> DeliveryError:
+def _error(err: BaseException, *, connected: bool = False) -> LinkError:
     """Return what an error of the connection means."""
     detail = str(err)
     if isinstance(err, aiomqtt.MqttCodeError) and isinstance(err.rc, ReasonCode):

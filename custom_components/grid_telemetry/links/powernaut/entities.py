@@ -14,12 +14,10 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
+from .coordinator import PlatformView
 from .setpoints import EVENT_TYPES, ResourceSetpoint
-from .view import PlatformView
 
-SETPOINT_KEY: Final = "powernaut_setpoint"
-ACTIVATION_KEY: Final = "powernaut_activation"
-COMMAND_KEY: Final = "powernaut_command"
 LAST_SEEN_KEY: Final = "powernaut_last_seen"
 
 

@@ -5,9 +5,9 @@ from typing import Final
 
 from homeassistant.util import dt as dt_util
 
-from ...forwarding.issues import Issues
+from ...connection.issues import Issues
+from .coordinator import View
 from .stream import Sent
-from .view import View
 
 NOT_SEEN_AFTER: Final = timedelta(minutes=10)
 STILL_SENDING: Final = timedelta(minutes=1)

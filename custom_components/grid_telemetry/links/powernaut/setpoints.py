@@ -11,7 +11,7 @@ from homeassistant.helpers.storage import Store
 from homeassistant.util import dt as dt_util
 
 from ...const import DOMAIN
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
 from .activations import (
     Activation,
     CommandRefused,

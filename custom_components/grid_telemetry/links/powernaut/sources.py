@@ -8,8 +8,8 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower
 
-from ...forwarding.point import Point
-from ...forwarding.sampler import Sample
+from ...points.point import Point
+from ...points.sampler import Sample
 from .const import (
     CONF_CAPACITY_KWH,
     CONF_INVERT,

@@ -11,8 +11,8 @@ from typing import Final, NoReturn, Protocol
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
-from ...forwarding.errors import ConnectionFailed, DeliveryError
-from ...forwarding.health import Health, as_datetime
+from ...connection.errors import ConnectionFailed, LinkError
+from ...connection.health import Health, as_datetime
 from .payload import SENDABLE_S, Reading, message
 
 _LOGGER = logging.getLogger(__name__)
@@ -79,7 +79,7 @@ class Stream:
         self._show_queue()
 
     async def run(self, sender: Sender) -> NoReturn:
-        """Send over a connection until it is dead; raises the `DeliveryError` that says so."""
+        """Send over a connection until it is dead; raises the `LinkError` that says so."""
         self._sender = sender
         try:
             now = time.time()
@@ -122,7 +122,7 @@ class Stream:
             if readings := self._sendable(waiting, now):
                 try:
                     future = sender.publish(topic, message(readings))
-                except DeliveryError:
+                except LinkError:
                     return
                 self._in_flight[future] = _InFlight(topic, readings)
                 future.add_done_callback(self._acknowledged)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from ...forwarding.point import Point, entity_id_of
+from ...points.point import Point, entity_id_of
 
 type DeviceAttributes = dict[str, dict[str, str]]
 

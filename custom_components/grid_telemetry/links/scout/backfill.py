@@ -1,7 +1,7 @@
 """Samples of the past, from the recorder: its history, or hourly statistics where that is gone."""
 
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import math
@@ -14,8 +14,8 @@ from homeassistant.helpers.recorder import get_instance, session_scope
 from sqlalchemy import func, or_, select
 from sqlalchemy.orm import Session
 
-from ...forwarding.outbox import Lane, Outbox, Record
-from ...forwarding.point import Point, convert, entity_id_of, read
+from ...outbox.store import Lane, Record
+from ...points.point import Point, convert, entity_id_of, read
 from .payload import metric_records
 
 _HOUR_S = 3600
@@ -35,7 +35,7 @@ type _Values = dict[float, dict[str, float]]  # slot (epoch seconds) â†’ code â†
 
 async def async_backfill(
     hass: HomeAssistant,
-    outbox: Outbox,
+    queue: Callable[[Sequence[Record]], Awaitable[None]],
     devices: Mapping[str, Sequence[Point]],
     *,
     start: datetime,
@@ -55,7 +55,7 @@ async def async_backfill(
             values, counted = await get_instance(hass).async_add_executor_job(
                 _read_window, hass, by_entity, begin, until, interval_s
             )
-            await outbox.put(list(_records(device_id, values)))
+            await queue(list(_records(device_id, values)))
             result.from_history += counted.from_history
             result.from_statistics += counted.from_statistics
     return result
@@ -117,7 +117,8 @@ def _read_window(
 
 def _unit_of(hass: HomeAssistant, entity_id: str) -> str | None:
     state = hass.states.get(entity_id)
-    return None if state is None else state.attributes.get("unit_of_measurement")
+    unit = None if state is None else state.attributes.get("unit_of_measurement")
+    return unit if isinstance(unit, str) else None
 
 
 def _recorded_slots(

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "scout"
+
 DEFAULT_URL: Final = "wss://scout.circutor.com/ws/stomp"
 DEFAULT_HOST: Final = "pro"
 DEFAULT_GATEWAY_TYPE: Final = "HOME_ASSISTANT"

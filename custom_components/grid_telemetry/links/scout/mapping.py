@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
 from ...const import DOMAIN
-from ...forwarding.points_table import (
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
     CONF_UNIT,
@@ -19,7 +19,7 @@ from ...forwarding.points_table import (
     point_of,
     unit_of,
 )
-from ...quantities import QUANTITIES
+from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_CODE
 from .payload import CODE_PATTERN
 

@@ -18,8 +18,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.point import Point, entity_id_of, reference_of
-from ...forwarding.points_table import (
+from ...points.point import Point, entity_id_of, reference_of
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
     CONF_UNIT,

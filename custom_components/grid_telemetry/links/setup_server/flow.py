@@ -19,18 +19,17 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
-    whole_number,
+    listener_data,
+    listener_fields,
+    validation_errors,
 )
-from ...steps import LinkSteps
-from ...stomp.sns import MAX_PASSWORD_BYTES, hash_password
-from ...tls import (
+from ...forms.tls import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,
     CONF_KEY,
@@ -38,6 +37,7 @@ from ...tls import (
     server_context_of,
     server_tls_data,
 )
+from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
     CONF_ALLOW_RESTART,
@@ -52,11 +52,12 @@ from .const import (
     DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONNECTIONS,
     DEFAULT_PORT,
+    KIND,
 )
 from .sources import default_source_id, suggested_sources
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "SetupServerSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_LIMITS: Final = "limits"
 SECTION_TLS: Final = "tls"
@@ -95,7 +96,7 @@ _SOURCES_SCHEMA: Final = vol.Schema(
 def _schema(password: vol.Marker) -> vol.Schema:
     return vol.Schema(
         {
-            **listening_fields(DEFAULT_PORT),
+            **listener_fields(DEFAULT_PORT),
             vol.Required(CONF_LOGIN, default=DEFAULT_LOGIN): TextSelector(
                 TextSelectorConfig(autocomplete="username")
             ),
@@ -108,7 +109,7 @@ def _schema(password: vol.Marker) -> vol.Schema:
     )
 
 
-class SetupServerSteps(LinkSteps):
+class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
@@ -217,8 +218,8 @@ class SetupServerSteps(LinkSteps):
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store, but for the password's hash and the sources."""
     return {
-        CONF_KIND: LinkKind.SETUP_SERVER,
-        **listening_data(user_input),
+        CONF_KIND: KIND,
+        **listener_data(user_input),
         CONF_LOGIN: user_input[CONF_LOGIN].strip(),
         **{key: user_input[key] for key in _OPTIONS},
         **user_input[SECTION_LIMITS],
@@ -228,7 +229,7 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mistakes(data: Mapping[str, Any], password: str) -> dict[str, str]:
     """Return what is wrong, by field."""
-    errors = mistakes_of(data)
+    errors = validation_errors(data)
     if not _LOGIN.fullmatch(data[CONF_LOGIN]):
         errors[CONF_LOGIN] = "setup_invalid_login"
     if len(password.encode()) > MAX_PASSWORD_BYTES or "\0" in password:
@@ -251,3 +252,6 @@ def _twice(rows: list[dict[str, str]]) -> str | None:
             if values.count(row[key]) > 1:
                 return row[CONF_SOURCE_ID]
     return None
+
+
+FLOW: Final = SetupServerFlow

@@ -6,8 +6,8 @@ import json
 from math import isfinite
 from typing import Any, Final
 
-from ...datum import Datum, Value
-from ...forwarding.errors import ConnectionFailed
+from ...connection.errors import ConnectionFailed
+from ...vocabulary.datum import Datum, Value
 from .client import LiveMessage, Reply
 
 JSON_TYPE: Final = "application/json;charset=utf-8"

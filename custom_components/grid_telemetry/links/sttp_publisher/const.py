@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "sttp_publisher"
+
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
 CONF_CERTIFICATE: Final = "certificate"
 CONF_KEY: Final = "key"

@@ -9,11 +9,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from ...const import DOMAIN
-from ...forwarding.point import Point
-from ...forwarding.points_table import CONF_POINTS
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
+from ...points.point import Point
+from ...points.table import CONF_POINTS
 from .const import CONF_ACRONYM, CONF_MAX_AGE_S, CONF_PHASE, CONF_SIGNAL, SUBENTRY_DEVICE
-from .signals import Kind, Signal
+from .mapping import Kind, Signal
 
 # Of our own making; never to be changed, for every signal ID hangs on it.
 _NAMESPACE: Final = UUID("6d2f4c1e-6f0b-5c7e-9d55-3f1f0c7c2b9a")

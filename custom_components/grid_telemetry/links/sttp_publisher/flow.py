@@ -1,41 +1,42 @@
 """Config steps of the STTP publisher link: where it listens, and to whom it opens."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
-    whole_number,
+    listener_data,
+    listener_fields,
+    validation_errors,
 )
-from ...steps import LinkSteps
-from ...sttp.constants import DEFAULT_PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .const import (
     CONF_CERTIFICATE,
     CONF_CLIENT_CA,
     CONF_KEY,
     CONF_MAX_SUBSCRIBERS,
     DEFAULT_MAX_SUBSCRIBERS,
+    KIND,
 )
 from .server import async_tls_context
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "SttpPublisherSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_TLS = "tls"
 
 _SCHEMA = vol.Schema(
     {
-        **listening_fields(DEFAULT_PORT),
+        **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): whole_number(1, 1_000),
         vol.Required(SECTION_TLS): section(
             vol.Schema(
@@ -51,7 +52,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpPublisherSteps(LinkSteps):
+class SttpPublisherFlow(EntryFlow):
     """The steps of an STTP publisher's entry."""
 
     async def async_step_sttp_publisher(
@@ -98,16 +99,16 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store; a file that was emptied comes as an empty text."""
     files = user_input.get(SECTION_TLS, {})
     return {
-        CONF_KIND: LinkKind.STTP_PUBLISHER,
+        CONF_KIND: KIND,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
-        **listening_data(user_input),
+        **listener_data(user_input),
         **{key: value for key, value in files.items() if value},
     }
 
 
 def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
     """Return the errors of what cannot be, by field."""
-    errors = mistakes_of(data)
+    errors = validation_errors(data)
     if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
         errors["base"] = "sttp_certificate_missing"
     return errors
@@ -116,3 +117,6 @@ def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
 def _unique_id(data: Mapping[str, Any]) -> str:
     """Return what two entries for the same server have in common."""
     return f"sttp_publisher/{address_of(data)}"
+
+
+FLOW: Final = SttpPublisherFlow

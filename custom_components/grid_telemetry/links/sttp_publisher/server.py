@@ -8,15 +8,10 @@ from typing import Any
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from ...listening import CONF_ALLOWED_NETWORKS
-from ...sttp.publisher import Limits, Publisher
-from ...tls import server_context
-from .const import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    CONF_MAX_SUBSCRIBERS,
-)
+from ...forms.listener import CONF_ALLOWED_NETWORKS
+from ...forms.tls import server_context
+from ...protocols.sttp import Limits, Publisher
+from .const import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, CONF_MAX_SUBSCRIBERS
 
 _UNSHARED = 8
 """So many connections one address may have in any case, if there are as many."""

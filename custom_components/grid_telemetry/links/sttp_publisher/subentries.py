@@ -10,7 +10,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.points_table import (
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
     CONF_UNIT,
@@ -29,7 +29,7 @@ from .const import (
     DEFAULT_MAX_AGE_S,
     SUBENTRY_DEVICE,
 )
-from .signals import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
+from .mapping import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
 
 _MAX_AGE: vol.All[Any] = vol.All(
     NumberSelector(

@@ -22,11 +22,9 @@ from homeassistant.helpers.event import (
     async_track_time_interval,
 )
 
-from ...forwarding.point import Refusal, entity_id_of, evaluate
-from ...sttp import ticks
-from ...sttp.constants import StateFlags
-from ...sttp.measurement import Measurement
-from .signals import Signal
+from ...points.point import Refusal, entity_id_of, evaluate
+from ...protocols.sttp import Measurement, StateFlags, ticks
+from .mapping import Signal
 
 CHECK_INTERVAL: Final = timedelta(seconds=2)
 """So often it is seen what has become stale, or is there no more."""

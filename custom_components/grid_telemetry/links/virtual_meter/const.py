@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+KIND: Final = "virtual_meter"
+
 CONF_TRANSPORT: Final = "transport"
 CONF_MAX_CLIENTS: Final = "max_clients"
 

@@ -9,8 +9,8 @@ import zlib
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 
-from ...forwarding.point import Point, entity_id_of, read
-from ...forwarding.points_table import CONF_POINTS
+from ...points.point import Point, entity_id_of, read
+from ...points.table import CONF_POINTS
 from .const import CONF_MAX_AGE_S, CONF_PROFILE, CONF_UNIT_ID, Profile
 from .payload import Image, image_of
 

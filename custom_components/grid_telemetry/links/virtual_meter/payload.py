@@ -11,8 +11,8 @@ from typing import Final
 from ... import meters
 from ...meters import Register, RegisterMap, RegisterSpace, read_register_map
 from ...meters.sunspec import BASES, COMMON_MODEL, SunSpecPlace, sunspec_map
-from ...modbus_server.frames import ExceptionCode, RequestRefusedError
-from ...quantities import QUANTITIES
+from ...protocols.modbus_server.frames import ExceptionCode, RequestRefusedError
+from ...vocabulary.quantities import QUANTITIES
 from .const import PROFILE_NAMES, Profile
 
 _SPACES: Final[Mapping[int, RegisterSpace]] = {3: "holding", 4: "input"}

@@ -6,9 +6,9 @@ from typing import Any
 
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
 
-from ...listening import CONF_ALLOWED_NETWORKS, address_of
-from ...modbus_server.server import Meters, SerialServer, TcpServer
-from ...serial_line import CONF_BAUDRATE, CONF_PARITY, CONF_STOPBITS, PARITIES
+from ...forms.listener import CONF_ALLOWED_NETWORKS, address_of
+from ...forms.serial_line import CONF_BAUDRATE, CONF_PARITY, CONF_STOPBITS, PARITIES
+from ...protocols.modbus_server.server import Meters, SerialServer, TcpServer
 from .const import CONF_MAX_CLIENTS, CONF_TRANSPORT, Transport
 
 

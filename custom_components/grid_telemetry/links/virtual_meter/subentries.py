@@ -8,7 +8,8 @@ from homeassistant.config_entries import ConfigSubentryFlow, SubentryFlowResult
 from homeassistant.helpers.selector import SelectOptionDict, SelectSelector, SelectSelectorConfig
 import voluptuous as vol
 
-from ...forwarding.points_table import (
+from ...forms.fields import whole_number
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
     ENTITY_COLUMN,
@@ -17,7 +18,6 @@ from ...forwarding.points_table import (
     PointsTable,
     Row,
 )
-from ...listening import whole_number
 from .const import (
     CONF_MAX_AGE_S,
     CONF_PROFILE,
@@ -28,8 +28,8 @@ from .const import (
     SUBENTRY_METER,
     Profile,
 )
+from .mapping import check_rows, suggest_rows
 from .payload import register_map_of
-from .points import check_rows, suggest_rows
 
 # 1 to 247.
 _UNIT_ID: Final = re.compile(r"[1-9]\d?|1\d\d|2[0-3]\d|24[0-7]")

@@ -1,0 +1,19 @@
+"""A STOMP server in the manner of SolarNode's setup server, on TCP, with TLS if wanted."""
+
+from .guard import Guard
+from .limits import Health, Limits
+from .live_datum import Reading
+from .login import Credentials
+from .server import StompServer
+from .session import Answer, Services
+
+__all__ = [
+    "Answer",
+    "Credentials",
+    "Guard",
+    "Health",
+    "Limits",
+    "Reading",
+    "Services",
+    "StompServer",
+]

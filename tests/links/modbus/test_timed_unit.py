@@ -1,0 +1,193 @@
+"""The patience with which a unit is read, on a line with a clock that the test turns."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any, Self, cast
+from unittest.mock import patch
+
+from modbus_connection import (
+    IllegalDataAddressError,
+    ModbusConnectionError,
+    ModbusError,
+    ModbusTimeoutError,
+    ModbusUnit,
+)
+import pytest
+
+from custom_components.grid_telemetry.links.modbus import timed_unit as module
+from custom_components.grid_telemetry.links.modbus.timed_unit import LEAST_PATIENCE_S, Reads
+
+
+class Clock:
+    """Stands in for `asyncio` and `time`; whoever takes longer than the time-out is cut off."""
+
+    Lock = asyncio.Lock
+
+    def __init__(self) -> None:
+        self.now = 0.0
+        # The time-outs that were asked for.
+        self.given: list[float | None] = []
+        self._cut = False
+
+    def monotonic(self) -> float:
+        return self.now
+
+    @asynccontextmanager
+    async def timeout(self, seconds: float | None) -> AsyncIterator[Self]:
+        self.given.append(seconds)
+        self._cut = False
+        yield self
+
+    def expired(self) -> bool:
+        return self._cut
+
+    async def sleep(self, seconds: float) -> None:
+        limit = self.given[-1]
+        self.now += seconds if limit is None else min(limit, seconds)
+        if limit is not None and seconds > limit:
+            self._cut = True
+            raise TimeoutError
+
+
+class Unit:
+    """A unit that answers after a while."""
+
+    def __init__(
+        self,
+        answer_s: float = 0.0,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        self.answer_s = answer_s
+        self.connected = True
+        self.error: Exception | None = None
+        self._sleep = sleep
+
+    async def read_input_registers(self, address: int, count: int) -> list[int]:
+        await self._sleep(self.answer_s)
+        if self.error is not None:
+            raise self.error
+        return [address] * count
+
+    async def read_holding_registers(self, address: int, count: int) -> list[int]:
+        return await self.read_input_registers(address, count)
+
+
+@pytest.fixture
+def clock() -> Iterator[Clock]:
+    """Put a clock in place of the one of the machine."""
+    clock = Clock()
+    with patch.object(module, "asyncio", clock), patch.object(module, "time", clock):
+        yield clock
+
+
+def reads_of(unit: Unit, **kwargs: Any) -> Reads:
+    return Reads(cast("ModbusUnit", unit), **kwargs)
+
+
+async def test_an_answer_is_waited_for_fully_at_first(clock: Clock) -> None:
+    unit = Unit(30, clock.sleep)
+    reads = reads_of(unit)
+
+    assert await reads.read_input_registers(7, 2) == [7, 7]
+    reads.wait_as_usual()
+    assert await reads.read_holding_registers(9, 40) == [9] * 40
+    assert clock.given == [None, None]
+    assert reads.count == 2
+
+
+@pytest.mark.parametrize(
+    ("answer_s", "expected_s"), [(0.02, LEAST_PATIENCE_S), (0.2, 0.8), (0.6, 2.4)]
+)
+async def test_an_answer_is_waited_for_as_long_as_the_last_ones_tell(
+    clock: Clock, answer_s: float, expected_s: float
+) -> None:
+    unit = Unit(answer_s, clock.sleep)
+    reads = reads_of(unit)
+    reads.wait_as_usual()
+    await reads.read_input_registers(0, 40)
+
+    unit.answer_s = 30
+    for shorter in (40, 2):
+        with pytest.raises(ModbusTimeoutError, match=f"within {expected_s} s"):
+            await reads.read_input_registers(0, shorter)
+    # More registers take longer, and nobody knows how much.
+    await reads.read_input_registers(0, 41)
+    assert clock.given == [None, expected_s, expected_s, None]
+
+
+@pytest.mark.parametrize("error", [ModbusTimeoutError("after 2 s"), IllegalDataAddressError()])
+async def test_only_an_answer_teaches(clock: Clock, error: ModbusError) -> None:
+    unit = Unit(0.1, clock.sleep)
+    unit.error = error
+    reads = reads_of(unit)
+    reads.wait_as_usual()
+    for _ in range(2):
+        with pytest.raises(type(error), match=str(error)):
+            await reads.read_input_registers(0, 4)
+    assert clock.given == [None, None]
+
+
+async def test_a_slow_answer_is_forgotten_with_time(clock: Clock) -> None:
+    unit = Unit(1, clock.sleep)
+    reads = reads_of(unit)
+    reads.wait_as_usual()
+    await reads.read_input_registers(0, 4)
+    unit.answer_s = 0.02
+    for _ in range(250):
+        await reads.read_input_registers(0, 4)
+    assert clock.given[1:4] == [4, 4, 3.9]
+    assert clock.given[-1] == LEAST_PATIENCE_S
+
+
+async def test_waits_that_were_too_short_more_than_once_get_longer(clock: Clock) -> None:
+    reads = reads_of(Unit(0.01, clock.sleep))
+    reads.wait_as_usual()
+    await reads.read_input_registers(0, 4)
+    for expected_s in (0.5, 1.0, 2.0):
+        reads.wait_longer()
+        await reads.read_input_registers(0, 4)
+        assert clock.given[-1] == pytest.approx(expected_s, abs=0.1)
+
+
+async def test_a_silent_meter_is_waited_for_briefly(clock: Clock) -> None:
+    unit = Unit(0.3, clock.sleep)
+    reads = reads_of(unit)
+    reads.wait_briefly(0.1)
+    await reads.read_input_registers(0, 4)
+    reads.wait_briefly(2.0)
+    await reads.read_input_registers(0, 4)
+    # Whoever took longer when it answered is given that.
+    reads.wait_briefly(0.1)
+    await reads.read_input_registers(0, 4)
+    reads.wait_fully()
+    await reads.read_input_registers(0, 4)
+    assert clock.given == [LEAST_PATIENCE_S, 2.0, 1.2, None]
+
+
+async def test_a_line_that_is_not_open_has_its_own_time_out(clock: Clock) -> None:
+    unit = Unit(5, clock.sleep)
+    unit.connected = False
+    unit.error = ModbusConnectionError("refused")
+    reads = reads_of(unit)
+    reads.wait_briefly(0.5)
+    with pytest.raises(ModbusConnectionError, match="refused"):
+        await reads.read_input_registers(0, 4)
+    assert clock.given == [None]
+    assert not reads.connected
+
+
+async def test_the_turn_of_others_is_not_the_time_that_a_meter_takes() -> None:
+    turn = asyncio.Lock()
+    slow, quick = Unit(answer_s=0.2), Unit(answer_s=0.01)
+    quick_reads, slow_reads = reads_of(quick, turn=turn), reads_of(slow, turn=turn)
+    with patch.object(module, "LEAST_PATIENCE_S", 0.1):
+        quick_reads.wait_as_usual()
+        await quick_reads.read_input_registers(0, 4)
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(slow_reads.read_input_registers(0, 4))
+            answer = tasks.create_task(quick_reads.read_input_registers(0, 4))
+        assert answer.result() == [0] * 4
+        quick.answer_s = 0.5
+        with pytest.raises(ModbusTimeoutError, match=r"within 0.1 s"):
+            await quick_reads.read_input_registers(0, 4)
