@@ -135,12 +135,13 @@ def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _says(check: Mapping[str, Any]) -> float | str:
-    """Return the first of the values by which a family is identified."""
-    for key in ("equals", "starts_with", "between"):
-        if key in check:
-            first: float | str = check[key][0] if isinstance(check[key], list) else check[key]
-            return first
-    raise ValueError("a check without a value")
+    """Return a value by which a family is known."""
+    if "between" in check:
+        low, high = check["between"]
+        return (float(low) + float(high)) / 2
+    known = check["equals"] if "equals" in check else check["starts_with"]
+    first: float | str = known[0] if isinstance(known, list) else known
+    return first
 
 
 class Meter(Protocol):
