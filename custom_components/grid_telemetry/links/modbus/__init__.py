@@ -14,6 +14,5 @@ LINK: Final = LinkModule(
     first_subentry=SUBENTRY_METER,
     actions=ACTIONS,
     discovery=frozenset({SOURCE_DHCP, SOURCE_ZEROCONF}),
-    actions=ACTIONS,
     secrets=frozenset({CONF_ANNOUNCED_AS, CONF_CLIENT_KEY_PASSWORD}),
 )
