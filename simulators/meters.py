@@ -212,6 +212,11 @@ class SimulatedMeter:
         self._max_count: int = document.get("max_span", 125)
         self._places = _places(document)
         self._says = {key: _says(check) for key, check in _identified(document).items()}
+        for key, said in self._says.items():
+            serial = self._places.get("serial_number")
+            if serial and serial.address == self._places[key].address:
+                # By the first letters of its serial number.
+                self.serial_number = self._says[key] = f"{said}{self.serial_number}"
         # As of a meter without transformers.
         self._says |= dict.fromkeys(("current_ratio", "voltage_ratio"), 1)
         self._readable: dict[Space, set[int]] = {"input": set(), "holding": set()}
