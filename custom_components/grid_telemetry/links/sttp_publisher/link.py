@@ -59,7 +59,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         return {
             None: [
                 DiagnosticSensor(self._entry, device, description)
-                for description in diagnostic_sensors(self.publisher, now)
+                for description in diagnostic_sensors(self.publisher, now, self._values.stale)
             ]
         }
 

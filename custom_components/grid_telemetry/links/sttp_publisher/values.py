@@ -125,6 +125,14 @@ class Values:
         qualities = list(self._quality.values())
         return {quality.name.lower(): qualities.count(quality) for quality in Quality}
 
+    def stale(self) -> list[str]:
+        """Return the names of the signals that have no value, or one that is too old."""
+        return [
+            signal.point.name
+            for signal in self._wanted
+            if self._quality.get(signal.number) is not Quality.GOOD
+        ]
+
     @callback
     def _changed(self, event: Event[EventStateChangedData] | Event[EventStateReportedData]) -> None:
         data = event.data

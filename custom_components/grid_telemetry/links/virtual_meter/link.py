@@ -78,8 +78,8 @@ class VirtualMeterLink(Link):
             "stale": {meter.unit: meter.stale() for meter in self._meters},
         }
 
-    def _stale(self) -> int:
-        return sum(len(meter.stale()) for meter in self._meters)
+    def _stale(self) -> list[str]:
+        return [f"{meter.unit}: {key}" for meter in self._meters for key in meter.stale()]
 
 
 async def async_setup_link(
