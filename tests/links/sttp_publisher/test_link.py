@@ -444,7 +444,7 @@ async def test_a_port_that_is_taken_is_tried_again_later(
     other = add_entry(port=entry.data["port"])
     assert not await hass.config_entries.async_setup(other.entry_id)
     assert other.state is ConfigEntryState.SETUP_RETRY
-    assert other.error_reason_translation_key == "sttp_cannot_listen"
+    assert other.error_reason_translation_key == "cannot_listen"
     assert await hass.config_entries.async_unload(entry.entry_id)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=2))
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -472,7 +472,7 @@ async def test_a_certificate_that_cannot_be_read_is_told(
 ) -> None:
     entry = add_entry(certificate="/nowhere/certificate.pem")
     assert not await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.error_reason_translation_key == "sttp_certificate"
+    assert entry.error_reason_translation_key == "certificate_file"
 
 
 async def test_an_entry_that_is_removed_while_it_takes_a_change_over_leaves_nothing(

@@ -49,7 +49,7 @@ def test_the_forms_are_explained() -> None:
 
 
 def test_each_error_and_exception_has_a_text() -> None:
-    assert "sttp_certificate_missing" in TEXTS["config"]["error"]
+    assert "certificate_missing" in TEXTS["config"]["error"]
     table = (ROOT / "points" / "table.py").read_text(encoding="utf-8")
     shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = |id_field: )"(\w+)"', table))
     own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))

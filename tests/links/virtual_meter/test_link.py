@@ -381,7 +381,7 @@ async def test_a_port_in_use_is_tried_again(hass: HomeAssistant, add_entry: AddE
     with socket.create_server(("127.0.0.1", entry.data["port"])):
         assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == "cannot_serve"
+    assert entry.error_reason_translation_key == "cannot_listen"
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert await hass.config_entries.async_remove(entry.entry_id)
 
@@ -396,7 +396,7 @@ async def test_strangers_are_not_let_in(
             await asyncio.sleep(0.01)
     read_figures(hass)
     await hass.async_block_till_done()
-    assert figure(hass, entry, "last_refusal") == "127.0.0.1: not in an allowed network"
+    assert figure(hass, entry, "last_refusal") == "127.0.0.1: Not in an allowed network"
     assert figure(hass, entry, "clients") == "0"
 
 

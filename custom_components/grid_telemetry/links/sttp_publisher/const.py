@@ -5,9 +5,6 @@ from typing import Final
 KIND: Final = "sttp_publisher"
 
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
-CONF_CERTIFICATE: Final = "certificate"
-CONF_KEY: Final = "key"
-CONF_CLIENT_CA: Final = "client_ca"
 
 DEFAULT_MAX_SUBSCRIBERS: Final = 32
 

@@ -11,6 +11,7 @@ from homeassistant.helpers.entity import Entity
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.issues import PointIssues
 from ...protocols.modbus_server.server import SerialServer, TcpServer
@@ -96,6 +97,8 @@ async def async_setup_link(
     try:
         await server.start()
     except OSError as err:
+        if isinstance(server, TcpServer):
+            raise cannot_listen(entry.data, err) from err
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="cannot_serve",
