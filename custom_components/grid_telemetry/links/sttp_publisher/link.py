@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+import ssl
 from typing import Any
 
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
@@ -18,9 +19,10 @@ from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
+from .history import RecorderHistory
+from .mapping import Signal
 from .metadata import keep_times, metadata_of
 from .server import async_tls_context, publisher_of
 from .values import Values
@@ -36,16 +38,18 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     platforms: Sequence[Platform] = (Platform.SENSOR,)
 
     def __init__(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, publisher: Publisher
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: ssl.SSLContext | None
     ) -> None:
-        self.publisher = publisher
+        history = RecorderHistory(hass, lambda: self._signals)
+        self.publisher = publisher_of(entry.data, tls, history)
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
         self._set_up_with = (entry.title, dict(entry.data))
         self._numbers = Numbers(hass, entry)
         self._devices: Sequence[Device] = ()
-        self._values = Values(hass, publisher.publish)
+        self._signals: Sequence[Signal] = ()
+        self._values = Values(hass, self.publisher.publish)
         self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -152,12 +156,12 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     @callback
     def _follow(self) -> None:
         """Publish the values of the present devices."""
-        signals = [signal for device in self._devices for signal in device.signals]
-        self._values.follow(signals)
+        self._signals = [signal for device in self._devices for signal in device.signals]
+        self._values.follow(self._signals)
         if self._point_issues is not None:
             self._point_issues.stop()
         self._point_issues = PointIssues(
-            self._hass, self._entry, [signal.point for signal in signals]
+            self._hass, self._entry, [signal.point for signal in self._signals]
         )
         self._point_issues.start()
 
@@ -192,7 +196,7 @@ async def async_setup_link(
             translation_key="sttp_certificate",
             translation_placeholders={"error": str(err)},
         ) from err
-    link = SttpPublisherLink(hass, entry, publisher_of(data, tls))
+    link = SttpPublisherLink(hass, entry, tls)
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(link.async_stop)
     try:

@@ -10,7 +10,7 @@ from homeassistant.core import HomeAssistant
 
 from ...forms.listener import CONF_ALLOWED_NETWORKS
 from ...forms.tls import server_context
-from ...protocols.sttp import Limits, Publisher
+from ...protocols.sttp import History, Limits, Publisher
 from .const import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, CONF_MAX_SUBSCRIBERS
 
 _UNSHARED = 8
@@ -26,13 +26,16 @@ async def async_tls_context(hass: HomeAssistant, data: Mapping[str, Any]) -> ssl
     )
 
 
-def publisher_of(data: Mapping[str, Any], tls: ssl.SSLContext | None) -> Publisher:
+def publisher_of(
+    data: Mapping[str, Any], tls: ssl.SSLContext | None, history: History
+) -> Publisher:
     """Return the publisher of an entry; one address gets no more than half of its connections."""
     connections = data[CONF_MAX_SUBSCRIBERS]
     return Publisher(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         tls=tls,
+        history=history,
         allowed_networks=[ip_network(network) for network in data[CONF_ALLOWED_NETWORKS]],
         limits=Limits(
             connections=connections,

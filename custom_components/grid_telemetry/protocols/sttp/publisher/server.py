@@ -16,6 +16,7 @@ from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History
 from .streams import Streams
 
 type Address = IPv4Address | IPv6Address
@@ -42,6 +43,7 @@ class Publisher:
         tls: ssl.SSLContext | None = None,
         allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
+        history: History | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
@@ -49,6 +51,8 @@ class Publisher:
         self._tls = tls
         self._allowed = allowed_networks
         self._limits = limits or Limits()
+        self._history = history
+        self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
         self.health = PublisherHealth()
         self._catalog = Catalog()
@@ -168,6 +172,8 @@ class Publisher:
             limits=self._limits,
             health=self.health,
             secure=self._tls is not None,
+            history=self._history,
+            replays=self._replays,
         )
         self._connections.add(connection)
         self._run(self._serve(connection, writer))
