@@ -15,6 +15,7 @@ from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History
 from .streams import Streams
 
 # How long the last answer may take to get away.
@@ -37,10 +38,13 @@ class Publisher:
         tls: ssl.SSLContext | None = None,
         allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
+        history: History | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
         self._limits = limits or Limits()
+        self._history = history
+        self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
         self.health = PublisherHealth()
         self._secure = tls is not None
@@ -167,6 +171,8 @@ class Publisher:
             limits=self._limits,
             health=self.health,
             secure=self._secure,
+            history=self._history,
+            replays=self._replays,
         )
         self._connections.add(connection)
         try:
