@@ -283,6 +283,11 @@ async def test_identity(add_entry: AddEntry, log_in: LogIn, hass: HomeAssistant)
     assert json.loads(reply.body)["name"] == hass.config.location_name
 
 
+async def test_the_identity_has_the_id_of_the_node(add_entry: AddEntry, log_in: LogIn) -> None:
+    reply = await (await log_in(add_entry(node_id=123))).ask("/setup/identity")
+    assert json.loads(reply.body)["nodeId"] == 123
+
+
 async def test_ping_tells_whether_all_connections_work(
     hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
 ) -> None:
