@@ -120,6 +120,14 @@ def test_a_first_value_is_taken_once_its_growth_tells_of_a_larger_meter() -> Non
     assert guard.accept(6_500_001, 180) == 6_500_001
 
 
+def test_a_first_value_is_taken_where_transformers_make_the_meter_larger() -> None:
+    guard = Counter(READ)
+    guard.rate(400)
+    guard.rate(1)
+
+    assert guard.accept(6_500_000, 0) == 6_500_000
+
+
 def follow(counter: Counter, *readings: tuple[float, float]) -> list[Verdict]:
     return [counter.take(value, at) for at, value in readings]
 
@@ -221,6 +229,21 @@ def test_a_counter_of_which_nothing_is_known_goes_over_a_restart_too() -> None:
     again = Counter.from_dict(Counter().as_dict(5.0), 0.0, CounterRules())
     assert again.good is None
     assert again.take(7.0, 1.0) is Verdict.FIRST
+
+
+def test_a_first_value_is_believed_where_transformers_make_the_meter_larger() -> None:
+    counter = Counter(CounterRules(rated_per_hour=10))
+    counter.rate(400)
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
+
+
+def test_a_counter_without_a_rating_is_given_none() -> None:
+    counter = Counter()
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
 
 
 def test_a_rating_that_was_raised_stays_raised() -> None:

@@ -16,4 +16,8 @@ CONF_NAME: Final = "name"
 CONF_SIGNAL: Final = "signal"
 CONF_PHASE: Final = "phase"
 
+CONF_MIN_CHANGE: Final = "min_change"
+CONF_MAX_PAUSE_S: Final = "max_pause_s"
+
+DEFAULT_MAX_PAUSE_S: Final = 60
 DEFAULT_MAX_AGE_S: Final = 300
