@@ -28,9 +28,9 @@ from uuid import UUID, uuid5
 from custom_components.grid_telemetry.protocols.sttp import compact, dataset
 from custom_components.grid_telemetry.protocols.sttp.compact import BaseTimes
 from custom_components.grid_telemetry.protocols.sttp.constants import (
-    Command,
     DataPacketFlags,
-    Response,
+    ServerCommand,
+    ServerResponse,
 )
 from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
@@ -155,9 +155,9 @@ class Receiver:
     def __init__(self, port: int, modes: OperationalModes, values: dict[int, set[int]]) -> None:
         self.socket = socket.create_connection(("127.0.0.1", port))
         self.socket.sendall(
-            command(Command.DEFINE_OPERATIONAL_MODES, modes.encode())
+            command(ServerCommand.DEFINE_OPERATIONAL_MODES, modes.encode())
             + command(
-                Command.SUBSCRIBE,
+                ServerCommand.SUBSCRIBE,
                 subscribe_data(
                     {"filterExpression": "FILTER ActiveMeasurements WHERE True"}, modes.encoding
                 ),
@@ -181,17 +181,17 @@ class Receiver:
             if following > end:
                 break
             code = data[position + 4]
-            if code == Response.DATA_PACKET:
+            if code == ServerResponse.DATA_PACKET:
                 flags, count = PACKET.unpack_from(data, position + 10)
                 self.measurements += count
                 self.bytes += length + 4
                 if check:
                     self._check(flags, count, bytes(data[position + 15 : following]))
-            elif code == Response.UPDATE_SIGNAL_INDEX_CACHE:
-                self.socket.sendall(command(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE))
-            elif code == Response.UPDATE_BASE_TIMES:
+            elif code == ServerResponse.UPDATE_SIGNAL_INDEX_CACHE:
+                self.socket.sendall(command(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE))
+            elif code == ServerResponse.UPDATE_BASE_TIMES:
                 self._base = BaseTimes.decode(bytes(data[position + 10 : following]))
-            elif code == Response.FAILED:
+            elif code == ServerResponse.FAILED:
                 raise SystemExit(f"Refused: {data[position + 10 : following]!r}")
             position = following
         self._rest = end - position

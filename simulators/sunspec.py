@@ -26,6 +26,7 @@ _TYPES: Mapping[str, tuple[str, int | float]] = {
     "sunssf": (">h", -0x8000),
     "pad": (">H", 0x8000),
     "uint32": (">I", 0xFFFFFFFF),
+    "int32": (">i", -0x80000000),
     "bitfield32": (">I", 0xFFFFFFFF),
     "acc32": (">I", 0),
     "uint64": (">Q", 0xFFFFFFFFFFFFFFFF),
@@ -141,13 +142,58 @@ _DER_DC = """
     for port in (1, 2)
 )
 
+_STRINGS = (
+    "DCA_SF:sunssf DCV_SF:sunssf DCW_SF:sunssf DCWH_SF:sunssf Evt:bitfield32 "
+    "N:uint16 TmsPer:uint16 "
+    + " ".join(
+        f"ID{number}:uint16 IDStr{number}:string8 DCA{number}:uint16*DCA_SF "
+        f"DCV{number}:uint16*DCV_SF DCW{number}:uint16*DCW_SF DCWH{number}:acc32*DCWH_SF "
+        f"Tms{number}:uint32 Tmp{number}:int16 DCSt{number}:enum16 DCEvt{number}:bitfield32"
+        for number in (1, 2, 3, 4)
+    )
+)
+_COMBINER_ADVANCED = (
+    "DCA_SF:sunssf DCAhr_SF:sunssf DCV_SF:sunssf DCW_SF:sunssf DCWh_SF:sunssf DCAMax:uint16 "
+    "N:uint16 Evt:bitfield32 EvtVnd:bitfield32 DCA:int16*DCA_SF DCAhr:uint32*DCAhr_SF "
+    "DCV:uint16*DCV_SF Tmp:int16 DCW:int16*DCW_SF DCPR:uint16 DCWh:uint32*DCWh_SF "
+    + " ".join(
+        f"InID{number}:uint16 InEvt{number}:bitfield32 EvtVnd{number}:bitfield32 "
+        f"InDCA{number}:int16*DCA_SF InDCAhr{number}:uint32*DCAhr_SF InDCV{number}:uint16*DCV_SF "
+        f"InDCW{number}:int16 InDCWh{number}:uint32 InDCPR{number}:uint16 InN{number}:uint16"
+        for number in (1, 2)
+    )
+)
+_COMBINER = (
+    "DCA_SF:sunssf DCAhr_SF:sunssf DCV_SF:sunssf DCAMax:uint16*DCA_SF N:uint16 Evt:bitfield32 "
+    "EvtVnd:bitfield32 DCA:int16*DCA_SF DCAhr:acc32*DCAhr_SF DCV:int16*DCV_SF Tmp:int16 "
+    "InDCA_SF:sunssf InDCAhr_SF:sunssf "
+    + " ".join(
+        f"InID{number}:uint16 InEvt{number}:bitfield32 InEvtVnd{number}:bitfield32 "
+        f"InDCA{number}:int16*InDCA_SF InDCAhr{number}:acc32*InDCAhr_SF"
+        for number in (1, 2)
+    )
+)
+
 _MODELS: Mapping[int, str] = {
     1: "Mn:string16 Md:string16 Opt:string8 Vr:string8 SN:string16 DA:uint16 Pad:pad",
+    2: "AID:uint16 N:uint16 UN:uint16 St:enum16 StVnd:enum16 Evt:bitfield32 EvtVnd:bitfield32 "
+    "Ctl:enum16 CtlVnd:uint32 CtlVl:uint32",
     **dict.fromkeys((101, 102, 103), _INVERTER),
     **dict.fromkeys((111, 112, 113), _INVERTER_FLOAT),
     124: _STORAGE,
+    160: _STRINGS,
     **dict.fromkeys((201, 202, 203, 204), _meter("int16", "acc32", factors=True)),
     **dict.fromkeys((211, 212, 213, 214), _meter("float32", "float32", factors=False)),
+    302: "GHI:uint16 POAI:uint16 DFI:uint16 DNI:uint16 OTI:uint16",
+    303: "TmpBOM:int16",
+    304: "Inclx:int32 Incly:int32 Inclz:int32",
+    306: "GHI:uint16 A:uint16 V:uint16 Tmp:uint16",
+    307: "TmpAmb:int16 RH:int16 Pres:int16 WndSpd:int16 WndDir:int16 Rain:int16 Snw:int16 "
+    "PPT:int16 "
+    "ElecFld:int16 SurWet:int16 SoilWet:int16",
+    308: "GHI:uint16 TmpBOM:int16 TmpAmb:int16 WndSpd:uint16",
+    402: _COMBINER_ADVANCED,
+    403: _COMBINER,
     701: _DER_AC,
     713: "WHRtg:uint16*WH_SF WHAvail:uint16*WH_SF SoC:uint16*Pct_SF SoH:uint16*Pct_SF Sta:enum16 "
     "WH_SF:sunssf Pct_SF:sunssf",

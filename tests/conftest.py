@@ -6,10 +6,21 @@ from pathlib import Path
 import shutil
 
 from homeassistant.core import HomeAssistant
+from hypothesis import HealthCheck, settings
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .texts import shown_texts
+
+# The same examples in every run, however busy the machine is.
+settings.register_profile(
+    "steady",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 MISSING = Path(__file__).parent.parent / ".setup" / "missing"
 

@@ -21,8 +21,7 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
-from custom_components.grid_telemetry.config_flow import SUBENTRY_FLOWS, GridTelemetryConfigFlow
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.registry import LINKS
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
@@ -198,13 +197,16 @@ def test_the_quality_scale_is_complete_and_shows_its_evidence() -> None:
             assert (ROOT / "docs" / file).exists(), file
 
 
-@pytest.mark.parametrize("kind", LinkKind)
-def test_each_link_is_in_the_menu_and_can_be_changed(kind: LinkKind) -> None:
-    assert kind in LINKS
+@pytest.mark.parametrize("kind", LINKS)
+def test_each_link_is_in_the_menu_and_can_be_changed(kind: str) -> None:
+    module = LINKS[kind]
+    flows = import_module(f"{module.package}.flow")
     assert kind in TEXTS["config"]["step"]["user"]["menu_options"]
-    assert hasattr(GridTelemetryConfigFlow, f"async_step_{kind}")
-    assert hasattr(GridTelemetryConfigFlow, f"async_step_{kind}_reconfigure")
-    for subentry, flow in SUBENTRY_FLOWS[kind].items():
+    assert hasattr(flows.FLOW, f"async_step_{kind}")
+    assert hasattr(flows.FLOW, f"async_step_{kind}_reconfigure")
+    assert all(hasattr(flows.FLOW, f"async_step_{source}") for source in module.discovery)
+    assert module.first_subentry is None or module.first_subentry in flows.SUBENTRY_FLOWS
+    for subentry, flow in flows.SUBENTRY_FLOWS.items():
         assert hasattr(flow, "async_step_reconfigure")
         texts = TEXTS["config_subentries"][subentry]
         assert texts["entry_type"]
@@ -363,3 +365,12 @@ def test_the_documentation_holds_together() -> None:
     listed = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name in TEXTS["config"]["step"]["user"]["menu_options"].values():
         assert name in listed, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda path: path.stem)
+def test_each_column_of_a_table_is_explained(language: Path) -> None:
+    """Check what hassfest wants of the fields of an object selector."""
+    texts = json.loads(language.read_text(encoding="utf-8"))
+    for selector in texts["selector"].values():
+        for field in selector.get("fields", {}).values():
+            assert field.keys() == {"name", "description"}

@@ -20,7 +20,8 @@ from homeassistant.helpers.selector import Selector, TextSelectorType
 import voluptuous as vol
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.diagnostics import TO_REDACT
+from custom_components.grid_telemetry.diagnostics import SECRETS
+from custom_components.grid_telemetry.links.registry import LINKS
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / DOMAIN
 TEXTS: dict[str, Any] = json.loads(
@@ -100,7 +101,7 @@ class Problems(list[str]):
 
     def check_secret(self, key: str) -> None:
         """Check that diagnostics do not show what is typed unseen."""
-        if key not in TO_REDACT:
+        if key not in SECRETS.union(*(module.secrets for module in LINKS.values())):
             self.append(f"{key} is not redacted in diagnostics")
 
     def check_issue(

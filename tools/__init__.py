@@ -1,1 +1,1 @@
-"""Tools for development: pictures of the pages, and the browser that takes them."""
+"""Tools for development: pictures of the pages, the browser behind them, register tables."""

@@ -1,18 +1,24 @@
-"""Links: one config entry is one connection to one outside system.
+"""What a link is, and how a kind of links says what it offers.
 
-A new platform on the grid is one new folder here, one line in `registry.py`, and its strings.
-A link never imports another link; what two need goes down a floor.
+One config entry is one link: one connection to one outside system. A new platform is one folder
+below `links/`, one line in `links/registry.py`, its texts and its documentation.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any, Protocol, runtime_checkable
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol, cast, runtime_checkable
 
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigSubentryFlow
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.helpers.condition import Condition
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.importlib import async_import_module
+from homeassistant.helpers.trigger import Trigger
+
+from .action import Action
 
 
 class Link(Protocol):
@@ -34,10 +40,10 @@ class Link(Protocol):
 
 
 @runtime_checkable
-class LinkThatGrows(Link, Protocol):
-    """A link whose entities come and go while it runs."""
+class LinkWithDynamicDevices(Link, Protocol):
+    """A link whose devices and entities come and go while it runs."""
 
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds entities to a platform from now on."""
 
     def is_gone(self, device: DeviceEntry) -> bool:
@@ -45,26 +51,77 @@ class LinkThatGrows(Link, Protocol):
 
 
 @runtime_checkable
-class LinkThatAdapts(Link, Protocol):
+class LinkWithLiveChanges(Link, Protocol):
     """A link that takes a change of its entry over while it runs."""
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Take the change over; False asks for a reload instead."""
 
 
 type GridTelemetryConfigEntry = ConfigEntry[Link]
 
 
-class LinkModule(Protocol):
-    """What the package of a link offers."""
+class RuntimeModule(Protocol):
+    """The module `link` of a kind."""
 
     async def async_setup_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Link:
         """Return the link of an entry, or raise a `ConfigEntryError` or its kin."""
 
 
 @runtime_checkable
-class LinkModuleThatKeeps(LinkModule, Protocol):
-    """The package of a link that keeps something outside the entry."""
+class StoringRuntimeModule(RuntimeModule, Protocol):
+    """The module `link` of a kind that stores something outside the entry."""
 
     async def async_remove_link(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-        """Delete what was kept, as the entry is removed."""
+        """Delete what was stored, as the entry is removed."""
+
+
+class FlowModule(Protocol):
+    """The module `flow` of a kind."""
+
+    FLOW: type[ConfigFlow]
+    """Its steps are named `async_step_<kind>` and `async_step_<kind>_<step>`, of which
+    `reconfigure` and `reauth_confirm` are where those begin."""
+    SUBENTRY_FLOWS: Mapping[str, type[ConfigSubentryFlow]]
+    """The flows of what can be added below an entry, by the type of the subentry."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkModule:
+    """All that a kind of links offers; light, so that it can be known without an entry.
+
+    What runs an entry, its forms and the handlers of its actions are modules of the kind's
+    package with a fixed name, imported in the executor when they are first needed.
+    """
+
+    kind: str
+    package: str
+    """The name of its package."""
+    first_subentry: str | None = None
+    """The subentry that an entry is of no use without: its flow goes on with adding one."""
+    discovery: frozenset[str] = frozenset()
+    """The sources of discovery that its flow has a step for."""
+    actions: Sequence[Action] = ()
+    """Their handlers are in the module `handlers`."""
+    triggers: Mapping[str, type[Trigger]] = field(default_factory=dict)
+    conditions: Mapping[str, type[Condition]] = field(default_factory=dict)
+    secrets: frozenset[str] = frozenset()
+    """The keys of its data that diagnostics leave out."""
+
+    async def async_runtime(self, hass: HomeAssistant) -> RuntimeModule:
+        """Return the module that runs its entries."""
+        return cast("RuntimeModule", await async_import_module(hass, f"{self.package}.link"))
+
+    async def async_flows(self, hass: HomeAssistant) -> FlowModule:
+        """Return the module with its forms."""
+        return cast("FlowModule", await async_import_module(hass, f"{self.package}.flow"))
+
+    async def async_handler(
+        self, hass: HomeAssistant, action: Action
+    ) -> Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]:
+        """Return the function that answers the calls of one of its actions."""
+        module = await async_import_module(hass, f"{self.package}.handlers")
+        return cast(
+            "Callable[[ServiceCall], Coroutine[Any, Any, ServiceResponse]]",
+            getattr(module, action.handler),
+        )

@@ -5,7 +5,7 @@ raw value; addresses are those of the wire. Circutor's come from its manuals. Th
 check the maps against: whatever is changed in a map has to be changed here too, from its source.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 type Codec = Literal["u16", "i16", "u32", "i32", "u64", "i64", "f32", "f64", "kilo"]
@@ -41,6 +41,7 @@ class Correction:
     quantity: str | None = None
     address: int | None = None
     divisor: float | None = None
+    codec: Codec | None = None
     left_out: bool = False
 
 
@@ -105,8 +106,50 @@ MBMD_TYPES = {
 
 _NOT_A_TARIFF = Correction(reason="a counter that cannot be reset, no tariff", left_out=True)
 _IN_10_W = Correction(reason="the manual has kW with two decimals, mbmd hands kW on", divisor=0.1)
+_IN_10_VAR = replace(_IN_10_W, codec="i16")
+
+
+def _net(measurement: str, address: int | None = None) -> Correction:
+    reason = "the maker's list says that it is net, and that phase L1 of the reactive is at 0x464"
+    return Correction(
+        reason=reason, quantity=_quantity(measurement).replace("_sum", "_net"), address=address
+    )
+
+
+def _quantity(measurement: str) -> str:
+    base, phase = (measurement[:-2], f"_{measurement[-2:].lower()}")
+    return NAMES[base][0] + phase if base in NAMES else NAMES[measurement][0]
+
+
+_FINDER = {
+    "Frequency": Correction(reason="three other readers have it at 2498", address=2498),
+    "Export": Correction(
+        reason="Tasmota's reader has it at 2754; the four counters go in this order", address=2754
+    ),
+    "ReactiveImport": Correction(
+        reason="the third of the four counters, as in the integers of the same meter", address=2756
+    ),
+}
 
 CORRECTIONS: dict[str, dict[str, Correction]] = {
+    "FIND7M24": _FINDER,
+    "FIND7M38": _FINDER,
+    "CGEM24": {
+        "Import": Correction(
+            reason="0x42 can be reset; dbus-cgwacs and esp32-firmware read 0x3E", address=0x3E
+        ),
+    },
+    "DS100": {
+        "Export": Correction(reason="evcc reads 0x0118, as on the WS100", address=0x0118),
+        "Voltage": Correction(
+            reason="lamaPLC's table: it is the average", quantity="voltage_ln_average"
+        ),
+    },
+    "PAC2200": {
+        "Frequency": Correction(
+            reason="46 lies inside a value; esp32-firmware and the manual have 55", address=55
+        ),
+    },
     "IEM3000": {
         "Voltage": Correction(
             reason="the manual says it is the average", quantity="voltage_ln_average"
@@ -119,11 +162,23 @@ CORRECTIONS: dict[str, dict[str, Correction]] = {
         "ReactiveSumT3": Correction(reason="0x15E stands twice; 0x14E is free", address=0x14E),
     },
     "SBC": {
-        name: _IN_10_W
-        for kind in ("Power", "ReactivePower")
+        name: correction
+        for kind, correction in (("Power", _IN_10_W), ("ReactivePower", _IN_10_VAR))
         for name in (kind, *(f"{kind}L{phase}" for phase in (1, 2, 3)))
+    }
+    | {
+        "Export": Correction(
+            reason="the data sheet of the one-way type: the second tariff",
+            quantity="energy_import_t2",
+        )
     },
-    "SEMTR": dict.fromkeys(("SumT1", "ImportT1", "ExportT1"), _NOT_A_TARIFF),
+    "SEMTR": dict.fromkeys(("SumT1", "ImportT1", "ExportT1"), _NOT_A_TARIFF)
+    | {name: _net(name) for name in ("Sum", "SumL1", "SumL2", "SumL3")}
+    | {name: _net(name) for name in ("ReactiveSum", "ReactiveSumL1")}
+    | {
+        "ReactiveSumL2": _net("ReactiveSumL2", 0x466),
+        "ReactiveSumL3": _net("ReactiveSumL3", 0x468),
+    },
 }
 # mbmd reads the address before the one it lists.
 OFFSETS = {"SBC": -1}
@@ -1133,6 +1188,8 @@ _UNITS = {
     "apparent_power": "VA",
     "power_factor": None,
     "frequency": "Hz",
+    "phase_angle": "°",
+    "operating_time": "h",
     "thd": "%",
     "energy": "kWh",
     "reactive_energy": "kvarh",
@@ -1178,7 +1235,7 @@ def mbmd_places(type_name: str) -> list[Place]:
                     if correction.address is None
                     else correction.address
                 ),
-                codec=codec,
+                codec=correction.codec or codec,
                 divisor=correction.divisor or divisor,
                 word_order=listing.word_order,
             )

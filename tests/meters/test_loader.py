@@ -7,6 +7,7 @@ import pytest
 
 from custom_components.grid_telemetry.meters import (
     DEFAULT_RATED_POWER_W,
+    ObjectCheck,
     Register,
     RegisterMapError,
     load_register_maps,
@@ -45,6 +46,67 @@ def test_a_map_gets_its_defaults(tmp_path: Path) -> None:
             address=0x10, type="float32", count=2, space="input", word_order="big"
         )
     }
+
+
+def test_a_map_tells_which_of_its_sources_confirms_what(tmp_path: Path) -> None:
+    register_map = read_register_map(
+        write(
+            tmp_path,
+            GOOD.replace(
+                "source: Acme manual",
+                "sources:\n  - {name: Acme manual, confirms: all}\n"
+                "  - {name: a reader, confirms: [power]}\n  - {name: hearsay}",
+            )
+            + "  power: {address: 0x12}\n",
+        )
+    )
+
+    assert register_map.source == "Acme manual; a reader; hearsay"
+    assert {key: register_map.confirmations(key) for key in register_map.quantities} == {
+        "voltage_l1": 1,
+        "power": 2,
+    }
+
+
+def test_a_map_tells_what_decides_what_the_meter_is(tmp_path: Path) -> None:
+    register_map = read_register_map(
+        write(
+            tmp_path,
+            GOOD
+            + """\
+identify:
+  - {address: 0x0B, type: uint16, equals: [71, 72]}
+  - {address: 6, type: string, length: 8, starts_with: [ALE3, AWD3]}
+  - {object: product_code, starts_with: M1}
+""",
+        )
+    )
+    number, text, model = register_map.identify
+
+    assert [number.holds(value) for value in (72, 73, None)] == [True, False, False]
+    assert [text.holds(value) for value in ("ALE3D5", "XALE3", None)] == [True, False, False]
+    assert model == ObjectCheck(object_id=1, starts_with=("M1",))
+    assert [model.holds(value) for value in ("M100", "M2", None)] == [True, False, False]
+
+
+def test_a_map_tells_what_is_on_the_secondary_side(tmp_path: Path) -> None:
+    register_map = read_register_map(
+        write(
+            tmp_path,
+            GOOD
+            + """\
+  power: {address: 0x12}
+current_ratio: {address: 6, type: uint16, register_space: holding}
+secondary: all
+""",
+        )
+    )
+
+    assert register_map.current_ratio == Register(
+        address=6, type="uint16", count=1, space="holding", word_order="big"
+    )
+    assert register_map.voltage_ratio is None
+    assert register_map.secondary == {"voltage_l1", "power"}
 
 
 def test_a_register_overrides_the_defaults_of_its_map(tmp_path: Path) -> None:
@@ -140,7 +202,7 @@ nan: largest
     [
         (
             GOOD + "recognise: [{address: 2}]\n",
-            "acme.yaml, line 8: recognise.0: either equals or between, not both",
+            "acme.yaml, line 8: recognise.0: exactly one of equals, between and starts_with",
         ),
         (
             GOOD + "recognise:\n- {address: 2, equals: 1}\n- {address: 3, between: [1]}\n",
@@ -246,7 +308,31 @@ nan: largest
         ),
         (
             GOOD.replace("source: Acme manual\n", ""),
-            "acme.yaml, line 1: source: required key not provided",
+            "acme.yaml, line 1: either source or sources",
+        ),
+        (
+            GOOD + "sources: [{name: Acme manual}]\n",
+            "acme.yaml, line 1: either source or sources",
+        ),
+        (
+            GOOD.replace("source: Acme", "sources:\n  - confirms: [power]\n    name: Acme"),
+            "acme.yaml, line 4: sources.0.confirms: the map has no quantity power",
+        ),
+        (
+            GOOD + "secondary: [power]\n",
+            "acme.yaml, line 8: secondary: the map has no quantity power",
+        ),
+        (
+            GOOD + "identify: [{object: maker, equals: Acme}]\n",
+            "acme.yaml, line 8: identify.0.object: value must be one of",
+        ),
+        (
+            GOOD + "identify: [{object: vendor_name}]\n",
+            "acme.yaml, line 8: identify.0: exactly one of equals, between and starts_with",
+        ),
+        (
+            GOOD + "current_ratio: {address: 6, type: string, length: 2}\n",
+            "acme.yaml, line 8: current_ratio.type: a quantity is a number, not a string",
         ),
         (
             GOOD.replace("  voltage_l1: {address: 0x10}\n", ""),

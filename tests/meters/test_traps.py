@@ -12,6 +12,7 @@ from custom_components.grid_telemetry.links.modbus.register_reader import (
     read_register,
 )
 from custom_components.grid_telemetry.meters import load_register_maps
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 MAPS = load_register_maps(Path("/none")).maps
 
@@ -53,7 +54,9 @@ EM24 = {
     0x00: [2302, 0],
     0x32: [950, 960, 970, 955],  # power factors of the phases, then of all
     0x37: [500],
-    0x42: [0x6602, 0x000C],  # the counter of all phases, 81254.6 kWh
+    0x0B: [71],
+    0x3E: [0x6602, 0x000C],  # the counter of all phases, 81254.6 kWh
+    0x42: [12, 0],  # the one that can be reset
     0x46: [100, 0],
 }
 EM24_E1 = {
@@ -61,7 +64,7 @@ EM24_E1 = {
     0x2E: [950, 960, 970, 955],
     0x33: [500],
     0x34: [0x6602, 0x000C],
-    0x42: [100, 0],  # the counter of the second phase
+    0x3E: [100, 0],  # nothing that is public
 }
 
 
@@ -101,7 +104,52 @@ async def test_each_em24_is_recognised_as_itself(
 ) -> None:
     write(mock_modbus_unit, name, words)
 
-    assert await recognised(mock_modbus_unit) == {name}
+    # Later meters of the maker have the registers of the E1 too, and an own number each.
+    found = await recognised(mock_modbus_unit)
+    assert found & {"carlo_gavazzi_em24", "carlo_gavazzi_em24_e1"} == {name}
+
+
+# --- what one source had wrong and others right
+
+
+@pytest.mark.parametrize(
+    ("name", "quantity", "words", "value"),
+    [
+        # 0x0042 can be reset by the user.
+        ("carlo_gavazzi_em24", "energy_import", {0x3E: [1000, 0], 0x42: [7, 0]}, 100),
+        ("carlo_gavazzi_em24", "energy_import_resettable", {0x3E: [1000, 0], 0x42: [7, 0]}, 0.7),
+        # Where the WS100 has it, and not at 0x118A.
+        ("bg_etech_ds100", "energy_export", {0x0118: [0, 4200], 0x118A: [0, 7]}, 42),
+        ("siemens_pac2200", "frequency", {55: float32(50.0)}, 50),
+        # Numbers from 1: 1127 and 1129; 1131 is the apparent energy.
+        ("solaredge_se_mtr_3y", "reactive_energy_net_l2", {1126: float32(2.5)[::-1]}, 2.5),
+        ("solaredge_se_mtr_3y", "reactive_energy_net_l3", {1128: float32(3.5)[::-1]}, 3.5),
+        ("solaredge_se_mtr_3y", "apparent_energy", {1130: float32(4.5)[::-1]}, 4.5),
+        # The one-way type counts its second tariff where the two-way type has the export.
+        ("saia_burgess_ale3", "energy_import_t2", {31: [0, 4200]}, 42),
+        ("saia_burgess_ale3_bidirectional", "energy_export", {31: [0, 4200]}, 42),
+    ],
+)
+async def test_a_register_is_where_two_sources_have_it(
+    mock_modbus_unit: MockModbusUnit, name: str, quantity: str, words: Words, value: float
+) -> None:
+    write(mock_modbus_unit, name, words)
+
+    assert await read(mock_modbus_unit, name, quantity) == {quantity: value}
+
+
+def test_the_one_way_ale3_has_no_export() -> None:
+    assert "energy_export" not in MAPS["saia_burgess_ale3"].quantities
+
+
+def test_net_energy_may_fall() -> None:
+    keys = {key for key in MAPS["solaredge_se_mtr_3y"].quantities if "energy" in key}
+
+    assert {key for key in keys if not QUANTITIES[key].counter} == {
+        f"{kind}_net{phase}"
+        for kind in ("energy", "reactive_energy")
+        for phase in ("", "_l1", "_l2", "_l3")
+    }
 
 
 # --- one maker, many meters
@@ -140,11 +188,15 @@ async def test_eastron_meters_are_told_apart_by_their_phases(
         ("wago_879_30xx", "power", {0x5012: float32(1.5)}, 1500),
         ("schneider_iem3000", "power", {0x0BF3: float32(1.5)}, 1500),
         ("saia_burgess_ale3", "power", {50: [123]}, 1230),
+        ("saia_burgess_ale3_bidirectional", "power", {50: [0xFF85]}, -1230),
         # W
         ("orno_we514_we515", "power", {0x140: [0, 1500]}, 1500),
         ("janitza_b_series", "power", {0x4A52: float32(1500)}, 1500),
         ("chint_dtsu666", "power", {0x2012: float32(15000)}, 1500),
         ("eastron_sdm630", "power", {0x34: float32(1500)}, 1500),
+        # signed
+        ("saia_burgess_ale3", "reactive_power", {51: [0xFF85]}, -1230),
+        ("saia_burgess_ale3", "reactive_power_l1", {38: [0xFFFF]}, -10),
         # Wh and varh
         ("janitza_b_series", "energy_import", {0x4A7C: float32(1_500_000)}, 1500),
         ("finder_7m38", "energy_import", {2752: float32(1_500_000)}, 1500),

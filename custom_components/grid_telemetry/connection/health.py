@@ -5,7 +5,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from typing import Any, Final, override
+from typing import Any, Final, Protocol, override, runtime_checkable
 
 from homeassistant.components.binary_sensor import (
     BinarySensorEntity,
@@ -26,6 +26,7 @@ from homeassistant.helpers.entity import Entity
 
 _WRITE_INTERVAL_S: Final = 1.0
 _MAX_STATE_CHARS: Final = 255
+_MAX_NAMES: Final = 50  # of stale points; all of them stand in the diagnostics
 
 
 @dataclass(kw_only=True)
@@ -41,6 +42,8 @@ class Health:
     """Samples that the platform acknowledged."""
     dropped: int = 0
     """Samples that never will be delivered."""
+    stale: tuple[str, ...] = ()
+    """The names of the points that have no value, or one that is too old."""
     refused: int = 0
     """Messages that the platform refused; they are set aside."""
     last_delivery: datetime | None = None
@@ -93,12 +96,19 @@ class Health:
             listener()
 
 
+@runtime_checkable
+class LinkWithHealth(Protocol):
+    """A link that connects to one outside system."""
+
+    health: Health
+
+
 @dataclass(frozen=True, kw_only=True)
 class HealthSensorDescription(SensorEntityDescription):
     """One figure of the health."""
 
     value_fn: Callable[[Health], int | str | datetime | None]
-    attributes_fn: Callable[[Health], dict[str, str | datetime | None]] | None = None
+    attributes_fn: Callable[[Health], dict[str, str | datetime | list[str] | None]] | None = None
 
 
 _SENSORS: Final = (
@@ -122,6 +132,12 @@ _SENSORS: Final = (
         key="dropped",
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda health: health.dropped,
+    ),
+    HealthSensorDescription(
+        key="stale",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda health: len(health.stale),
+        attributes_fn=lambda health: {"points": list(health.stale[:_MAX_NAMES])},
     ),
     HealthSensorDescription(
         key="refused",
@@ -190,7 +206,7 @@ class HealthSensor(_HealthEntity, SensorEntity):
     """One figure."""
 
     entity_description: HealthSensorDescription
-    _unrecorded_attributes = frozenset({"oldest"})
+    _unrecorded_attributes = frozenset({"oldest", "points"})
 
     def __init__(
         self,

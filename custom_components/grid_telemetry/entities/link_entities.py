@@ -6,7 +6,7 @@ from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ..const import DOMAIN, MANUFACTURER
-from ..link import GridTelemetryConfigEntry, LinkThatGrows
+from ..link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 
 
 @callback
@@ -19,8 +19,8 @@ def add_link_entities(
     link = entry.runtime_data
     for subentry_id, entities in link.entities(platform).items():
         async_add_entities(entities, config_subentry_id=subentry_id)
-    if isinstance(link, LinkThatGrows):
-        link.grow_by(platform, async_add_entities)
+    if isinstance(link, LinkWithDynamicDevices):
+        link.add_entities_with(platform, async_add_entities)
 
 
 def link_device_info(entry: GridTelemetryConfigEntry, model: str) -> DeviceInfo:

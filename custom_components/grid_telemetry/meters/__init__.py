@@ -13,17 +13,27 @@ from typing import Any, override
 import voluptuous as vol
 import yaml
 
-from .model import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap, RegisterSpace
+from .model import (
+    DEFAULT_RATED_POWER_W,
+    Check,
+    ObjectCheck,
+    Register,
+    RegisterMap,
+    RegisterSpace,
+    Source,
+)
 from .schema import register_map
 
 __all__ = [
     "DEFAULT_RATED_POWER_W",
     "Check",
+    "ObjectCheck",
     "Register",
     "RegisterMap",
     "RegisterMapError",
     "RegisterMaps",
     "RegisterSpace",
+    "Source",
     "load_register_maps",
     "parse_register_map",
     "read_register_map",

@@ -42,6 +42,10 @@ class Register:
     nan: frozenset[int] = frozenset()
     # Where the meter keeps the power of ten that the value is multiplied by as well (SunSpec).
     scale_address: int | None = None
+    # Some makers keep a counter as a negative number.
+    magnitude: bool = False
+    # Whether it is a ratio, or a percentage by one that was above 1 (SunSpec's power factors).
+    ratio_or_percent: bool = False
     # For an enumeration: the number of the quantity's option by raw value.
     codes: Mapping[int, int] | None = None
 
@@ -55,19 +59,49 @@ class Register:
 class Check:
     """What a register of the meter family says, to tell the family from others.
 
-    Its value is one of `equals`, or lies in `between`, both ends included.
+    Its value is one of `equals`, lies in `between`, both ends included, or is a text that starts
+    with one of `starts_with`.
     """
 
     register: Register
     equals: tuple[int | float | str, ...] = ()
     between: tuple[float, float] | None = None
+    starts_with: tuple[str, ...] = ()
 
     def holds(self, value: float | str | None) -> bool:
         """Return whether a value read from the register, scaled, fits; None never does."""
+        if isinstance(value, str):
+            return value in self.equals or value.startswith(self.starts_with)
         if self.between is None:
             return value in self.equals
         low, high = self.between
-        return isinstance(value, int | float) and low <= value <= high
+        return value is not None and low <= value <= high
+
+
+# The objects of the basic Modbus device identification (function 43/14) by their names in a map;
+# the Modbus library asks for no others.
+OBJECTS: Mapping[str, int] = {"vendor_name": 0, "product_code": 1, "revision": 2}
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class ObjectCheck:
+    """What an object of the Modbus device identification says: one of `equals`, or a beginning."""
+
+    object_id: int
+    equals: tuple[str, ...] = ()
+    starts_with: tuple[str, ...] = ()
+
+    def holds(self, value: str | None) -> bool:
+        """Return whether the text of the object fits; None, for an absent object, never does."""
+        return value is not None and (value in self.equals or value.startswith(self.starts_with))
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Source:
+    """Where registers of a map are published, and the quantities that it was seen to confirm."""
+
+    name: str
+    confirms: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -77,7 +111,7 @@ class RegisterMap:
     key: str
     manufacturer: str
     models: tuple[str, ...]
-    source: str
+    sources: tuple[Source, ...]
     # Read from a real meter by somebody, and not only from its documents.
     verified: bool
     # The most registers that the meter serves in one request.
@@ -88,11 +122,27 @@ class RegisterMap:
     rated_power_w: float
     serial_number: Register | None
     firmware: Register | None
+    # All of them hold for a meter of this family and for no other: they decide what it is.
+    identify: tuple[Check | ObjectCheck, ...] = ()
     # All of them hold for a meter of this family; look-alikes can pass them too.
     recognise: tuple[Check, ...]
     quantities: Mapping[str, Register]
+    # Where the meter keeps the ratios of its transformers, and the quantities that it gives as
+    # they are on their secondary side.
+    current_ratio: Register | None = None
+    voltage_ratio: Register | None = None
+    secondary: frozenset[str] = frozenset()
     # Read along with the quantities: what it says as long as the map lies here (SunSpec).
     anchor: Check | None = None
+
+    @property
+    def source(self) -> str:
+        """Return the names of all sources as one text."""
+        return "; ".join(source.name for source in self.sources)
+
+    def confirmations(self, key: str) -> int:
+        """Return how many of the sources confirm the register of a quantity."""
+        return sum(key in source.confirms for source in self.sources)
 
     @property
     def model(self) -> str:

@@ -9,7 +9,18 @@ from typing import Any
 import voluptuous as vol
 
 from ..vocabulary.quantities import QUANTITIES
-from .model import ADDRESSES, DEFAULT_RATED_POWER_W, TEXT_TYPES, TYPES, Check, Register, RegisterMap
+from .model import (
+    ADDRESSES,
+    DEFAULT_RATED_POWER_W,
+    OBJECTS,
+    TEXT_TYPES,
+    TYPES,
+    Check,
+    ObjectCheck,
+    Register,
+    RegisterMap,
+    Source,
+)
 
 
 def _integer(low: int, high: int) -> Callable[[Any], Any]:
@@ -78,65 +89,116 @@ def _ascending(value: list[float]) -> list[float]:
     return value
 
 
+def _listed(value: Any) -> Any:
+    return value if isinstance(value, list) else [value]
+
+
+_TEXTS = vol.All(_listed, [_text], vol.Length(min=1))
+
 _CHECK = _REGISTER | {
-    vol.Optional("equals"): vol.Any(
-        vol.Any(int, float, str), vol.All([vol.Any(int, float, str)], vol.Length(min=1))
-    ),
+    vol.Optional("equals"): vol.All(_listed, [vol.Any(int, float, str)], vol.Length(min=1)),
     vol.Optional("between"): vol.All([_float], vol.Length(min=2, max=2), _ascending),
+    vol.Optional("starts_with"): _TEXTS,
+}
+
+_OBJECT_CHECK = {
+    vol.Required("object"): vol.In(list(OBJECTS)),
+    vol.Optional("equals"): _TEXTS,
+    vol.Optional("starts_with"): _TEXTS,
+}
+
+
+def _identify(value: Any) -> Any:
+    """Check one entry of `identify`: it is about a register, or about an object."""
+    is_object = isinstance(value, dict) and "object" in value
+    return vol.Schema(_OBJECT_CHECK if is_object else _CHECK)(value)
+
+
+_SOURCE = {
+    vol.Required("name"): _text,
+    vol.Optional("confirms"): vol.Any("all", vol.All([str], vol.Length(min=1))),
 }
 
 
 def _registers(document: dict[str, Any]) -> dict[str, Any]:
     """Replace every register of a document by a `Register`, with the defaults of the map."""
-    errors: list[vol.Invalid] = []
+    errors = _unknown_keys(document)
 
-    def register(raw: dict[str, Any], *path: str | int, text: bool) -> Register | None:
+    def made[Part](
+        make: Callable[[dict[str, Any], dict[str, Any]], Part],
+        raw: dict[str, Any],
+        *path: str | int,
+    ) -> Part | None:
         try:
-            return _register(document, raw, text=text)
+            return make(document, raw)
         except vol.Invalid as err:
             err.prepend(list(path))
             errors.append(err)
             return None
 
-    def checked(raw: dict[str, Any], index: int) -> Check | None:
-        if ("equals" in raw) == ("between" in raw):
-            errors.append(
-                vol.Invalid("either equals or between, not both", path=["recognise", index])
-            )
-            return None
-        found = register(raw, "recognise", index, text=True)
-        if found is None:
-            return None
-        equals = raw.get("equals", [])
-        return Check(
-            register=found,
-            equals=tuple(equals if isinstance(equals, list) else [equals]),
-            between=tuple(raw["between"]) if "between" in raw else None,
-        )
-
-    for key in ("serial_number", "firmware"):
-        if key in document:
-            document[key] = register(document[key], key, text=True)
-    document["recognise"] = [
-        check
-        for index, raw in enumerate(document["recognise"])
-        if (check := checked(raw, index)) is not None
-    ]
+    for keys, make in (
+        ({"serial_number", "firmware"}, _text_or_number),
+        ({"current_ratio", "voltage_ratio"}, _number),
+    ):
+        for key in keys & document.keys():
+            document[key] = made(make, document[key], key)
+    for part in ("identify", "recognise"):
+        document[part] = [
+            made(_check, raw, part, index) for index, raw in enumerate(document[part])
+        ]
     document["quantities"] = {
-        key: register(raw, "quantities", key, text=False)
-        for key, raw in document["quantities"].items()
+        key: made(_number, raw, "quantities", key) for key, raw in document["quantities"].items()
     }
     if errors:
         raise vol.MultipleInvalid(errors)
     return document
 
 
-def _register(document: dict[str, Any], raw: dict[str, Any], *, text: bool) -> Register:
+def _check(document: dict[str, Any], raw: dict[str, Any]) -> Check | ObjectCheck:
+    if len(raw.keys() & {"equals", "between", "starts_with"}) != 1:
+        raise vol.Invalid("exactly one of equals, between and starts_with")
+    equals, starts_with = (tuple(raw.get(key, ())) for key in ("equals", "starts_with"))
+    if "object" in raw:
+        return ObjectCheck(object_id=OBJECTS[raw["object"]], equals=equals, starts_with=starts_with)
+    return Check(
+        register=_text_or_number(document, raw),
+        equals=equals,
+        between=tuple(raw["between"]) if "between" in raw else None,
+        starts_with=starts_with,
+    )
+
+
+def _unknown_keys(document: dict[str, Any]) -> list[vol.Invalid]:
+    """Return an error for each quantity that the map names beside its registers but has not."""
+    named: list[tuple[str, list[str | int]]] = []
+    if document["secondary"] != "all":
+        named += [(key, ["secondary"]) for key in document["secondary"]]
+    for index, source in enumerate(document.get("sources", ())):
+        if source.get("confirms", "all") != "all":
+            named += [(key, ["sources", index, "confirms"]) for key in source["confirms"]]
+    return [
+        vol.Invalid(f"the map has no quantity {key}", path=path)
+        for key, path in named
+        if key not in document["quantities"]
+    ]
+
+
+def _one_of_both(document: dict[str, Any]) -> dict[str, Any]:
+    if ("source" in document) == ("sources" in document):
+        raise vol.Invalid("either source or sources")
+    return document
+
+
+def _number(document: dict[str, Any], raw: dict[str, Any]) -> Register:
+    if (kind := raw.get("type")) in TEXT_TYPES:
+        raise vol.Invalid(f"a quantity is a number, not a {kind}", path=["type"])
+    return _text_or_number(document, raw)
+
+
+def _text_or_number(document: dict[str, Any], raw: dict[str, Any]) -> Register:
     kind: str | None = raw.get("type", document.get("type"))
     if kind is None:
         raise vol.Invalid("the type is missing, here and at the top of the map", path=["type"])
-    if kind in TEXT_TYPES and not text:
-        raise vol.Invalid(f"a quantity is a number, not a {kind}", path=["type"])
     if (kind in TEXT_TYPES) != ("length" in raw):
         raise vol.Invalid("goes with type string or version, and only with them", path=["length"])
     if raw.get("nan") == "largest" and "int" not in kind:
@@ -172,7 +234,9 @@ _MAP = vol.Schema(
         {
             vol.Required("manufacturer"): _text,
             vol.Required("models"): vol.All([_text], vol.Length(min=1)),
-            vol.Required("source"): _text,
+            # One text is enough for a user's own map.
+            vol.Optional("source"): _text,
+            vol.Optional("sources"): vol.All([_SOURCE], vol.Length(min=1)),
             vol.Optional("verified", default=False): bool,
             vol.Required("register_space"): vol.In(["input", "holding"]),
             vol.Optional("word_order", default="big"): vol.In(["big", "little"]),
@@ -186,9 +250,14 @@ _MAP = vol.Schema(
             ),
             vol.Optional("serial_number"): _REGISTER,
             vol.Optional("firmware"): _REGISTER,
+            vol.Optional("current_ratio"): _REGISTER,
+            vol.Optional("voltage_ratio"): _REGISTER,
+            vol.Optional("secondary", default=list): vol.Any("all", [str]),
+            vol.Optional("identify", default=list): [_identify],
             vol.Optional("recognise", default=list): [_CHECK],
             vol.Required("quantities"): vol.All(_known_quantities, {str: _REGISTER}),
         },
+        _one_of_both,
         _registers,
     )
 )
@@ -200,17 +269,29 @@ def register_map(key: str, document: Any) -> RegisterMap:
     Raises `vol.MultipleInvalid` with the path of every fault.
     """
     document = _MAP(document)
+    quantities: dict[str, Register] = document["quantities"]
+
+    def keys(value: Any) -> frozenset[str]:
+        return frozenset(quantities if value == "all" else value)
+
     return RegisterMap(
         key=key,
         manufacturer=document["manufacturer"],
         models=tuple(document["models"]),
-        source=document["source"],
+        sources=tuple(
+            Source(name=source["name"], confirms=keys(source.get("confirms", ())))
+            for source in document.get("sources") or [{"name": document["source"]}]
+        ),
         verified=document["verified"],
         max_span=document["max_span"],
         max_gap=document["max_gap"],
         rated_power_w=document["rated_power_w"],
         serial_number=document.get("serial_number"),
         firmware=document.get("firmware"),
+        identify=tuple(document["identify"]),
         recognise=tuple(document["recognise"]),
-        quantities=document["quantities"],
+        quantities=quantities,
+        current_ratio=document.get("current_ratio"),
+        voltage_ratio=document.get("voltage_ratio"),
+        secondary=keys(document["secondary"]),
     )

@@ -6,12 +6,13 @@ and its information model specification.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
+import re
 from typing import NamedTuple
 
 from ..vocabulary.quantities import QUANTITIES
-from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap
+from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap, Source
 
 # The addresses where a device may begin its list of models, the usual one first.
 BASES = (40000, 50000, 0)
@@ -24,7 +25,9 @@ _TYPES: Mapping[str, tuple[int, str, frozenset[int]]] = {
     "uint16": (1, "uint16", frozenset({0xFFFF})),
     "enum16": (1, "uint16", frozenset({0xFFFF})),
     "uint32": (2, "uint32", frozenset({0xFFFF_FFFF})),
-    "acc32": (2, "uint32", frozenset({0})),
+    "int32": (2, "int32", frozenset({0x8000_0000})),
+    # Some say "not available" as for an int32.
+    "acc32": (2, "uint32", frozenset({0, 0x8000_0000})),
     "uint64": (4, "uint64", frozenset({0xFFFF_FFFF_FFFF_FFFF})),
     "float32": (2, "float32", frozenset()),
 }
@@ -32,7 +35,8 @@ _TYPES: Mapping[str, tuple[int, str, frozenset[int]]] = {
 _MAX_GAP = 48
 
 _KILO = Decimal("0.001")
-_PERCENT = Decimal("0.01")
+_TENTH = Decimal("0.1")
+_HUNDREDTH = Decimal("0.01")
 
 
 class _Point(NamedTuple):
@@ -111,7 +115,7 @@ _METER: _Points = {
     **_run(18, "int16", _phases("power"), factor=22),
     **_run(23, "int16", _phases("apparent_power"), factor=27),
     **_run(28, "int16", _phases("reactive_power"), factor=32),
-    **_run(33, "int16", _phases("power_factor"), factor=37, scale=_PERCENT),
+    **_run(33, "int16", _phases("power_factor"), factor=37),
     **_run(38, "acc32", _ENERGIES, factor=54, scale=_KILO),
     **_run(72, "acc32", _QUADRANTS, factor=104, scale=_KILO),
 }
@@ -132,7 +136,7 @@ _INVERTER: _Points = {
     **_run(16, "uint16", "frequency", factor=17),
     **_run(18, "int16", "apparent_power", factor=19),
     **_run(20, "int16", "reactive_power", factor=21),
-    **_run(22, "int16", "power_factor", factor=23, scale=_PERCENT),
+    **_run(22, "int16", "power_factor", factor=23),
     **_run(24, "acc32", "energy_produced", factor=26, scale=_KILO),
     **_run(27, "uint16", "current_dc", factor=28),
     **_run(29, "uint16", "voltage_dc", factor=30),
@@ -144,7 +148,7 @@ _INVERTER: _Points = {
 _INVERTER_FLOAT: _Points = {
     **_run(2, "float32", f"{_phases('current')} {_LINES} voltage_l1 voltage_l2 voltage_l3"),
     **_run(22, "float32", "power frequency apparent_power reactive_power"),
-    **_run(30, "float32", "power_factor", scale=_PERCENT),
+    **_run(30, "float32", "power_factor"),
     **_run(32, "float32", "energy_produced", scale=_KILO),
     **_run(34, "float32", f"current_dc voltage_dc power_dc {_TEMPERATURES}"),
     **_run(48, "enum16", "operating_state", codes=_INVERTER_STATES),
@@ -215,13 +219,71 @@ for _number in (1, 2, 3, 4):
         **_run(_at + 12, "int16", f"power_dc_{_number}", factor=17),
     }
 
+# The voltage, current, power and energy of each input; of some devices a battery is among them.
+_STRINGS: _Points = {}
+_COMBINER: _Points = {
+    **_run(11, "int16", "current_dc", factor=2),
+    **_run(14, "int16", "voltage_dc", factor=4),
+    **_run(15, "int16", "temperature_cabinet"),
+}
+_COMBINER_ADVANCED: _Points = {
+    **_run(13, "int16", "current_dc", factor=2),
+    **_run(16, "uint16", "voltage_dc", factor=4),
+    **_run(17, "int16", "temperature_cabinet"),
+    **_run(18, "int16", "power_dc", factor=5),
+    **_run(20, "uint32", "energy_dc_produced", factor=6, scale=_KILO),
+}
+for _number in range(1, 17):
+    _at = 10 + 20 * (_number - 1)
+    _STRINGS |= {
+        **_run(_at + 9, "uint16", f"current_dc_{_number}", factor=2),
+        **_run(_at + 10, "uint16", f"voltage_dc_{_number}", factor=3),
+        **_run(_at + 11, "uint16", f"power_dc_{_number}", factor=4),
+        **_run(_at + 12, "acc32", f"energy_dc_produced_{_number}", factor=5, scale=_KILO),
+    }
+    _COMBINER |= _run(23 + 8 * (_number - 1), "int16", f"current_dc_{_number}", factor=16)
+    _at = 22 + 14 * (_number - 1)
+    _COMBINER_ADVANCED |= {
+        **_run(_at + 5, "int16", f"current_dc_{_number}", factor=2),
+        **_run(_at + 8, "uint16", f"voltage_dc_{_number}", factor=4),
+    }
+
+_IRRADIANCES = "irradiance irradiance_module irradiance_diffuse irradiance_direct"
+_WEATHER: Mapping[int, _Points] = {
+    302: _run(2, "uint16", _IRRADIANCES),
+    303: _run(2, "int16", "temperature_module", scale=_TENTH),
+    304: _run(2, "int32", "inclination_x inclination_y inclination_z", scale=_HUNDREDTH),
+    306: _run(2, "uint16", "irradiance current_dc voltage_dc temperature_module"),
+    307: {
+        **_run(2, "int16", "temperature_ambient", scale=_TENTH),
+        **_run(3, "int16", "humidity air_pressure wind_speed wind_bearing"),
+    },
+    308: {
+        **_run(2, "uint16", "irradiance"),
+        **_run(3, "int16", "temperature_module temperature_ambient", scale=_TENTH),
+        **_run(5, "uint16", "wind_speed"),
+    },
+}
+
+_AGGREGATOR: _Points = _run(
+    5,
+    "enum16",
+    "operating_state",
+    codes=_codes("operating_state", {1: "off", 2: "running", 3: "running", 4: "fault"}),
+)
+
 # What each model is about, and its points.
 _MODELS: Mapping[int, tuple[str, _Points]] = {
+    2: ("aggregator", _AGGREGATOR),
     **dict.fromkeys((101, 102, 103), ("inverter", _INVERTER)),
     **dict.fromkeys((111, 112, 113), ("inverter", _INVERTER_FLOAT)),
     124: ("storage", _STORAGE),
+    160: ("strings", _STRINGS),
     **dict.fromkeys((201, 202, 203, 204), ("meter", _METER)),
     **dict.fromkeys((211, 212, 213, 214), ("meter", _METER_FLOAT)),
+    **{model: ("weather", points) for model, points in _WEATHER.items()},
+    402: ("string combiner", _COMBINER_ADVANCED),
+    403: ("string combiner", _COMBINER),
     701: ("AC side", _DER_AC),
     713: ("storage", _DER_STORAGE),
     714: ("DC side", _DER_DC),
@@ -242,6 +304,39 @@ class SunSpecPlace:
     common: int | None
     manufacturer: str
     product: str
+    # Whom the first common block of the device names.
+    device: str = ""
+    # Where the list of models begins, if the user had to say so.
+    base: int | None = None
+    # Which inputs of model 160 are the battery while it is charged and discharged; 0 for none.
+    charge_input: int = 0
+    discharge_input: int = 0
+
+
+# Models whose meaning is the same, with integers and with floats.
+_TWINS = {111: 101, 112: 102, 113: 103, 211: 201, 212: 202, 213: 203, 214: 204}
+_STORAGE_MODELS = (124, 713, 802)
+STRINGS_MODEL = 160
+
+
+def is_twin(one: SunSpecPlace, other: SunSpecPlace) -> bool:
+    """Return whether two models are the same part of a device, once with floats."""
+    return (
+        one.common == other.common
+        and one.instance == other.instance
+        and _TWINS.get(one.model, one.model) == _TWINS.get(other.model, other.model)
+    )
+
+
+def is_empty_storage(place: SunSpecPlace, values: Mapping[str, float]) -> bool:
+    """Return whether a model for a battery says nothing but states: there is no battery."""
+    return place.model in _STORAGE_MODELS and all(QUANTITIES[key].options for key in values)
+
+
+def string_name(place: SunSpecPlace, number: int) -> int | None:
+    """Return where model 160 has the name of an input, 8 registers; None if it has none such."""
+    offset = 11 + 20 * (number - 1)
+    return None if offset + 8 > place.length + 2 else place.address + offset
 
 
 def measures(model: int) -> bool:
@@ -256,7 +351,7 @@ def sunspec_map(place: SunSpecPlace) -> RegisterMap:
         key=f"sunspec_{place.model}",
         manufacturer=place.manufacturer,
         models=(f"{place.product} ({about})",),
-        source=f"SunSpec model {place.model}",
+        sources=(Source(name=f"SunSpec model {place.model}"),),
         verified=True,
         max_span=125,
         max_gap=_MAX_GAP,
@@ -264,19 +359,53 @@ def sunspec_map(place: SunSpecPlace) -> RegisterMap:
         serial_number=_text(place.common, 50, 16),
         firmware=_text(place.common, 42, 8),
         recognise=(),
-        quantities={
-            key: _register(place, point)
-            for key, point in points.items()
-            # A device may keep less of a model than its definition has.
-            if max(point.offset + _TYPES[point.type][0], (point.factor or 0) + 1)
-            <= place.length + 2
-        },
+        quantities=_quantities(place, points),
         anchor=Check(
             register=Register(
                 address=place.address, type="uint32", count=2, space="holding", word_order="big"
             ),
             equals=(place.model << 16 | place.length,),
         ),
+    )
+
+
+def _quantities(place: SunSpecPlace, points: _Points) -> dict[str, Register]:
+    present = {
+        key: point
+        for key, point in points.items()
+        # A device may keep less of a model than its definition has.
+        if max(point.offset + _TYPES[point.type][0], (point.factor or 0) + 1) <= place.length + 2
+    }
+    for number, names in (
+        (place.charge_input, ("power_battery_charge", "energy_battery_charged")),
+        (place.discharge_input, ("power_battery_discharge", "energy_battery_discharged")),
+    ):
+        for source, name in zip(("power_dc", "energy_dc_produced"), names, strict=True):
+            if (point := present.pop(f"{source}_{number}", None)) is not None:
+                present[name] = point
+        present.pop(f"current_dc_{number}", None)
+        if (point := present.pop(f"voltage_dc_{number}", None)) is not None:
+            present["voltage_battery"] = point
+    quantities = {key: _register(place, key, point) for key, point in present.items()}
+    if _exports_positive(place):
+        quantities |= {
+            key: replace(register, scale=-register.scale)
+            for key, register in quantities.items()
+            if _POWER.fullmatch(key)
+        }
+    return quantities
+
+
+_POWER = re.compile(r"(reactive_)?power(_l[123])?")
+
+
+def _exports_positive(place: SunSpecPlace) -> bool:
+    """Return whether a meter has the power that it feeds in as positive, against its counters.
+
+    So SolarEdge: reads of its meters have +1087 W while the counter of what is exported rises.
+    """
+    return 200 < place.model < 215 and any(
+        name.startswith("SolarEdge") for name in (place.manufacturer, place.device)
     )
 
 
@@ -288,8 +417,12 @@ def _text(common: int | None, offset: int, count: int) -> Register | None:
     )
 
 
-def _register(place: SunSpecPlace, point: _Point) -> Register:
+def _register(place: SunSpecPlace, key: str, point: _Point) -> Register:
     count, kind, nan = _TYPES[point.type]
+    # Kostal's smart meter keeps what it exported as a negative number.
+    negative = point.type == "acc32" and place.manufacturer.upper().startswith("KOSTAL")
+    if negative:
+        kind = "int32"
     return Register(
         address=place.address + point.offset,
         type=kind,
@@ -299,5 +432,7 @@ def _register(place: SunSpecPlace, point: _Point) -> Register:
         scale=point.scale,
         nan=nan,
         scale_address=None if point.factor is None else place.address + point.factor,
+        magnitude=negative,
+        ratio_or_percent=key.startswith("power_factor"),
         codes=point.codes,
     )

@@ -17,7 +17,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
-from ..action_target import ENTRY_FIELD, link_for
+from ..action import ENTRY_FIELD, link_for
 from ..const import DOMAIN
 from .delivery import Delivery
 from .store import Outbox, OutboxClosedError, OutboxError, RefusedRecord

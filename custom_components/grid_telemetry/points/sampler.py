@@ -1,19 +1,22 @@
-"""The sampler: reads the states of points on a wall-clock grid."""
+"""The sampler: reads points on a wall-clock grid."""
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Coroutine, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 import logging
 import time
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
+from homeassistant.core import HomeAssistant, callback
 
+from ..connection.health import Health
+from ..vocabulary.aggregate import Aggregated
+from .averages import AverageKey, Averages, average_key, taken_from
 from .issues import PointIssues
-from .point import Point, Refusal, entity_id_of, evaluate
+from .point import Point, Refusal, Take
+from .reader import PointReaders, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -28,6 +31,8 @@ class Sample:
     """The slot: epoch seconds, a multiple of the interval."""
     measured_at: float
     """When the integration of the entity last reported the value, in epoch seconds."""
+    age_s: float = field(default=0.0, compare=False)
+    """How long ago that was, by a clock that nobody sets."""
 
 
 type SampleTaker = Callable[[float, Sequence[Sample]], Coroutine[Any, Any, None]]
@@ -38,8 +43,8 @@ class Sampler:
 
     A slot that went by while the machine slept, the clock was set or the event loop stood still
     is left out and counted in `missed_slots`; the next one is sampled on time. Samples that are
-    no numbers are left out and counted in `skipped`. Points that stay without a value raise a
-    repair issue (`watch.py`).
+    no numbers, or older than their point allows, are left out and counted in `skipped`. Points that
+    stay without a value raise a repair issue (`issues.py`).
     """
 
     def __init__(
@@ -49,27 +54,36 @@ class Sampler:
         points: Sequence[Point],
         interval_s: float,
         on_samples: SampleTaker,
+        *,
+        flow_limits: Mapping[Point, float] | None = None,
+        health: Health | None = None,
     ) -> None:
-        """Prepare; `on_samples` gets the slot and its samples, unless there are none."""
+        """Prepare; `on_samples` gets the slot and its samples, unless there are none.
+
+        What flows and is older than its limit in `flow_limits` is left out. The health is told of
+        the points that are stale.
+        """
         self.skipped: Counter[Refusal] = Counter()
         self.missed_slots = 0
+        self.stale: tuple[str, ...] = ()
+        """The names of the points that were stale, or without a value, at the last slot."""
         self._hass = hass
         self._entry = entry
-        self._points = points
+        self._health = health
+        self._readers = PointReaders(hass, points, flow_limits)
+        self._averages = Averages(hass, points)
         self._interval_s = interval_s
         self._on_samples = on_samples
         self._point_issues = PointIssues(hass, entry, points)
-        self._entity_ids: list[str | None] | None = None
         self._due = 0.0
+        self._least_coverage = 1.0
         self._timer: asyncio.TimerHandle | None = None
-        self._unlisten: CALLBACK_TYPE | None = None
 
     @callback
     def start(self) -> None:
         """Begin with the next multiple of the interval."""
-        self._unlisten = self._hass.bus.async_listen(
-            er.EVENT_ENTITY_REGISTRY_UPDATED, self._forget_entity_ids
-        )
+        self._readers.start()
+        self._averages.start()
         self._point_issues.start()
         self._arm(time.time())
 
@@ -79,25 +93,20 @@ class Sampler:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        if self._unlisten is not None:
-            self._unlisten()
-            self._unlisten = None
+        self._readers.stop()
+        self._averages.stop()
         self._point_issues.stop()
 
     def as_dict(self) -> dict[str, Any]:
         """Return the counters for diagnostics."""
         return {
-            "points": len(self._points),
+            "points": len(self._readers.readers),
             "interval_s": self._interval_s,
             "missed_slots": self.missed_slots,
             "skipped": {str(reason): count for reason, count in self.skipped.items()},
+            "stale": list(self.stale),
+            "least_coverage": self._least_coverage,
         }
-
-    @callback
-    def _forget_entity_ids(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        """Have the entity_ids resolved anew at the next slot; other changes do not matter."""
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
-            self._entity_ids = None
 
     def _arm(self, now: float) -> None:
         """Wait for the next multiple after a time."""
@@ -124,15 +133,43 @@ class Sampler:
             )
 
     def _read(self, at: float) -> list[Sample]:
-        if self._entity_ids is None:
-            self._entity_ids = [entity_id_of(self._hass, point) for point in self._points]
+        averages = self._averages.take()
+        self._least_coverage = min((each.coverage for each in averages.values()), default=1.0)
         samples: list[Sample] = []
-        get = self._hass.states.get
-        for point, entity_id in zip(self._points, self._entity_ids, strict=True):
-            if entity_id is None or (state := get(entity_id)) is None:
-                self.skipped[Refusal.MISSING] += 1
-            elif isinstance(value := evaluate(state, point), Refusal):
-                self.skipped[value] += 1
+        stale: list[str] = []
+        for reader in self._readers.readers:
+            point, reading = reader.point, reader.read()
+            if isinstance(reading, Refusal):
+                stale.append(point.name)
+            elif reading.is_stale:
+                stale.append(point.name)
+                if reader.has_limit:
+                    reading = Refusal.STALE
+            if point.take is not Take.INSTANT:
+                reading = self._average(point, reading, averages, at)
+            if isinstance(reading, Refusal):
+                self.skipped[reading] += 1
             else:
-                samples.append(Sample(point, value, at, state.last_reported_timestamp))
+                samples.append(Sample(point, reading.value, at, reading.reported_at, reading.age_s))
+        self.stale = tuple(stale)
+        if self._health is not None and self._health.stale != self.stale:
+            self._health.stale = self.stale
+            self._health.notify()
         return samples
+
+    @staticmethod
+    def _average(
+        point: Point,
+        reading: Reading | Refusal,
+        averages: Mapping[AverageKey, Aggregated],
+        at: float,
+    ) -> Reading | Refusal:
+        """Return what a point was over the interval, also where it has no value any more."""
+        if reading is Refusal.STALE:
+            return reading
+        if (average := averages.get(average_key(point))) is None:
+            return reading if isinstance(reading, Refusal) else Refusal.UNAVAILABLE
+        value = taken_from(average, point.take)
+        if isinstance(reading, Refusal):
+            return Reading(value, at, 0.0, is_stale=False)
+        return replace(reading, value=value)

@@ -11,10 +11,9 @@ import math
 import re
 from typing import Any, Final, Self
 
-from homeassistant.components.sensor import SensorDeviceClass
-from homeassistant.const import UnitOfEnergy, UnitOfReactiveEnergy
-
+from .classes import DeviceClass
 from .quantities import QUANTITIES, Quantity
+from .unit import UnitOfEnergy, UnitOfReactiveEnergy
 
 type Value = float | str
 
@@ -25,7 +24,7 @@ _NOT_FINITE: Final = {
     "NaN": math.nan,
 }
 # A phase, or one of several inputs.
-_PART: Final = re.compile(r"(.+)_(l[123]|[1-9])")
+_PART: Final = re.compile(r"(.+)_(l[123]|[1-9]\d?)")
 _PHASES: Final = {"l1": "a", "l2": "b", "l3": "c"}
 # SolarNode counts in units without a prefix.
 _UNITS: Final[dict[str | None, str]] = {
@@ -67,7 +66,7 @@ def _name(quantity: Quantity) -> str:
 
 
 def _group(quantity: Quantity) -> Group:
-    if quantity.device_class is SensorDeviceClass.ENUM:
+    if quantity.device_class is DeviceClass.ENUM:
         return Group.STATUS
     return Group.ACCUMULATING if quantity.counter else Group.INSTANTANEOUS
 

@@ -5,25 +5,27 @@ A name of a platform stands here only where that platform documents it.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
-from homeassistant.const import (
+from .classes import DeviceClass, StateClass
+from .unit import (
     DEGREE,
+    UnitOfApparentEnergy,
     UnitOfApparentPower,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
     UnitOfEnergy,
     UnitOfFrequency,
+    UnitOfIrradiance,
     UnitOfPower,
+    UnitOfPressure,
     UnitOfRatio,
     UnitOfReactiveEnergy,
     UnitOfReactivePower,
+    UnitOfSpeed,
     UnitOfTemperature,
+    UnitOfTime,
 )
-
-# Home Assistant has neither a unit nor a device class for apparent energy.
-UNIT_APPARENT_ENERGY = "kVAh"
 
 # Each phase, with the letter that Scout and SolarNode give it.
 _PHASES = {"l1": "a", "l2": "b", "l3": "c"}
@@ -32,7 +34,9 @@ _TARIFFS = ("t1", "t2", "t3", "t4")
 _QUADRANTS = ("q1", "q2", "q3", "q4")
 _REACTIVE_KINDS = ("inductive", "capacitive")
 # Inputs of an inverter that are measured each on their own.
-_DC_INPUTS = (1, 2, 3, 4)
+_DC_INPUTS = range(1, 17)
+# Most inverters have no more; what others have as well is disabled at first.
+_USUAL_DC_INPUTS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -41,8 +45,8 @@ class Quantity:
 
     key: str
     unit: str | None
-    device_class: SensorDeviceClass | None
-    state_class: SensorStateClass | None
+    device_class: DeviceClass | None
+    state_class: StateClass | None
     precision: int
     # Polled in the fast group (power-like) or in the slow one (energy-like).
     fast: bool
@@ -53,13 +57,15 @@ class Quantity:
     solarnode: str | None = None
     # Signal kind of STTP (IEEE 2664).
     sttp: str = "ALOG"
+    # Whether the sum over several meters is the quantity of them all; a highest value is none.
+    adds_up: bool = True
     # What an enumeration can be; its values are the numbers of these.
     options: tuple[str, ...] = ()
 
     @property
     def counter(self) -> bool:
         """Return whether the value only grows, until the meter is reset."""
-        return self.state_class is SensorStateClass.TOTAL_INCREASING
+        return self.state_class is StateClass.TOTAL_INCREASING
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,10 +73,11 @@ class _Measurement:
     """What the measurements of one family share; calling it makes one of them."""
 
     unit: str | None
-    device_class: SensorDeviceClass | None
+    device_class: DeviceClass | None
     precision: int
     fast: bool = True
     sttp: str = "ALOG"
+    adds_up: bool = True
 
     def __call__(
         self,
@@ -85,13 +92,14 @@ class _Measurement:
             key=key,
             unit=self.unit,
             device_class=self.device_class,
-            state_class=SensorStateClass.MEASUREMENT,
+            state_class=StateClass.MEASUREMENT,
             precision=self.precision,
             fast=self.fast,
             enabled_default=enabled,
             scout=scout,
             solarnode=solarnode,
             sttp=sttp or self.sttp,
+            adds_up=self.adds_up,
         )
 
     def with_phases(
@@ -105,31 +113,31 @@ class _Measurement:
 
 _VOLTAGE = _Measurement(
     unit=UnitOfElectricPotential.VOLT,
-    device_class=SensorDeviceClass.VOLTAGE,
+    device_class=DeviceClass.VOLTAGE,
     precision=1,
     sttp="VPHM",
 )
 _CURRENT = _Measurement(
     unit=UnitOfElectricCurrent.AMPERE,
-    device_class=SensorDeviceClass.CURRENT,
+    device_class=DeviceClass.CURRENT,
     precision=2,
     sttp="IPHM",
 )
-_POWER = _Measurement(unit=UnitOfPower.WATT, device_class=SensorDeviceClass.POWER, precision=1)
+_POWER = _Measurement(unit=UnitOfPower.WATT, device_class=DeviceClass.POWER, precision=1)
 _REACTIVE_POWER = _Measurement(
     unit=UnitOfReactivePower.VOLT_AMPERE_REACTIVE,
-    device_class=SensorDeviceClass.REACTIVE_POWER,
+    device_class=DeviceClass.REACTIVE_POWER,
     precision=1,
 )
 _APPARENT_POWER = _Measurement(
     unit=UnitOfApparentPower.VOLT_AMPERE,
-    device_class=SensorDeviceClass.APPARENT_POWER,
+    device_class=DeviceClass.APPARENT_POWER,
     precision=1,
 )
-_POWER_FACTOR = _Measurement(unit=None, device_class=SensorDeviceClass.POWER_FACTOR, precision=3)
+_POWER_FACTOR = _Measurement(unit=None, device_class=DeviceClass.POWER_FACTOR, precision=3)
 _FREQUENCY = _Measurement(
     unit=UnitOfFrequency.HERTZ,
-    device_class=SensorDeviceClass.FREQUENCY,
+    device_class=DeviceClass.FREQUENCY,
     precision=2,
     sttp="FREQ",
 )
@@ -138,17 +146,25 @@ _ANGLE = _Measurement(unit=DEGREE, device_class=None, precision=1)
 _DISTORTION = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
 _TEMPERATURE = _Measurement(
     unit=UnitOfTemperature.CELSIUS,
-    device_class=SensorDeviceClass.TEMPERATURE,
+    device_class=DeviceClass.TEMPERATURE,
     precision=1,
     fast=False,
 )
-_CHARGE = _Measurement(
-    unit=UnitOfRatio.PERCENTAGE, device_class=SensorDeviceClass.BATTERY, precision=1
+# The mean over some minutes, and the highest that there was of it; each meter has its own period.
+_POWER_DEMAND = replace(_POWER, fast=False, adds_up=False)
+_REACTIVE_DEMAND = replace(_REACTIVE_POWER, fast=False, adds_up=False)
+_APPARENT_DEMAND = replace(_APPARENT_POWER, fast=False, adds_up=False)
+_CURRENT_DEMAND = replace(_CURRENT, fast=False, sttp="ALOG")
+_IRRADIANCE = _Measurement(
+    unit=UnitOfIrradiance.WATTS_PER_SQUARE_METER,
+    device_class=DeviceClass.IRRADIANCE,
+    precision=0,
 )
+_CHARGE = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=DeviceClass.BATTERY, precision=1)
 _HEALTH = _Measurement(unit=UnitOfRatio.PERCENTAGE, device_class=None, precision=1, fast=False)
 _STORED = _Measurement(
     unit=UnitOfEnergy.KILO_WATT_HOUR,
-    device_class=SensorDeviceClass.ENERGY_STORAGE,
+    device_class=DeviceClass.ENERGY_STORAGE,
     precision=2,
     fast=False,
 )
@@ -206,6 +222,25 @@ def _quality() -> Iterator[Quantity]:
     yield _ANGLE("phase_angle", enabled=False)
     for key in ("thd_voltage", "thd_current"):
         yield from _DISTORTION.with_phases(key, enabled=False, phases_enabled=False)
+    for line in _LINES:
+        yield _DISTORTION(f"thd_voltage_{line}", enabled=False)
+    yield _DISTORTION("thd_current_n", enabled=False)
+    yield _DISTORTION("voltage_unbalance", enabled=False)
+    yield _DISTORTION("current_unbalance", enabled=False)
+
+
+def _demands() -> Iterator[Quantity]:
+    for key, demand in (
+        ("power_demand", _POWER_DEMAND),
+        ("power_demand_import", _POWER_DEMAND),
+        ("power_demand_export", _POWER_DEMAND),
+        ("reactive_power_demand", _REACTIVE_DEMAND),
+        ("apparent_power_demand", _APPARENT_DEMAND),
+        ("current_demand", _CURRENT_DEMAND),
+        *((f"current_demand_{conductor}", _CURRENT_DEMAND) for conductor in (*_PHASES, "n")),
+    ):
+        yield demand(key, enabled=False)
+        yield demand(f"{key}_max", enabled=False)
 
 
 def _direct_current() -> Iterator[Quantity]:
@@ -217,7 +252,7 @@ def _direct_current() -> Iterator[Quantity]:
     for number in _DC_INPUTS:
         yield _VOLTAGE(f"voltage_dc_{number}", enabled=False, sttp="ALOG")
         yield _CURRENT(f"current_dc_{number}", enabled=False, sttp="ALOG")
-        yield _POWER(f"power_dc_{number}")
+        yield _POWER(f"power_dc_{number}", enabled=number <= _USUAL_DC_INPUTS)
     yield _VOLTAGE("cell_voltage_max", enabled=False, sttp="ALOG")
     yield _VOLTAGE("cell_voltage_min", enabled=False, sttp="ALOG")
 
@@ -227,6 +262,42 @@ def _temperatures() -> Iterator[Quantity]:
     yield _TEMPERATURE("temperature_heat_sink", enabled=False, solarnode="temp_heatSink")
     for place in ("transformer", "switch", "ambient", "other"):
         yield _TEMPERATURE(f"temperature_{place}", enabled=False)
+
+
+def _hybrid() -> Iterator[Quantity]:
+    """Make what an inverter measures at the grid, at the loads and at its battery.
+
+    Power from the grid and out of the battery is positive.
+    """
+    yield from _POWER.with_phases("power_grid", phases_enabled=False)
+    yield from _POWER.with_phases("power_load", phases_enabled=False)
+    yield _POWER("power_battery")
+    # Some keep both directions apart, each as a positive number.
+    yield _POWER("power_battery_charge")
+    yield _POWER("power_battery_discharge")
+    yield _VOLTAGE("voltage_battery", enabled=False, sttp="ALOG")
+    yield _CURRENT("current_battery", enabled=False, sttp="ALOG")
+    yield _TEMPERATURE("temperature_battery", enabled=False)
+
+
+def _weather() -> Iterator[Quantity]:
+    yield _IRRADIANCE("irradiance", solarnode="irradiance")
+    for plane in ("module", "diffuse", "direct"):
+        yield _IRRADIANCE(f"irradiance_{plane}")
+    yield _TEMPERATURE("temperature_module")
+    for key, unit, device_class, precision in (
+        ("humidity", UnitOfRatio.PERCENTAGE, DeviceClass.HUMIDITY, 0),
+        ("air_pressure", UnitOfPressure.HPA, DeviceClass.ATMOSPHERIC_PRESSURE, 0),
+        ("wind_speed", UnitOfSpeed.METERS_PER_SECOND, DeviceClass.WIND_SPEED, 1),
+    ):
+        yield _Measurement(unit=unit, device_class=device_class, precision=precision, fast=False)(
+            key
+        )
+    yield _Measurement(unit=DEGREE, device_class=None, precision=0, fast=False)("wind_bearing")
+    for axis in ("x", "y", "z"):
+        yield _Measurement(unit=DEGREE, device_class=None, precision=2, fast=False)(
+            f"inclination_{axis}", enabled=False
+        )
 
 
 def _storage() -> Iterator[Quantity]:
@@ -253,7 +324,7 @@ def _states() -> Iterator[Quantity]:
         yield Quantity(
             key=key,
             unit=None,
-            device_class=SensorDeviceClass.ENUM,
+            device_class=DeviceClass.ENUM,
             state_class=None,
             precision=0,
             fast=False,
@@ -264,17 +335,18 @@ def _states() -> Iterator[Quantity]:
 def _counter(
     key: str,
     unit: str,
-    device_class: SensorDeviceClass | None,
+    device_class: DeviceClass | None,
     *,
     enabled: bool = False,
     scout: str | None = None,
     solarnode: str | None = None,
+    state_class: StateClass = StateClass.TOTAL_INCREASING,
 ) -> Quantity:
     return Quantity(
         key=key,
         unit=unit,
         device_class=device_class,
-        state_class=SensorStateClass.TOTAL_INCREASING,
+        state_class=state_class,
         precision=2,
         fast=False,
         enabled_default=enabled,
@@ -283,12 +355,15 @@ def _counter(
     )
 
 
+_ACTIVE_ENERGY = (UnitOfEnergy.KILO_WATT_HOUR, DeviceClass.ENERGY)
+_REACTIVE_ENERGY = (
+    UnitOfReactiveEnergy.KILO_VOLT_AMPERE_REACTIVE_HOUR,
+    DeviceClass.REACTIVE_ENERGY,
+)
+
+
 def _energies() -> Iterator[Quantity]:
-    active = (UnitOfEnergy.KILO_WATT_HOUR, SensorDeviceClass.ENERGY)
-    reactive = (
-        UnitOfReactiveEnergy.KILO_VOLT_AMPERE_REACTIVE_HOUR,
-        SensorDeviceClass.REACTIVE_ENERGY,
-    )
+    active, reactive = _ACTIVE_ENERGY, _REACTIVE_ENERGY
     parts = (*_PHASES, *_TARIFFS)
     for key, scout, solarnode in (
         ("energy_import", "P_CON_TOT_ENERGY", "wattHours"),
@@ -312,18 +387,58 @@ def _energies() -> Iterator[Quantity]:
     for kind in _REACTIVE_KINDS:
         yield _counter(f"reactive_energy_{kind}", *reactive, enabled=True)
         yield _counter(f"reactive_energy_{kind}_export", *reactive)
-    yield _counter("apparent_energy", UNIT_APPARENT_ENERGY, None, scout="S_TOT_ENERGY")
+        for part in parts:
+            yield _counter(f"reactive_energy_{kind}_{part}", *reactive)
+    yield _counter(
+        "apparent_energy", UnitOfApparentEnergy.KILO_VOLT_AMPERE_HOUR, None, scout="S_TOT_ENERGY"
+    )
+    for part in (*parts, "import", "export"):
+        yield _counter(f"apparent_energy_{part}", UnitOfApparentEnergy.KILO_VOLT_AMPERE_HOUR, None)
+
+
+def _net_and_resettable() -> Iterator[Quantity]:
+    # What was imported less what was exported, which falls as well.
+    for key, kind in (
+        ("energy_net", _ACTIVE_ENERGY),
+        ("reactive_energy_net", _REACTIVE_ENERGY),
+    ):
+        for name in (key, *(f"{key}_{phase}" for phase in _PHASES)):
+            yield _counter(name, *kind, enabled=name == "energy_net", state_class=StateClass.TOTAL)
+    # What a user can set back to 0, beside the counters that nobody can.
+    for direction in ("import", "export", "sum"):
+        yield _counter(f"energy_{direction}_resettable", *_ACTIVE_ENERGY)
+        yield _counter(f"reactive_energy_{direction}_resettable", *_REACTIVE_ENERGY)
+
+
+def _inverter_energies() -> Iterator[Quantity]:
     # What an inverter has made, which SolarNode counts as the energy of its datum.
-    yield _counter("energy_produced", *active, enabled=True, solarnode="wattHours")
-    yield _counter("energy_dc_produced", *active)
-    yield _counter("energy_dc_consumed", *active)
+    yield _counter("energy_produced", *_ACTIVE_ENERGY, enabled=True, solarnode="wattHours")
+    yield _counter("energy_dc_produced", *_ACTIVE_ENERGY)
+    yield _counter("energy_dc_consumed", *_ACTIVE_ENERGY)
+    for number in _DC_INPUTS:
+        yield _counter(f"energy_dc_produced_{number}", *_ACTIVE_ENERGY)
+    # What an inverter counts beside it; those of a day begin with 0 at midnight.
+    yield _counter("energy_battery_charged", *_ACTIVE_ENERGY, enabled=True)
+    yield _counter("energy_battery_discharged", *_ACTIVE_ENERGY, enabled=True)
+    yield _counter("energy_load", *_ACTIVE_ENERGY, enabled=True)
+    for key in (
+        *("energy_import", "energy_export", "energy_produced", "energy_load"),
+        *("energy_battery_charged", "energy_battery_discharged"),
+    ):
+        yield _counter(f"{key}_today", *_ACTIVE_ENERGY)
+
+
+def _running_times() -> Iterator[Quantity]:
+    for key in ("operating_time", "load_time"):
+        yield _counter(key, UnitOfTime.HOURS, DeviceClass.DURATION)
 
 
 QUANTITIES: dict[str, Quantity] = {
     quantity.key: quantity
     for family in (
-        *(_voltages, _currents, _powers, _quality, _energies),
-        *(_direct_current, _temperatures, _storage, _states),
+        *(_voltages, _currents, _powers, _demands, _quality),
+        *(_energies, _net_and_resettable, _inverter_energies, _running_times),
+        *(_direct_current, _hybrid, _temperatures, _weather, _storage, _states),
     )
     for quantity in family()
 }

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 import contextlib
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -19,13 +20,18 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from modbus_connection import (
     GatewayTargetError,
     IllegalDataAddressError,
+    IllegalFunctionError,
     ModbusConnectionError,
     ModbusDesyncError,
     ModbusProtocolError,
+    ModbusTcpParams,
     ModbusTimeoutError,
     ModbusUnit,
+    ServerDeviceBusyError,
 )
+from modbus_connection.encode import encode_float32
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
+from modbus_connection.tmodbus import ModbusConnection
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -46,17 +52,21 @@ from .test_sunspec import load
 SEARCH = {
     "first_unit_id": 1,
     "last_unit_id": 4,
+    "usual_unit_ids": False,
     "timeout_s": 1,
     "fast_interval_s": 2,
     "slow_interval_s": 20,
 }
 
+NOTHING = detection.Results(found=[], unknown=[])
+
 
 @pytest.fixture
 def silent(line: MockModbusConnection) -> MockModbusConnection:
     """Return a line at which nobody answers."""
-    for unit_id in range(1, 17):
+    for unit_id in (*range(1, 17), 71, 126, 200, 240, 247):
         line.for_unit(unit_id).fail_requests(ModbusTimeoutError())
+        line.for_unit(unit_id).set_response("read_device_identification", {})
     return line
 
 
@@ -94,7 +104,7 @@ async def search(
     async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
         yield line.for_unit(unit_id)
 
-    found = await detection.search(
+    results = await detection.search(
         line.for_unit(1),
         get_unit,
         unit_ids,
@@ -103,7 +113,7 @@ async def search(
         known=known,
         progress=lambda _: None,
     )
-    return [(meter.unit_id, meter.map.key) for meter in found]
+    return [(meter.unit_id, meter.map.key) for meter in results.found]
 
 
 # --- who is there, and what it is
@@ -160,7 +170,8 @@ async def test_a_late_answer_of_another_meter_is_none(silent: MockModbusConnecti
     silent.for_unit(2).fail_requests(ModbusDesyncError("unit 1"))
 
     assert await search(silent, "eastron_sdm630") == []
-    assert len(silent.for_unit(2).read_events) == 2
+    # Both spaces, and in the closer look what the map asks first.
+    assert len(silent.for_unit(2).read_events) == 3
 
 
 async def test_garbled_answers_are_nobody_that_could_be_read(silent: MockModbusConnection) -> None:
@@ -179,7 +190,7 @@ async def test_a_meter_that_goes_away_meanwhile_is_left_out(silent: MockModbusCo
 async def test_maps_are_no_longer_tried_on_a_meter_that_ignores_them(
     silent: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(detection, "_UNANSWERED", 1)
+    monkeypatch.setattr(detection, "_SILENCE_S", 0.5)
     unit = answering(silent, 2)
     unit.fail_read(0, ModbusTimeoutError(), register_type="input")
 
@@ -348,6 +359,211 @@ async def test_the_map_with_the_most_telling_checks_comes_first(
     )
 
     assert [key for _, key in found] == ["c_codes", "b_code", "a_range"]
+
+
+# --- what a meter is by its own word
+
+
+def own_maps(folder: Path, **maps: str) -> Mapping[str, RegisterMap]:
+    """Return maps that differ in how they are told apart."""
+    for name, checks in maps.items():
+        (folder / f"{name}.yaml").write_text(
+            "manufacturer: Acme\nmodels: [One]\nsource: none\nregister_space: holding\n"
+            f"type: uint16\n{checks}\nquantities:\n  power: {{address: 2}}\n"
+        )
+    known = load_register_maps(folder).maps
+    return {key: known[key] for key in maps}
+
+
+RANGE = "recognise:\n  - {address: 0, between: [1, 9]}"
+
+
+async def test_an_exact_id_decides_against_look_alikes(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(tmp_path, by_range=RANGE, by_id="identify:\n  - {address: 1, equals: [71, 72]}")
+    answering(silent, 1).holding[0] = [7, 72]
+    answering(silent, 2).holding[0] = [7, 73]
+
+    assert await search(silent, maps=maps) == [(1, "by_id"), (2, "by_range")]
+
+
+async def test_a_meter_is_known_by_its_device_identification(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(
+        tmp_path,
+        by_range=RANGE,
+        by_name="identify:\n"
+        "  - {object: vendor_name, equals: Acme}\n  - {object: product_code, starts_with: M1}",
+    )
+    for unit_id, objects in (
+        (1, {0: b"Acme", 1: b"M100\0"}),
+        (2, {0: b"Acme", 1: b"N100"}),
+        (3, {0: b"Other", 1: b"M100"}),
+        (4, {}),
+    ):
+        unit = answering(silent, unit_id)
+        unit.holding[0] = 7
+        unit.set_response("read_device_identification", objects)
+
+    assert await search(silent, maps=maps) == [
+        (1, "by_name"),
+        (2, "by_range"),
+        (3, "by_range"),
+        (4, "by_range"),
+    ]
+
+
+async def test_a_device_that_refuses_to_identify_itself_is_known_by_ranges(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(tmp_path, by_range=RANGE, by_name="identify: [{object: revision, equals: '1'}]")
+
+    def refuse() -> None:
+        raise IllegalFunctionError
+
+    unit = answering(silent, 1)
+    unit.holding[0] = 7
+    unit.set_response("read_device_identification", refuse)
+
+    assert await search(silent, maps=maps) == [(1, "by_range")]
+
+
+EM24 = {0x00: [2302, 0], 0x0B: [71], 0x28: [100, 0], 0x33: [500], 0x37: [500], 0x3E: [10, 0]}
+
+
+async def test_an_em24_with_a_power_factor_of_a_half_is_no_e1(
+    silent: MockModbusConnection,
+) -> None:
+    answering(silent, 1).input.update(EM24)
+
+    assert await search(silent, "carlo_gavazzi_em24", "carlo_gavazzi_em24_e1") == [
+        (1, "carlo_gavazzi_em24")
+    ]
+
+
+async def test_an_sdm630_with_its_code_is_no_look_alike(silent: MockModbusConnection) -> None:
+    for unit_id, code in ((1, 0x70), (2, 0)):
+        sdm630(silent, unit_id).holding[0xFC02] = code
+    keys = ("eastron_sdm630", "eastron_sdm54", "eastron_sdm72_v2", "eastron_smart_x96")
+
+    found = await search(silent, *keys)
+
+    assert [key for unit_id, key in found if unit_id == 1] == ["eastron_sdm630"]
+    assert {key for unit_id, key in found if unit_id == 2} == set(keys)
+
+
+# --- meters that say nothing where they have no registers
+
+
+async def test_a_meter_that_is_silent_on_what_it_does_not_have_is_found(
+    silent: MockModbusConnection,
+) -> None:
+    unit = silent.for_unit(3)
+    unit.fail_requests(None)
+    have = {
+        register.address
+        for register in shipped("siemens_pac2200")["siemens_pac2200"].quantities.values()
+    }
+    read = unit.read_input_registers
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if address not in have:
+            raise ModbusTimeoutError
+        return await read(address, count)
+
+    async def read_holding(address: int, count: int) -> list[int]:
+        raise ModbusTimeoutError
+
+    for address in (1, 55):
+        unit.input[address] = encode_float32(50 if address == 55 else 230)
+    with (
+        patch.object(unit, "read_input_registers", read_input),
+        patch.object(unit, "read_holding_registers", read_holding),
+    ):
+        assert await search(silent, "siemens_pac2200", "eastron_sdm630") == [(3, "siemens_pac2200")]
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (IllegalDataAddressError(), False),
+        (GatewayTargetError(), False),
+        (ModbusDesyncError("late"), False),
+        (None, True),
+    ],
+)
+async def test_what_answers_in_the_closer_look_is_asked_all(
+    silent: MockModbusConnection, error: Exception | None, found: bool
+) -> None:
+    unit = sdm630(silent, 2)
+    for space in ("input", "holding"):
+        read = getattr(unit, f"read_{space}_registers")
+
+        async def answer(address: int, count: int, read: Any = read) -> list[int]:
+            if count == 1:
+                raise ModbusTimeoutError
+            if error is not None:
+                raise error
+            words: list[int] = await read(address, count)
+            return words
+
+        setattr(unit, f"read_{space}_registers", answer)
+
+    assert bool(await search(silent, "eastron_sdm630")) is found
+
+
+async def test_a_line_that_drops_in_the_closer_look_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    unit = silent.for_unit(2)
+    unit.fail_requests(None)
+    unit.fail_read(0, ModbusTimeoutError(), register_type="holding")
+    answers = iter([ModbusTimeoutError(), ModbusConnectionError("gone")])
+
+    async def answer(address: int, count: int) -> list[int]:
+        raise next(answers)
+
+    with (
+        patch.object(unit, "read_input_registers", answer),
+        pytest.raises(ModbusConnectionError),
+    ):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_line_that_drops_at_the_identification_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    def drop() -> None:
+        raise ModbusConnectionError("gone")
+
+    answering(silent, 2).set_response("read_device_identification", drop)
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_meter_that_is_busy_where_it_has_no_registers_is_found(
+    silent: MockModbusConnection,
+) -> None:
+    unit = sdm630(silent, 2, power=1234.5, energy_import=8100.5)
+    have = {0, 1, 2, 3, 0x34, 0x35, 0x46, 0x47, 0x48, 0x49, 0x4A, 0x4B}
+    read = unit.read_input_registers
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if not set(range(address, address + count)) <= have:
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    async def read_holding(address: int, count: int) -> list[int]:
+        raise ServerDeviceBusyError
+
+    with (
+        patch.object(unit, "read_input_registers", read_input),
+        patch.object(unit, "read_holding_registers", read_holding),
+    ):
+        assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630")]
 
 
 # --- the steps
@@ -522,6 +738,7 @@ async def test_a_device_that_sleeps_is_shown_by_its_state(
 async def test_progress_is_told(
     hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:
+    sdm630(silent, 2)
     told = async_capture_events(hass, EVENT_DATA_ENTRY_FLOW_PROGRESS_UPDATE)
     await look_for(hass, link_entry())
 
@@ -533,13 +750,13 @@ async def test_a_search_ends_with_its_form(
 ) -> None:
     began, ended = asyncio.Event(), asyncio.Event()
 
-    async def endless(*args: object, **options: object) -> list[object]:
+    async def endless(*args: object, **options: object) -> detection.Results:
         began.set()
         try:
             await asyncio.Event().wait()
         finally:
             ended.set()
-        return []
+        return NOTHING
 
     with patch(f"{LINK}.search_flow.search", endless):
         result = await begin(hass, link_entry(), "search")
@@ -565,6 +782,39 @@ async def test_an_empty_line_is_told_and_can_be_searched_again(
     await hass.async_block_till_done(wait_background_tasks=True)
     result = await submit(hass, result, None)
     assert list(offered(result)) == ["2 eastron_sdm630"]
+
+
+async def test_the_usual_unit_ids_are_asked_beside_the_range(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 200)
+    result = await look_for(hass, link_entry(), usual_unit_ids=True)
+
+    assert list(offered(result)) == ["200 eastron_sdm630"]
+
+
+async def test_a_device_that_is_not_recognised_is_told_with_what_it_says(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    answering(silent, 3)
+    answering(silent, 4).set_response("read_device_identification", {0: b"Acme", 1: b"M100"})
+
+    result = await look_for(hass, link_entry())
+
+    assert result["errors"] == {"base": "not_recognised"}
+    assert result["description_placeholders"] == {"error": "3, 4 (Acme M100)"}
+
+
+async def test_a_device_that_is_not_recognised_is_told_beside_what_was_found(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2)
+    answering(silent, 3)
+
+    result = await look_for(hass, link_entry(meter(1)))
+
+    assert list(offered(result)) == ["2 eastron_sdm630"]
+    assert result["description_placeholders"] == {"count": "1", "unknown": "3"}
 
 
 @pytest.mark.parametrize(
@@ -648,9 +898,9 @@ async def test_the_line_waits_as_long_as_the_search_does(
     unit = sdm630(silent, 1)
     waits = []
 
-    async def no_search(*args: object, **options: object) -> list[object]:
+    async def no_search(*args: object, **options: object) -> detection.Results:
         waits.append(unit.required_timeout)
-        return []
+        return NOTHING
 
     with (
         patch(f"{LINK}.search_flow.search", no_search),
@@ -676,6 +926,7 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     data = {
         "unit_id": 7,
         "register_map": "sunspec",
+        "turn_sign": True,
         "fast_interval_s": 3,
         "slow_interval_s": 33,
     }
@@ -686,30 +937,58 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Example SunSpec One (meter)"
     assert result["unique_id"] == "7_203_0"
+    assert result["data"]["turn_sign"] is True
     assert result["data"]["register_map"] == "sunspec_203"
     assert (result["data"]["fast_interval_s"], result["data"]["slow_interval_s"]) == (3, 33)
 
 
-@pytest.mark.parametrize(
-    ("error", "key"), [(None, "no_sunspec"), (ModbusTimeoutError("late"), "no_answer")]
-)
-async def test_a_unit_without_sunspec_is_told(
-    hass: HomeAssistant,
-    silent: MockModbusConnection,
-    only_sdm: None,
-    error: Exception | None,
-    key: str,
+SUNSPEC_AT_1 = {
+    "unit_id": 1,
+    "register_map": "sunspec",
+    "fast_interval_s": 3,
+    "slow_interval_s": 33,
+}
+
+
+async def test_a_silent_unit_is_told(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:
-    silent.for_unit(1).fail_requests(error)
-    result = await begin(hass, link_entry(), "model")
-    result = await submit(
-        hass,
-        result,
-        {"unit_id": 1, "register_map": "sunspec", "fast_interval_s": 3, "slow_interval_s": 33},
-    )
+    result = await submit(hass, await begin(hass, link_entry(), "model"), SUNSPEC_AT_1)
 
     assert result["step_id"] == "model"
-    assert result["errors"] == {"base": key}
+    assert result["errors"] == {"base": "no_answer"}
+
+
+async def test_the_user_says_where_sunspec_begins(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    load(
+        answering(silent, 1),
+        SunSpecDevice(1, [(203, lambda: meter_points(House().grid()))], base=0x1000),
+    )
+    entry = link_entry()
+    result = await submit(hass, await begin(hass, entry, "model"), SUNSPEC_AT_1)
+    assert result["step_id"] == "sunspec_base"
+    assert result["errors"] == {"base": "no_sunspec"}
+
+    for text, error in (
+        ("here", "base_invalid"),
+        ("65535", "base_invalid"),
+        ("-1", "base_invalid"),
+    ):
+        result = await submit(hass, result, {"sunspec_base": text})
+        assert result["errors"] == {"sunspec_base": error}
+    result = await submit(hass, result, {"sunspec_base": "8192"})
+    assert result["errors"] == {"base": "no_sunspec"}
+    result = await submit(hass, result, {"sunspec_base": "0x1000"})
+    result = await submit(hass, result, {"meters": list(offered(result))})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert result["data"]["sunspec"]["base"] == 0x1000
+    (subentry_id,) = entry.subentries
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+    result = await submit(hass, result, {"unit_id": 1, "fast_interval_s": 5, "slow_interval_s": 50})
+    assert result["reason"] == "reconfigure_successful"
 
 
 async def test_a_sunspec_meter_can_be_changed(
@@ -830,3 +1109,76 @@ async def test_a_house_of_meters_is_found_on_a_real_line(
         assert not [key for key in found if key.startswith("1")]
         hass.config_entries.subentries.async_abort(result["flow_id"])
         assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+def plausible(register_map: RegisterMap, energy: float) -> dict[str, float]:
+    """Return what a meter in a house may say of its quantities."""
+    starts = {
+        "voltage_l1_l2": 400,
+        "voltage_l2_l3": 400,
+        "voltage_l3_l1": 400,
+        "voltage_ll": 400,
+        "voltage_dc": 600,
+        "voltage_battery": 50,
+        "voltage": 230,
+        "current": 4,
+        "power_factor": 0.95,
+        "frequency": 50,
+        "energy": energy,
+        "state_of_charge": 60,
+    }
+    return {
+        key: next((value for start, value in starts.items() if key.startswith(start)), 20)
+        for key in register_map.quantities
+    }
+
+
+async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
+    maps = {
+        key: register_map
+        for key, register_map in load_register_maps(Path("/none")).maps.items()
+        if register_map.identify or register_map.recognise
+    }
+    units = dict(enumerate(maps, 1))
+    meters = [
+        SimulatedMeter(
+            unit_id,
+            key,
+            partial(plausible, maps[key], 500 * unit_id),
+            serial_number=str(23000000 + unit_id),
+        )
+        for unit_id, key in units.items()
+    ]
+    async with MeterServer(meters) as server:
+        connection = ModbusConnection(ModbusTcpParams(host="127.0.0.1", port=server.port))
+
+        @asynccontextmanager
+        async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
+            yield connection.for_unit(unit_id)
+
+        try:
+            results = await detection.search(
+                connection.for_unit(1),
+                get_unit,
+                list(units),
+                maps,
+                timeout_s=1,
+                known=(),
+                progress=lambda _: None,
+            )
+        finally:
+            await connection.close()
+
+    found: dict[int, list[str]] = {unit_id: [] for unit_id in units}
+    for candidate in results.found:
+        found[candidate.unit_id].append(candidate.map.key)
+    assert not results.unknown
+    assert {unit_id: key for unit_id, key in units.items() if key not in found[unit_id]} == {}
+    # Families that share a map's id are told apart by the user; all others have one candidate.
+    several = {
+        key: found[unit_id]
+        for unit_id, key in units.items()
+        if maps[key].identify and len(found[unit_id]) > 1
+    }
+    assert several == {}
+    assert server.served / len(units) < 100

@@ -64,7 +64,10 @@ async def test_all_of_an_sdm630_takes_four_requests(mock_modbus_unit: MockModbus
     values = await reader.read(SDM630.quantities)
 
     assert values.keys() == SDM630.quantities.keys()
-    assert addresses(mock_modbus_unit) == [(0x00, 80), (0x50, 2), (0xC8, 52), (0x156, 40)]
+    assert addresses(mock_modbus_unit) == [
+        *((0x00, 80), (0x50, 28)),
+        *((0xC8, 70), (0x14E, 48)),
+    ]
     assert reader.reads.count == 4
 
 
@@ -119,9 +122,9 @@ async def test_a_refused_register_is_found_and_the_rest_goes_on(
     await reader.read(SDM630.quantities)
     assert addresses(mock_modbus_unit) == [
         (0x00, 62),
-        (0x42, 16),
-        (0xC8, 52),
-        (0x156, 40),
+        (0x42, 42),
+        (0xC8, 70),
+        (0x14E, 48),
     ]
 
 
@@ -177,12 +180,70 @@ async def test_a_long_search_is_spread_over_several_reads(
         before = reader.reads.count
         values = await reader.read(SDM630.quantities)
         reads += 1
-        assert reader.reads.count - before < 30
+        assert reader.reads.count - before < 40
 
     assert reads > 2
     assert len(reader.refused) == len(every_other)
     values = await reader.read(SDM630.quantities)
     assert values.keys() == SDM630.quantities.keys() - reader.refused
+
+
+async def test_a_meter_that_is_busy_where_it_has_no_registers_is_read_around(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 2, 6)
+    read = mock_modbus_unit.read_input_registers
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if not {*range(address, address + count)} <= {0, 1, 2, 3}:
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+    keys = list(register_map.quantities)
+
+    values = await reader.read(keys)
+
+    assert values.keys() == set(keys[:2])
+    assert reader.refused == {keys[2]}
+
+
+async def test_a_meter_that_is_busy_now_and_then_is_asked_once_more(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 100)
+    read = mock_modbus_unit.read_input_registers
+    # Twice, and in what tells whether it is busy there only.
+    busy = iter([True, True, True, True, False])
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if next(busy):
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+
+    with pytest.raises(ServerDeviceBusyError):
+        await reader.read(["voltage_l1"])
+    assert (await reader.read(["voltage_l1"])).keys() == {"voltage_l1"}
+    assert reader.refused == set()
+
+
+async def test_a_meter_that_is_busy_everywhere_is_asked_again_later(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 2)
+    mock_modbus_unit.fail_requests(ServerDeviceBusyError())
+    reader = RegisterReader(mock_modbus_unit, register_map)
+    with pytest.raises(ServerDeviceBusyError):
+        await reader.read(register_map.quantities)
+
+    mock_modbus_unit.fail_requests(None)
+
+    assert (await reader.read(register_map.quantities)).keys() == register_map.quantities.keys()
+    assert reader.refused == set()
 
 
 async def test_a_search_is_taken_up_again_after_a_timeout(

@@ -244,7 +244,9 @@ async def test_a_form_to_change_a_meter_shows_what_it_is(
 
     assert result["data_schema"] is not None
     assert {
-        str(key): key.description["suggested_value"] for key in result["data_schema"].schema
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
     } == {
         "unit_id": 1,
         "register_map": "eastron_sdm630",

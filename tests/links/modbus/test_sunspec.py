@@ -1,6 +1,6 @@
 """SunSpec: models are found, read with their scale factors, and followed when they move."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 import re
 from typing import Any
@@ -12,17 +12,22 @@ from homeassistant.const import STATE_UNAVAILABLE
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from modbus_connection import (
+    GatewayTargetError,
     IllegalDataAddressError,
+    ModbusConnectionError,
+    ModbusError,
     ModbusProtocolError,
     ModbusTimeoutError,
     ServerDeviceBusyError,
+    ServerDeviceFailureError,
 )
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus.client import Meter
-from custom_components.grid_telemetry.links.modbus.register_reader import read_once
+from custom_components.grid_telemetry.links.modbus.detection import search_sunspec
+from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader, read_once
 from custom_components.grid_telemetry.links.modbus.sunspec import find_models
 from custom_components.grid_telemetry.meters.sunspec import SunSpecPlace, sunspec_map
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
@@ -135,6 +140,78 @@ MODELS: dict[int, tuple[Values, dict[str, float | str]]] = {
             energy_capacity=10 state_of_charge=63.5 state_of_health=98 charge_state=charging
             operating_state=fault voltage_dc=51.8 current_dc=-20.5 cell_voltage_max=3.312
             cell_voltage_min=3.301 power_dc=-1062
+            """
+        ),
+    ),
+    2: ({"St": 4}, {"operating_state": "fault"}),
+    160: (
+        table(
+            """
+            DCA_SF=-2 DCV_SF=-1 DCW_SF=0 DCWH_SF=0 N=2 DCA1=8.15 DCV1=380.5 DCW1=3100 DCWH1=1234567
+            DCA2=7.05 DCV2=370.5 DCW2=2600 DCWH2=2000
+            """
+        ),
+        table(
+            """
+            current_dc_1=8.15 voltage_dc_1=380.5 power_dc_1=3100 energy_dc_produced_1=1234.567
+            current_dc_2=7.05 voltage_dc_2=370.5 power_dc_2=2600 energy_dc_produced_2=2
+            """
+        ),
+    ),
+    302: (
+        table("GHI=801 POAI=902 DFI=103 DNI=704"),
+        table(
+            """
+            irradiance=801 irradiance_module=902 irradiance_diffuse=103 irradiance_direct=704
+            """
+        ),
+    ),
+    303: ({"TmpBOM": 415}, {"temperature_module": 41.5}),
+    304: (
+        table("Inclx=-1234 Incly=50 Inclz=9000"),
+        table("inclination_x=-12.34 inclination_y=0.5 inclination_z=90"),
+    ),
+    306: (
+        table("GHI=800 A=9 V=610 Tmp=40"),
+        table("irradiance=800 current_dc=9 voltage_dc=610 temperature_module=40"),
+    ),
+    307: (
+        table("TmpAmb=-55 RH=71 Pres=1013 WndSpd=4 WndDir=270"),
+        table(
+            """
+            temperature_ambient=-5.5 humidity=71 air_pressure=1013 wind_speed=4 wind_bearing=270
+            """
+        ),
+    ),
+    308: (
+        table("GHI=650 TmpBOM=401 TmpAmb=253 WndSpd=3"),
+        table("irradiance=650 temperature_module=40.1 temperature_ambient=25.3 wind_speed=3"),
+    ),
+    402: (
+        table(
+            """
+            DCA_SF=-1 DCV_SF=-1 DCW_SF=1 DCWh_SF=3 N=2 DCA=16.5 DCV=612.5 Tmp=35 DCW=10100
+            DCWh=7000000 InDCA1=8.5 InDCV1=612.1 InDCA2=8 InDCV2=612.2
+            """
+        ),
+        table(
+            """
+            current_dc=16.5 voltage_dc=612.5 temperature_cabinet=35 power_dc=10100
+            energy_dc_produced=7000 current_dc_1=8.5 voltage_dc_1=612.1 current_dc_2=8
+            voltage_dc_2=612.2
+            """
+        ),
+    ),
+    403: (
+        table(
+            """
+            DCA_SF=-1 DCV_SF=-1 N=2 DCA=16.5 DCV=612.5 Tmp=35 InDCA_SF=-2 InDCA1=8.51 InDCA2=7.99
+            """
+        ),
+        table(
+            """
+            current_dc=16.5 voltage_dc=612.5 temperature_cabinet=35 current_dc_1=8.51
+            current_dc_2=7.99
             """
         ),
     ),
@@ -313,6 +390,246 @@ async def test_a_silent_device_is_told_from_one_without_models(unit: MockModbusU
 
     with pytest.raises(ModbusTimeoutError):
         await find_models(unit)
+
+
+# --- what makers do otherwise
+
+
+async def read_all(unit: MockModbusUnit, index: int = 0) -> dict[str, float]:
+    """Return what a model of a device says, by its place in the list."""
+    register_map = sunspec_map((await find_models(unit))[index])
+    return (await read_once(unit, register_map, register_map.quantities))[1]
+
+
+GRID: Values = table(
+    """
+    W=1087 WphA=400 WphB=387 WphC=300 W_SF=0 VAR=20 VAR_SF=0 TotWhExp=5000 TotWhImp=7000 TotWh_SF=0
+    """
+)
+
+
+async def test_the_meter_of_a_solaredge_has_feeding_in_as_positive_power(
+    unit: MockModbusUnit,
+) -> None:
+    inverter = SunSpecDevice(1, [(103, dict)], manufacturer="SolarEdge ").words()[:-2]
+    meter = SunSpecDevice(1, [(203, lambda: GRID)], manufacturer="WattNode").words()[2:]
+    unit.holding[40000] = [*inverter, *meter]
+
+    values = await read_all(unit, 1)
+
+    assert values == {
+        "power": -1087,
+        "power_l1": -400,
+        "power_l2": -387,
+        "power_l3": -300,
+        "reactive_power": -20,
+        "energy_export": 5,
+        "energy_import": 7,
+    }
+
+
+async def test_the_inverter_of_a_solaredge_has_its_sign(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER)], manufacturer="SolarEdge"))
+
+    assert (await read_all(unit))["power"] == 4900
+
+
+@pytest.mark.parametrize(
+    ("points", "factor"),
+    [
+        ({"PF": -0.998, "PF_SF": -3}, -0.998),  # SMA
+        ({"PF": 0.9925, "PF_SF": -4}, 0.9925),  # Veris
+        ({"PF": 1, "PF_SF": 0}, 1),
+        ({"PF": 1.01, "PF_SF": -2}, 1.01),
+        ({"PF": -94.6, "PF_SF": -1}, -0.946),
+    ],
+)
+async def test_a_power_factor_is_a_ratio_unless_it_can_only_be_a_percentage(
+    unit: MockModbusUnit, points: Values, factor: float
+) -> None:
+    load(unit, SunSpecDevice(1, [(203, lambda: points)]))
+
+    assert await read_all(unit) == {"power_factor": factor}
+
+
+async def test_a_device_that_was_seen_to_give_percentages_goes_on_to(unit: MockModbusUnit) -> None:
+    points = {"PF": 100.0, "PF_SF": -1}
+    device = SunSpecDevice(1, [(203, lambda: points)])
+    load(unit, device)
+    register_map = sunspec_map((await find_models(unit))[0])
+    reader = RegisterReader(unit, register_map)
+    first = await reader.read(["power_factor"])
+    points["PF"] = 0.9
+    load(unit, device)
+
+    assert (first, await reader.read(["power_factor"])) == (
+        {"power_factor": 1},
+        {"power_factor": 0.009},
+    )
+
+
+async def test_the_meter_of_a_kostal_counts_its_export_downwards(unit: MockModbusUnit) -> None:
+    load(
+        unit,
+        SunSpecDevice(
+            1,
+            [(203, lambda: {"TotWhExp": 1, "TotWhImp": 7000, "TotWh_SF": 0})],
+            manufacturer="KOSTAL",
+        ),
+    )
+    place = (await find_models(unit))[0]
+    exported, not_available = -4_793_900 & 0xFFFFFFFF, [0x8000, 0]
+    unit.holding[place.address + 38] = [exported >> 16, exported & 0xFFFF, *not_available]
+
+    assert await read_all(unit) == {"energy_export": 4793.9, "energy_import": 7}
+
+
+async def test_a_counter_may_say_not_available_as_other_types_do(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(203, lambda: {"TotWhImp": 7000, "TotWh_SF": 0})]))
+    place = (await find_models(unit))[0]
+    unit.holding[place.address + 38] = [0x8000, 0]
+
+    assert await read_all(unit) == {"energy_import": 7}
+
+
+async def test_a_gen24_keeps_its_battery_among_the_strings(unit: MockModbusUnit) -> None:
+    points = table(
+        """
+        DCA_SF=-2 DCV_SF=-1 DCW_SF=0 DCWH_SF=0 N=4 DCA1=8 DCV1=380 DCW1=3100 DCWH1=1000 DCA3=2
+        DCV3=210.5 DCW3=500 DCWH3=4000 DCA4=0 DCV4=210.5 DCW4=0 DCWH4=3000
+        """
+    ) | {"IDStr1": "String 1", "IDStr2": "String 2", "IDStr3": "StCha 3", "IDStr4": "StDisCha 4"}
+    load(unit, SunSpecDevice(1, [(160, lambda: points)], manufacturer="Fronius"))
+
+    assert await read_all(unit) == {
+        "current_dc_1": 8,
+        "voltage_dc_1": 380,
+        "power_dc_1": 3100,
+        "energy_dc_produced_1": 1,
+        "voltage_battery": 210.5,
+        "power_battery_charge": 500,
+        "power_battery_discharge": 0,
+        "energy_battery_charged": 4,
+        "energy_battery_discharged": 3,
+    }
+
+
+async def test_an_inverter_with_integers_and_floats_is_one(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(103, dict), (113, dict), (203, dict), (213, dict), (203, dict)]))
+
+    assert [(place.model, place.instance) for place in await find_models(unit)] == [
+        (103, 0),
+        (203, 0),
+        (203, 1),
+    ]
+
+
+@pytest.mark.parametrize("model", [124, 713, 802])
+async def test_a_storage_model_without_a_battery_is_not_offered(
+    unit: MockModbusUnit, model: int
+) -> None:
+    state_only = {} if model == 713 else {"ChaSt": 1}
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER), (model, lambda: state_only)]))
+
+    found = await search_sunspec(unit, 1, known=())
+
+    assert [meter.map.key for meter in found] == ["sunspec_103"]
+
+
+# --- walking the list
+
+TWO: list[tuple[int, Callable[[], Values]]] = [(103, lambda: INVERTER), (203, lambda: METER)]
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ModbusTimeoutError(),
+        ModbusProtocolError("crc"),
+        ServerDeviceFailureError(),
+        ServerDeviceBusyError(),
+        GatewayTargetError(),
+    ],
+)
+@pytest.mark.parametrize("lost", [1, 2])
+async def test_a_lost_answer_inside_the_list_is_asked_for_again(
+    unit: MockModbusUnit, error: ModbusError, lost: int
+) -> None:
+    load(unit, SunSpecDevice(1, TWO))
+    read = unit.read_holding_registers
+    left = {40002: lost, 40070: lost, 40004: lost}
+
+    async def flaky(address: int, count: int) -> list[int]:
+        if left.get(address):
+            left[address] -= 1
+            raise error
+        return await read(address, count)
+
+    with patch.object(unit, "read_holding_registers", flaky):
+        places = await find_models(unit)
+
+    assert [(place.model, place.product) for place in places] == [
+        (103, "SunSpec One"),
+        (203, "SunSpec One"),
+    ]
+
+
+@pytest.mark.parametrize("error", [ModbusTimeoutError(), IllegalDataAddressError()])
+async def test_what_was_found_is_kept_where_the_rest_is_not_answered(
+    unit: MockModbusUnit, error: ModbusError
+) -> None:
+    load(unit, SunSpecDevice(1, TWO))
+    unit.fail_read(40122, error)
+
+    assert [place.model for place in await find_models(unit)] == [103]
+
+
+async def test_a_list_that_ends_with_a_single_zero_is_read(unit: MockModbusUnit) -> None:
+    words = SunSpecDevice(1, TWO).words()[:-2]
+    unit.holding[40000] = [*words, 0]
+    unit.fail_read(40000 + len(words) + 1, IllegalDataAddressError())
+
+    assert [place.model for place in await find_models(unit)] == [103, 203]
+
+
+async def test_a_line_that_drops_inside_the_list_is_no_end_of_it(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, TWO))
+    unit.fail_read(40122, ModbusConnectionError("gone"))
+
+    with pytest.raises(ModbusConnectionError):
+        await find_models(unit)
+
+
+async def test_a_device_that_does_not_tell_its_name_is_found(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, TWO))
+    unit.fail_read(40004, IllegalDataAddressError())
+
+    assert [place.product for place in await find_models(unit)] == ["device", "device"]
+
+
+async def test_a_device_of_which_no_model_can_be_read_is_told(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER)]))
+    (place,) = await find_models(unit)
+    read = unit.read_holding_registers
+
+    async def answer(address: int, count: int) -> list[int]:
+        if address >= place.address and count > 2:
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    with (
+        patch.object(unit, "read_holding_registers", answer),
+        pytest.raises(ServerDeviceBusyError),
+    ):
+        await search_sunspec(unit, 1, known=())
+
+
+async def test_a_model_that_cannot_be_read_does_not_hide_the_others(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, TWO))
+    places = await find_models(unit)
+    unit.fail_read(places[1].address, ServerDeviceBusyError())
+
+    assert [meter.map.key for meter in await search_sunspec(unit, 1, known=())] == ["sunspec_103"]
 
 
 # --- as a meter of a link

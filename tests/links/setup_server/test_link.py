@@ -33,7 +33,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.grid_telemetry.commands.event import EVENT
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.entities.diagnostic import UPDATE_INTERVAL
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
@@ -49,7 +49,7 @@ def meter(hass: HomeAssistant) -> str:
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Line",
-        data={CONF_KIND: LinkKind.MODBUS},
+        data={CONF_KIND: "modbus"},
         subentries_data=[
             {"subentry_type": "meter", "title": "House", "unique_id": None, "data": {}}
         ],
@@ -284,7 +284,7 @@ async def test_ping_tells_whether_all_connections_work(
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"")
     assert reply.headers["message"] == "1 of 1 connections work."
-    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: LinkKind.SCOUT})
+    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: "scout"})
     other.add_to_hass(hass)
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"-1")

@@ -13,7 +13,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.connection.errors import CredentialsRefused
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.solarnode.client import (
     LiveMessage,
     NodeParameters,
@@ -169,7 +169,7 @@ async def test_a_meter_behind_one_home_assistant_is_a_sensor_of_another(
         domain=DOMAIN,
         title="Client",
         data={
-            CONF_KIND: LinkKind.SOLARNODE,
+            CONF_KIND: "solarnode",
             "host": "127.0.0.1",
             "port": server.runtime_data._server.port,
             "login": LOGIN,

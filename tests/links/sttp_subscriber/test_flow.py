@@ -53,8 +53,24 @@ async def test_a_publisher_that_answers_makes_an_entry(
         "port": publisher.port,
         "filter_expression": ALL,
         "interval_s": 1,
+        "metadata": "all",
         "use_tls": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("choice", "modes"),
+    [("all", (True, True)), ("internal", (True, False)), ("external", (False, True))],
+)
+async def test_the_metadata_of_relayed_signals_is_asked_for_as_chosen(
+    hass: HomeAssistant, publisher: Publisher, choice: str, modes: tuple[bool, bool]
+) -> None:
+    asked = []
+    with patch(RUN, autospec=True, side_effect=lambda it: asked.append(it.parameters)):
+        await answer(
+            hass, await begin_link(hass, "sttp_subscriber"), given(publisher, metadata=choice)
+        )
+    assert [(item.internal_metadata, item.external_metadata) for item in asked] == [modes]
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import struct
 import pytest
 
 from custom_components.grid_telemetry.protocols.sttp import frames
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response
+from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher
 
 from .conftest import Serve, Wire
@@ -19,7 +19,7 @@ from .wire import WireSubscriber
 
 SIGNALS = 100
 RATE_HZ = 50
-LIMITS = Limits(handshake_s=0.3, frame_s=0.3, idle_s=0.5, buffer_bytes=500_000)
+LIMITS = Limits(handshake_s=0.3, frame_s=0.3, buffer_bytes=500_000)
 MODES = frames.OperationalModes()
 
 
@@ -102,7 +102,7 @@ async def send(publisher: Publisher, data: bytes) -> bytes:
         writer.transport.abort()
 
 
-HELLO = frames.command(Command.DEFINE_OPERATIONAL_MODES, MODES.encode())
+HELLO = frames.command(ServerCommand.DEFINE_OPERATIONAL_MODES, MODES.encode())
 
 
 @pytest.mark.parametrize(
@@ -119,8 +119,8 @@ HELLO = frames.command(Command.DEFINE_OPERATIONAL_MODES, MODES.encode())
         HELLO + b"\0\x10\0\x01",
         HELLO + random.Random(3).randbytes(100_000),
         HELLO + bytes(4),
-        frames.command(Command.DEFINE_OPERATIONAL_MODES, b"\0"),
-        frames.command(Command.SUBSCRIBE),
+        frames.command(ServerCommand.DEFINE_OPERATIONAL_MODES, b"\0"),
+        frames.command(ServerCommand.SUBSCRIBE),
     ],
     ids=[
         "random",
@@ -151,10 +151,10 @@ async def test_every_command_code_is_answered_or_passed_over(healthy: Healthy, w
     for code in range(256):
         for size in (0, 1, 4, 60):
             subscriber.send(code, chance.randbytes(size))
-        subscriber.send(Command.UPDATE_PROCESSING_INTERVAL, struct.pack(">i", code))
+        subscriber.send(ServerCommand.UPDATE_PROCESSING_INTERVAL, struct.pack(">i", code))
         text = f"{code} ms".encode()
         answer = await subscriber.next()
-        while answer.command != Command.UPDATE_PROCESSING_INTERVAL or text not in answer.data:
+        while answer.command != ServerCommand.UPDATE_PROCESSING_INTERVAL or text not in answer.data:
             answer = await subscriber.next()
     await healthy.kept_its_rate()
 
@@ -198,7 +198,7 @@ async def test_half_open_handshakes_end(healthy: Healthy, wire: Wire) -> None:
 async def test_promises_that_are_not_kept_end(healthy: Healthy) -> None:
     promise = HELLO + struct.pack(">I", 1_000_000) + b"\x02" + bytes(500_000)
     answers = await asyncio.gather(*(send(healthy.publisher, promise) for _ in range(5)))
-    assert all(answer[4] == Response.SUCCEEDED for answer in answers)
+    assert all(answer[4] == ServerResponse.SUCCEEDED for answer in answers)
     await healthy.kept_its_rate()
 
 
@@ -254,7 +254,7 @@ async def test_whoever_asks_for_metadata_and_does_not_read_costs_no_memory(
     subscriber.writer.transport.pause_reading()
     before = memory_kb()
     # Answers of 50 KB each.
-    subscriber.writer.write(frames.command(Command.METADATA_REFRESH) * 2_000)
+    subscriber.writer.write(frames.command(ServerCommand.METADATA_REFRESH) * 2_000)
     await healthy.kept_its_rate(30)
     assert memory_kb() - before < 60_000
 
@@ -264,10 +264,10 @@ async def test_metadata_filters_take_their_turn(healthy: Healthy, wire: Wire) ->
     text = ("FILTER MeasurementDetail WHERE " + " OR ".join(["ID LIKE '%1%'"] * 120)).encode()
     for subscriber in subscribers:
         for _ in range(3):
-            subscriber.send(Command.METADATA_REFRESH, struct.pack(">I", len(text)) + text)
+            subscriber.send(ServerCommand.METADATA_REFRESH, struct.pack(">I", len(text)) + text)
     await healthy.kept_its_rate(20)
     for subscriber in subscribers:
-        await subscriber.expect(Response.SUCCEEDED)
+        await subscriber.expect(ServerResponse.SUCCEEDED)
 
 
 async def come_and_go(publisher: Publisher) -> None:
@@ -276,9 +276,9 @@ async def come_and_go(publisher: Publisher) -> None:
     for _ in range(100):
         _, writer = await asyncio.open_connection("127.0.0.1", publisher.port)
         with suppress(ConnectionError):
-            writer.write(HELLO + frames.command(Command.METADATA_REFRESH))
+            writer.write(HELLO + frames.command(ServerCommand.METADATA_REFRESH))
             subscription = frames.subscribe_data({"filterExpression": ALL}, "utf-8")
-            writer.write(frames.command(Command.SUBSCRIBE, subscription))
+            writer.write(frames.command(ServerCommand.SUBSCRIBE, subscription))
             await asyncio.sleep(chance.random() / 100)
         writer.transport.abort()
 

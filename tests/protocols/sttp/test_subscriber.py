@@ -14,7 +14,11 @@ import pytest
 from custom_components.grid_telemetry.protocols.sttp import compact, frames
 from custom_components.grid_telemetry.protocols.sttp.cache import SignalIndexCache, SignalKey
 from custom_components.grid_telemetry.protocols.sttp.compact import BaseTimes
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response, StateFlags
+from custom_components.grid_telemetry.protocols.sttp.constants import (
+    ServerCommand,
+    ServerResponse,
+    StateFlags,
+)
 from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
     SttpError,
@@ -100,16 +104,18 @@ class Script:
         assert received == code
         return data
 
-    def send(self, code: int, data: bytes = b"", command: int = Command.SUBSCRIBE) -> None:
+    def send(self, code: int, data: bytes = b"", command: int = ServerCommand.SUBSCRIBE) -> None:
         self.writer.write(response(code, command, data))
 
     async def greet(self) -> None:
         """Take the modes and the question for metadata; there is none."""
-        self.modes = OperationalModes.decode(await self.expect(Command.DEFINE_OPERATIONAL_MODES))
-        self.send(Response.SUCCEEDED, b"welcome", Command.DEFINE_OPERATIONAL_MODES)
-        await self.expect(Command.METADATA_REFRESH)
-        self.send(Response.SUCCEEDED, b"", Command.METADATA_REFRESH)
-        await self.expect(Command.SUBSCRIBE)
+        self.modes = OperationalModes.decode(
+            await self.expect(ServerCommand.DEFINE_OPERATIONAL_MODES)
+        )
+        self.send(ServerResponse.SUCCEEDED, b"welcome", ServerCommand.DEFINE_OPERATIONAL_MODES)
+        await self.expect(ServerCommand.METADATA_REFRESH)
+        self.send(ServerResponse.SUCCEEDED, b"", ServerCommand.METADATA_REFRESH)
+        await self.expect(ServerCommand.SUBSCRIBE)
 
     def cache(self, *numbers: int) -> bytes:
         cache = SignalIndexCache(
@@ -123,11 +129,11 @@ class Script:
 
     async def offer(self, *numbers: int) -> None:
         """Send a signal index cache."""
-        self.send(Response.UPDATE_SIGNAL_INDEX_CACHE, self.cache(*numbers))
-        await self.expect(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
+        self.send(ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, self.cache(*numbers))
+        await self.expect(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
 
     def data(self, flags: int, block: bytes, count: int) -> None:
-        self.send(Response.DATA_PACKET, struct.pack(">BI", flags, count) + block)
+        self.send(ServerResponse.DATA_PACKET, struct.pack(">BI", flags, count) + block)
 
 
 @pytest.fixture
@@ -293,10 +299,10 @@ async def test_a_publisher_without_metadata_will_do(scripted: Callable[..., Any]
 
 async def test_a_publisher_that_keeps_its_metadata_will_do(scripted: Callable[..., Any]) -> None:
     running, script = await scripted()
-    await script.expect(Command.DEFINE_OPERATIONAL_MODES)
-    await script.expect(Command.METADATA_REFRESH)
-    script.send(Response.FAILED, b"not for you", Command.METADATA_REFRESH)
-    data = await script.expect(Command.SUBSCRIBE)
+    await script.expect(ServerCommand.DEFINE_OPERATIONAL_MODES)
+    await script.expect(ServerCommand.METADATA_REFRESH)
+    script.send(ServerResponse.FAILED, b"not for you", ServerCommand.METADATA_REFRESH)
+    data = await script.expect(ServerCommand.SUBSCRIBE)
     asked = frames.subscribe_settings(data, "utf-8")
     assert asked["filterexpression"] == ALL
     assert asked["includetime"] == "True"
@@ -305,7 +311,7 @@ async def test_a_publisher_that_keeps_its_metadata_will_do(scripted: Callable[..
 
 async def test_modes_that_are_refused_end_it(scripted: Callable[..., Any]) -> None:
     running, script = await scripted()
-    script.send(Response.FAILED, b"", Command.DEFINE_OPERATIONAL_MODES)
+    script.send(ServerResponse.FAILED, b"", ServerCommand.DEFINE_OPERATIONAL_MODES)
     assert str(await running.ended()) == "The publisher refused command 6"
 
 
@@ -316,32 +322,57 @@ async def test_what_a_subscriber_has_no_use_for_is_passed_over(
     await script.greet()
     await script.offer(1)
     for code in (
-        Response.NOOP,
-        Response.NOTIFY,
-        Response.DATA_START_TIME,
-        Response.PROCESSING_COMPLETE,
-        Response.UPDATE_CIPHER_KEYS,
+        ServerResponse.NOOP,
+        ServerResponse.DATA_START_TIME,
+        ServerResponse.PROCESSING_COMPLETE,
+        ServerResponse.UPDATE_CIPHER_KEYS,
         0xE0,
     ):
         script.send(code, b"whatever")
-    script.send(Response.BUFFER_BLOCK, b"\0\0\0\x07\x01\0\0\0\0block")
-    assert await script.expect(Command.CONFIRM_BUFFER_BLOCK) == b"\0\0\0\x07"
+    script.send(ServerResponse.BUFFER_BLOCK, b"\0\0\0\x07\x01\0\0\0\0block")
+    assert await script.expect(ServerCommand.CONFIRM_BUFFER_BLOCK) == b"\0\0\0\x07"
     script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0)), (99, NOON, 0, 0)])[0])
     await running.until(lambda: bool(running.measurements))
     # A signal that the cache does not have is left out.
     assert running.measurements == [measurement(1, 1.0)]
 
 
-async def test_base_times_are_used_and_confirmed(scripted: Callable[..., Any]) -> None:
+async def test_base_times_are_used_and_not_answered(scripted: Callable[..., Any]) -> None:
     running, script = await scripted()
     await script.greet()
     await script.offer(1)
     base = BaseTimes(index=1, offsets=(NOON - 50, NOON - 100))
-    script.send(Response.UPDATE_BASE_TIMES, base.encode())
-    await script.expect(Command.CONFIRM_UPDATE_BASE_TIMES)
+    script.send(ServerResponse.UPDATE_BASE_TIMES, base.encode())
+    # To a C# publisher the answer would be another command, which it says FAILED to.
+    script.send(ServerResponse.FAILED, b"Data packet command failed due to exception", 0x09)
     script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0))], base_times=base)[0])
     await running.until(lambda: bool(running.measurements))
     assert running.measurements == [measurement(1, 1.0)]
+    running.subscriber.refresh_metadata()
+    await script.expect(ServerCommand.METADATA_REFRESH)
+
+
+async def test_a_notification_is_confirmed(scripted: Callable[..., Any]) -> None:
+    _, script = await scripted()
+    await script.greet()
+    # Number and text, as a C# publisher sends them until they are confirmed.
+    script.send(ServerResponse.NOTIFY, b"\xc0\xff\xee\x01Maintenance at noon")
+    assert await script.expect(ServerCommand.CONFIRM_NOTIFICATION) == b"\xc0\xff\xee\x01"
+
+
+@pytest.mark.parametrize(
+    ("asked", "modes"),
+    [
+        ({}, 0xE600_0262),
+        ({"external_metadata": False}, 0xE400_0262),
+        ({"internal_metadata": False}, 0xE200_0262),
+    ],
+)
+async def test_metadata_is_asked_for_by_its_origin(
+    scripted: Callable[..., Any], asked: dict[str, bool], modes: int
+) -> None:
+    _, script = await scripted(**asked)
+    assert await script.expect(ServerCommand.DEFINE_OPERATIONAL_MODES) == modes.to_bytes(4)
 
 
 async def test_a_cache_that_changes_under_a_running_tssc_stream_is_followed(
@@ -373,7 +404,7 @@ async def test_datagrams_of_others_and_garbage_are_passed_over(
     for data in (
         b"",
         b"garbage",
-        bytes((Response.DATA_PACKET,)),
+        bytes((ServerResponse.DATA_PACKET,)),
         b"\x82\x02\0\0\0\x05\x02\0\0\0\x09",
     ):
         transport, _ = await loop.create_datagram_endpoint(
@@ -382,23 +413,23 @@ async def test_datagrams_of_others_and_garbage_are_passed_over(
         transport.sendto(data)
         transport.close()
     stranger = running.subscriber._data_channel.get_protocol()
-    stranger.datagram_received(response(Response.DATA_PACKET, 2, b"")[4:], ("192.0.2.1", 1))
+    stranger.datagram_received(response(ServerResponse.DATA_PACKET, 2, b"")[4:], ("192.0.2.1", 1))
     await flow(publisher, running, frame(1, 3))
 
 
 @pytest.mark.parametrize(
     ("code", "data"),
     [
-        (Response.DATA_PACKET, b""),
-        (Response.DATA_PACKET, b"\x02\0\0\0\x01"),
-        (Response.DATA_PACKET, b"\x02\xff\xff\xff\xff" + bytes(100)),
-        (Response.DATA_PACKET, b"\x08\0\0\0\x01\x55\0\x09"),
-        (Response.DATA_PACKET, b"\x08\xff\xff\xff\xff\x55\0\0" + bytes(100)),
-        (Response.DATA_PACKET, b"\x02\0\0\0\0" + bytes(70_000)),
-        (Response.UPDATE_BASE_TIMES, b"\0"),
-        (Response.UPDATE_SIGNAL_INDEX_CACHE, b""),
-        (Response.UPDATE_SIGNAL_INDEX_CACHE, b"\0garbage"),
-        (Response.UPDATE_SIGNAL_INDEX_CACHE, b"\0" + gzip.compress(bytes(70_000_000))),
+        (ServerResponse.DATA_PACKET, b""),
+        (ServerResponse.DATA_PACKET, b"\x02\0\0\0\x01"),
+        (ServerResponse.DATA_PACKET, b"\x02\xff\xff\xff\xff" + bytes(100)),
+        (ServerResponse.DATA_PACKET, b"\x08\0\0\0\x01\x55\0\x09"),
+        (ServerResponse.DATA_PACKET, b"\x08\xff\xff\xff\xff\x55\0\0" + bytes(100)),
+        (ServerResponse.DATA_PACKET, b"\x02\0\0\0\0" + bytes(70_000)),
+        (ServerResponse.UPDATE_BASE_TIMES, b"\0"),
+        (ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, b""),
+        (ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, b"\0garbage"),
+        (ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, b"\0" + gzip.compress(bytes(70_000_000))),
     ],
     ids=[
         "no packet",
@@ -427,7 +458,7 @@ async def test_what_is_broken_ends_it(scripted: Callable[..., Any], code: int, d
 )
 async def test_broken_metadata_ends_it(scripted: Callable[..., Any], document: bytes) -> None:
     running, script = await scripted()
-    script.send(Response.SUCCEEDED, document, Command.METADATA_REFRESH)
+    script.send(ServerResponse.SUCCEEDED, document, ServerCommand.METADATA_REFRESH)
     assert isinstance(await running.ended(), SttpError)
 
 

@@ -9,7 +9,7 @@ from typing import Self
 from custom_components.grid_telemetry.protocols.sttp import compact
 from custom_components.grid_telemetry.protocols.sttp.cache import SignalIndexCache
 from custom_components.grid_telemetry.protocols.sttp.compact import BaseTimes
-from custom_components.grid_telemetry.protocols.sttp.constants import Command, Response
+from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
     command,
@@ -63,8 +63,8 @@ class WireSubscriber:
             reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=tls)
         subscriber = cls(reader, writer, OperationalModes(**modes))
         if handshake:
-            subscriber.send(Command.DEFINE_OPERATIONAL_MODES, subscriber.modes.encode())
-            await subscriber.expect(Response.SUCCEEDED)
+            subscriber.send(ServerCommand.DEFINE_OPERATIONAL_MODES, subscriber.modes.encode())
+            await subscriber.expect(ServerResponse.SUCCEEDED)
         return subscriber
 
     async def close(self) -> None:
@@ -88,9 +88,12 @@ class WireSubscriber:
     async def expect(self, code: int) -> Answer:
         """Return the next response with a code; others before are passed over."""
         while (answer := await self.next()).code != code:
-            assert answer.code != Response.FAILED, answer.text
-            if answer.code == Response.UPDATE_BASE_TIMES:
+            assert answer.code != ServerResponse.FAILED, answer.text
+            if answer.code == ServerResponse.UPDATE_BASE_TIMES:
                 self.base_times = BaseTimes.decode(answer.data)
+            elif answer.code == ServerResponse.DATA_PACKET:
+                # TSSC goes on from what was passed over.
+                self.decode(answer.data)
         return answer
 
     async def closed(self) -> bytes:
@@ -104,14 +107,14 @@ class WireSubscriber:
     def subscribe(self, expression: str, **settings: str) -> None:
         """Ask for signals."""
         asked = {"filterExpression": expression, **settings}
-        self.send(Command.SUBSCRIBE, subscribe_data(asked, self.modes.encoding))
+        self.send(ServerCommand.SUBSCRIBE, subscribe_data(asked, self.modes.encoding))
 
     async def take_cache(self, *, confirm: bool = True) -> None:
         """Receive a signal index cache and confirm it."""
-        answer = await self.expect(Response.UPDATE_SIGNAL_INDEX_CACHE)
+        answer = await self.expect(ServerResponse.UPDATE_SIGNAL_INDEX_CACHE)
         self.cache_index, self.cache = SignalIndexCache.decode(answer.data, self.modes)
         if confirm and self.modes.version > 1:
-            self.send(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
+            self.send(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
 
     async def subscribed(self, expression: str, **settings: str) -> None:
         """Ask for signals and wait until the publisher is ready to send them."""
@@ -121,13 +124,15 @@ class WireSubscriber:
 
     async def settled(self) -> None:
         """Wait until the publisher has acted on all that was sent."""
-        self.send(Command.UPDATE_PROCESSING_INTERVAL, bytes(4))
-        while (await self.expect(Response.SUCCEEDED)).command != Command.UPDATE_PROCESSING_INTERVAL:
+        self.send(ServerCommand.UPDATE_PROCESSING_INTERVAL, bytes(4))
+        while (
+            await self.expect(ServerResponse.SUCCEEDED)
+        ).command != ServerCommand.UPDATE_PROCESSING_INTERVAL:
             pass
 
     async def packet(self) -> tuple[int, list[Sample]]:
         """Return flags and samples of the next data packet."""
-        return self.decode((await self.expect(Response.DATA_PACKET)).data)
+        return self.decode((await self.expect(ServerResponse.DATA_PACKET)).data)
 
     def decode(self, data: bytes) -> tuple[int, list[Sample]]:
         """Return flags and samples of a data packet."""

@@ -20,13 +20,13 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.util import dt as dt_util
 
 from ...connection.errors import CredentialsRefused, LinkError
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices, LinkWithLiveChanges
 from .api import Api, api_of
 from .client import Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_DEVICE, CONF_FIELDS, CONF_TOKEN, SUBENTRY_FEED
@@ -47,7 +47,7 @@ GATHER_S: Final = 0.5
 """Devices are asked for once for all that changes in so long."""
 
 
-class ArdexaLink:
+class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
     """One workgroup."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.EVENT, Platform.SENSOR)
@@ -126,9 +126,9 @@ class ArdexaLink:
                 entities[columns.subentry.subentry_id] = [*columns.sensors]
         return entities
 
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the entities of new devices, and of columns that nobody told before."""
-        self.workgroup.grow_by(platform, add)
+        self.workgroup.add_entities_with(platform, add)
         if platform is Platform.SENSOR:
             for columns in self._columns:
                 columns.add = add
@@ -170,7 +170,7 @@ class ArdexaLink:
             self._grace = None
         self._issues.clear()
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Take a renewed token over without a reload."""
         return (
             self._settings() == self._set_up_with

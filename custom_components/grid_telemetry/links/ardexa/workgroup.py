@@ -55,7 +55,7 @@ class Workgroup:
         return found
 
     @callback
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the entities of new devices."""
         self._adders[platform] = add
 

@@ -1,1 +1,12 @@
 """Groups of meters: totals and differences."""
+
+from typing import Final
+
+from ...link import LinkModule
+from .const import KIND, SUBENTRY_GROUP
+
+LINK: Final = LinkModule(
+    kind=KIND,
+    package=__name__,
+    first_subentry=SUBENTRY_GROUP,
+)

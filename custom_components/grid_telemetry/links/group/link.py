@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, Link
 from ...points.issues import PointIssues
 from ...points.point import Point
 from ...points.table import CONF_POINTS
@@ -16,7 +16,7 @@ from .const import SUBENTRY_GROUP
 from .entities import GroupSensor, group_sensors
 
 
-class GroupLink:
+class GroupLink(Link):
     """All meter groups."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)

@@ -3,11 +3,10 @@
 from collections.abc import Sequence
 from typing import Any, Final
 
-from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
-from ...const import CONF_KIND, DOMAIN, LinkKind
+from ...const import CONF_KIND, DOMAIN
 from ...points.point import can_convert
 from ...points.suggestions import suggested_quantities
 from ...points.table import (
@@ -19,17 +18,20 @@ from ...points.table import (
     point_of,
     unit_of,
 )
+from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
-from .const import CONF_QUANTITY, GroupKind
+from .const import CONF_QUANTITY, KIND, GroupKind
 
 _ADD_UP: Final = (
-    SensorDeviceClass.POWER,
-    SensorDeviceClass.REACTIVE_POWER,
-    SensorDeviceClass.ENERGY,
-    SensorDeviceClass.REACTIVE_ENERGY,
+    DeviceClass.POWER,
+    DeviceClass.REACTIVE_POWER,
+    DeviceClass.ENERGY,
+    DeviceClass.REACTIVE_ENERGY,
 )
 QUANTITIES_OF_GROUPS: Final = [
-    quantity.key for quantity in QUANTITIES.values() if quantity.device_class in _ADD_UP
+    quantity.key
+    for quantity in QUANTITIES.values()
+    if quantity.device_class in _ADD_UP and quantity.adds_up
 ]
 _UNITS: Final = {QUANTITIES[key].unit for key in QUANTITIES_OF_GROUPS}
 
@@ -93,4 +95,4 @@ def _is_of_a_group(hass: HomeAssistant, entity_id: str) -> bool:
     if entry is None or entry.platform != DOMAIN or entry.config_entry_id is None:
         return False
     owner = hass.config_entries.async_get_entry(entry.config_entry_id)
-    return owner is not None and owner.data.get(CONF_KIND) == LinkKind.GROUP
+    return owner is not None and owner.data.get(CONF_KIND) == KIND

@@ -2,12 +2,19 @@
 
 from typing import Final
 
+KIND: Final = "modbus"
+
 SUBENTRY_METER: Final = "meter"
 CONF_UNIT_ID: Final = "unit_id"
 CONF_REGISTER_MAP: Final = "register_map"
 CONF_METER_NAME: Final = "meter_name"
 CONF_FAST_INTERVAL_S: Final = "fast_interval_s"
 CONF_SLOW_INTERVAL_S: Final = "slow_interval_s"
+# The ratios of the transformers before a meter, where it does not tell them itself.
+CONF_CURRENT_RATIO: Final = "current_ratio"
+CONF_VOLTAGE_RATIO: Final = "voltage_ratio"
+# Whether its power has the other sign.
+CONF_TURN_SIGN: Final = "turn_sign"
 # Where a device has its SunSpec model, in place of a register map.
 CONF_SUNSPEC: Final = "sunspec"
 # What a meter had no value for when it was added.

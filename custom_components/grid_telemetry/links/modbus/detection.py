@@ -1,9 +1,11 @@
 """Finds out who is on a line: walks unit ids and recognises register maps and SunSpec."""
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, suppress
 from dataclasses import dataclass
+import time
 
 from modbus_connection import (
     GatewayPathUnavailableError,
@@ -14,16 +16,23 @@ from modbus_connection import (
     ModbusUnit,
 )
 
-from ...meters import Register, RegisterMap
-from ...meters.sunspec import SunSpecPlace, sunspec_map
+from ...meters import Check, ObjectCheck, Register, RegisterMap
+from ...meters.sunspec import SunSpecPlace, is_empty_storage, sunspec_map
 from ...vocabulary.quantities import QUANTITIES
 from .preview import telling
 from .register_reader import Identity, read_once, read_register
 from .sunspec import find_models
 
-# A meter may leave requests that it does not know without an answer; after so many no more maps
-# are tried on it.
-_UNANSWERED = 10
+# A meter may leave requests that it does not know without an answer; after so many seconds of
+# waiting for it no more maps are tried on it.
+_SILENCE_S = 60.0
+# Nobody is given less, since a gateway or a meter can be busy for a moment; and how much longer
+# than its slowest answer so far one may take.
+_LEAST_PATIENCE_S = 0.5
+_MARGIN = 4
+# Where nobody answers what is asked first, so many seconds go into asking the unit ids for what the
+# maps know: some meters have registers elsewhere only, and are silent on others.
+_CLOSER_LOOK_S = 120.0
 # What two reads of one counter differ by at most, in its unit, while a line is searched.
 _SAME_COUNT = 0.5
 
@@ -52,6 +61,22 @@ def meter_key(unit_id: int, place: SunSpecPlace | None) -> str:
     return f"{unit_id}_{place.model}_{place.instance}"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unknown:
+    """A device that answers as a unit and is none of the maps, with what it says that it is."""
+
+    unit_id: int
+    says: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Results:
+    """What a search has found, and the unit ids where somebody answered who was not recognised."""
+
+    found: Sequence[Found]
+    unknown: Sequence[Unknown]
+
+
 type GetUnit = Callable[[int], AbstractAsyncContextManager[ModbusUnit]]
 
 
@@ -64,7 +89,7 @@ async def search(
     timeout_s: float,
     known: Collection[str],
     progress: Callable[[float], None],
-) -> list[Found]:
+) -> Results:
     """Return the meters that answer, the likeliest map of each first.
 
     `line` is any unit, by which the line is opened. Meters whose keys are known are left out, and
@@ -73,24 +98,107 @@ async def search(
     """
     await _open(line)
     found: list[Found] = []
+    unknown: list[Unknown] = []
+    silent: list[int] = []
+
+    async def look(unit: ModbusUnit, unit_id: int) -> None:
+        meters = await _meters(unit, unit_id, maps, timeout_s, known)
+        found.extend(meters)
+        if not meters and not _is_known(unit_id, known):
+            unknown.append(Unknown(unit_id=unit_id, says=await _says(unit, timeout_s)))
+
     for index, unit_id in enumerate(unit_ids):
         progress(index / len(unit_ids))
         async with get_unit(unit_id) as unit:
             if await _is_there(unit, timeout_s):
-                found += await _meters(unit, unit_id, maps, timeout_s, known)
-    return await _without_known(_without_echoes(found), get_unit, known)
+                await look(unit, unit_id)
+            else:
+                silent.append(unit_id)
+    if not (found or unknown or known):
+        probes = _probes(maps)[: max(1, int(_CLOSER_LOOK_S / timeout_s / max(1, len(silent))))]
+        for index, unit_id in enumerate(silent):
+            progress(index / len(silent))
+            async with get_unit(unit_id) as unit:
+                if await _answers_any(unit, probes, timeout_s):
+                    await look(unit, unit_id)
+    return Results(
+        found=await _without_known(_without_echoes(found), get_unit, known), unknown=unknown
+    )
 
 
-async def search_sunspec(unit: ModbusUnit, unit_id: int, known: Collection[str]) -> list[Found]:
-    """Return the SunSpec models of one unit.
+def _is_known(unit_id: int, known: Collection[str]) -> bool:
+    return any(key.partition("_")[0] == str(unit_id) for key in known)
+
+
+def _probes(maps: Mapping[str, RegisterMap]) -> list[Register]:
+    """Return what the maps ask first, what most of them have in common before the rest."""
+    first = Counter(
+        check.register for register_map in maps.values() for check in register_map.recognise[:1]
+    )
+    return [register for register, _ in first.most_common()]
+
+
+async def _answers_any(unit: ModbusUnit, registers: Iterable[Register], timeout_s: float) -> bool:
+    """Return whether anybody answers for one of some registers, if only to refuse it."""
+    for register in registers:
+        try:
+            async with asyncio.timeout(timeout_s):
+                await read_register(unit, register)
+        except ModbusConnectionError:
+            raise
+        except TimeoutError, ModbusDesyncError:
+            continue
+        except GatewayPathUnavailableError, GatewayTargetError:
+            return False
+        except ModbusError:
+            return True
+        else:
+            return True
+    return False
+
+
+async def _says(unit: ModbusUnit, timeout_s: float) -> str:
+    """Return maker and product as a device names them to whoever asks; empty if it does not."""
+    objects = await _identification(unit, timeout_s)
+    return " ".join(objects[key] for key in (0, 1) if objects.get(key))
+
+
+async def _identification(unit: ModbusUnit, timeout_s: float) -> dict[int, str]:
+    """Return the objects of the Modbus device identification; few devices have it."""
+    try:
+        async with asyncio.timeout(timeout_s):
+            objects = await unit.read_device_identification()
+    except ModbusConnectionError:
+        raise
+    except TimeoutError, ModbusError:
+        return {}
+    return {key: value.decode(errors="replace").strip("\0 ") for key, value in objects.items()}
+
+
+async def search_sunspec(
+    unit: ModbusUnit, unit_id: int, known: Collection[str], base: int | None = None
+) -> list[Found]:
+    """Return the SunSpec models of one unit; `base` is where the user says that they begin.
 
     Raises `ModbusError` when it does not answer.
     """
-    return [
-        await _read(unit, unit_id, sunspec_map(place), place)
-        for place in await find_models(unit)
-        if meter_key(unit_id, place) not in known
-    ]
+    found: list[Found] = []
+    lost: ModbusError | None = None
+    for place in await find_models(unit, base):
+        if meter_key(unit_id, place) in known:
+            continue
+        try:
+            meter = await _read(unit, unit_id, sunspec_map(place), place)
+        except ModbusConnectionError:
+            raise
+        except ModbusError as err:
+            lost = err
+            continue
+        if not is_empty_storage(place, meter.values):
+            found.append(meter)
+    if lost is not None and not found:
+        raise lost
+    return found
 
 
 async def _open(unit: ModbusUnit) -> None:
@@ -142,7 +250,13 @@ async def _meters(
     fitting = [
         register_map
         for register_map in maps.values()
-        if register_map.recognise and await checks.hold(register_map)
+        if register_map.identify and await checks.hold(register_map.identify)
+    ]
+    # Where nothing decides what it is, look-alikes are told apart by the user.
+    fitting = fitting or [
+        register_map
+        for register_map in maps.values()
+        if register_map.recognise and await checks.hold(register_map.recognise)
     ]
     for register_map in sorted(fitting, key=_certainty, reverse=True):
         with suppress(ModbusError):
@@ -165,14 +279,26 @@ class _Checks:
         self._unit = unit
         self._timeout_s = timeout_s
         self._values: dict[Register, float | str | None] = {}
-        self._unanswered = 0
+        self._objects: dict[int, str] | None = None
+        # Seconds that were waited in vain, and that the slowest answer took.
+        self._silence_s = 0.0
+        self._slowest_s: float | None = None
 
-    async def hold(self, register_map: RegisterMap) -> bool:
-        """Return whether all checks of a map hold."""
-        for check in register_map.recognise:
-            if not check.holds(await self._value(check.register)):
+    async def hold(self, checks: Iterable[Check | ObjectCheck]) -> bool:
+        """Return whether all of some checks hold."""
+        for check in checks:
+            if isinstance(check, ObjectCheck):
+                holds = check.holds(await self._object(check.object_id))
+            else:
+                holds = check.holds(await self._value(check.register))
+            if not holds:
                 return False
         return True
+
+    async def _object(self, object_id: int) -> str | None:
+        if self._objects is None:
+            self._objects = await _identification(self._unit, self._timeout_s)
+        return self._objects.get(object_id)
 
     async def _value(self, register: Register) -> float | str | None:
         if register not in self._values:
@@ -180,18 +306,24 @@ class _Checks:
         return self._values[register]
 
     async def _read(self, register: Register) -> float | str | None:
-        if self._unanswered >= _UNANSWERED:
+        if self._silence_s >= _SILENCE_S:
             return None
+        patience_s = self._timeout_s
+        if self._slowest_s is not None:
+            patience_s = min(patience_s, max(_LEAST_PATIENCE_S, _MARGIN * self._slowest_s))
+        sent = time.monotonic()
         try:
-            async with asyncio.timeout(self._timeout_s):
-                return await read_register(self._unit, register)
+            async with asyncio.timeout(patience_s):
+                value = await read_register(self._unit, register)
         except ModbusConnectionError:
             raise
         except TimeoutError:
-            self._unanswered += 1
+            self._silence_s += patience_s
+            return None
         except ModbusError:
-            pass
-        return None
+            return None
+        self._slowest_s = max(self._slowest_s or 0.0, time.monotonic() - sent)
+        return value
 
 
 async def _read(

@@ -1,6 +1,7 @@
 """The sensors of a meter, one for each quantity of its register map."""
 
 from collections.abc import Iterable
+import time
 from typing import override
 
 from homeassistant.components.sensor import (
@@ -13,6 +14,8 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from ...const import DOMAIN
+from ...entities.quantity_classes import device_class_of, state_class_of
+from ...vocabulary.clock import elapsed_s
 from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_ABSENT
 from .coordinator import MeterCoordinator
@@ -22,8 +25,8 @@ DESCRIPTIONS: dict[str, SensorEntityDescription] = {
         key=quantity.key,
         translation_key=quantity.key,
         native_unit_of_measurement=quantity.unit,
-        device_class=quantity.device_class,
-        state_class=quantity.state_class,
+        device_class=device_class_of(quantity),
+        state_class=state_class_of(quantity),
         suggested_display_precision=None if quantity.options else quantity.precision,
         options=list(quantity.options) or None,
         entity_registry_enabled_default=quantity.enabled_default,
@@ -96,7 +99,8 @@ class MeterCounter(MeterSensor, RestoreSensor):
             and data.native_unit_of_measurement == self.native_unit_of_measurement
         ):
             self.coordinator.guards[self.entity_description.key].seed(
-                float(data.native_value), state.last_updated_timestamp
+                float(data.native_value),
+                elapsed_s() - max(0.0, time.time() - state.last_updated_timestamp),
             )
 
 

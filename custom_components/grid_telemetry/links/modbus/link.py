@@ -3,9 +3,11 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
+from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -14,10 +16,11 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
 from ...const import DOMAIN
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
-from .client import Line, Meter
+from .adjustment import adjusted
+from .client import Meter
 from .const import (
     CONF_FAST_INTERVAL_S,
     CONF_REGISTER_MAP,
@@ -28,9 +31,10 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .line import Line
 from .maps import async_load_register_maps, tell_missing_maps
 from .sunspec import map_finder
-from .transport import modbus_params
+from .transport import is_numbered, modbus_params
 
 FAST = "fast"
 SLOW = "slow"
@@ -46,7 +50,7 @@ class _Polled:
     slow: MeterCoordinator
 
 
-class ModbusLink:
+class ModbusLink(LinkWithLiveChanges):
     """The meters of one line."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -84,7 +88,7 @@ class ModbusLink:
     async def async_stop(self) -> None:
         """Leave it to the entry to end the polls and to give the units back."""
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Say whether nothing has changed since the link was made."""
         return self._made_of == _parts(self._entry)
 
@@ -128,7 +132,17 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
-    line = Line()
+    params = modbus_params(entry.data)
+
+    def is_shared() -> bool:
+        """Return whether another integration holds a unit on the same connection."""
+        return any(
+            info.units.keys() - {entry.entry_id}
+            for info in async_get_connection_info(hass)
+            if info.endpoint == params.endpoint
+        )
+
+    line = Line(numbered=is_numbered(entry.data), is_shared=is_shared)
     return ModbusLink(
         hass,
         entry,
@@ -158,8 +172,9 @@ def _remove_sensors_of_other_maps(
 def _register_map(meter: ConfigSubentry, maps: Mapping[str, RegisterMap]) -> RegisterMap | None:
     """Return what a meter is read by; None for a map whose file is gone."""
     if (place := meter.data.get(CONF_SUNSPEC)) is not None:
-        return sunspec_map(SunSpecPlace(**place))
-    return maps.get(meter.data[CONF_REGISTER_MAP])
+        return adjusted(sunspec_map(SunSpecPlace(**place)), meter.data)
+    register_map = maps.get(meter.data[CONF_REGISTER_MAP])
+    return None if register_map is None else adjusted(register_map, meter.data)
 
 
 def _polled(
@@ -185,8 +200,13 @@ def _polled(
         register_map,
         name=subentry.title,
         first_pause_s=subentry.data[CONF_FAST_INTERVAL_S],
+        unit_id=subentry.data[CONF_UNIT_ID],
         line=line,
-        find_map=None if place is None else map_finder(SunSpecPlace(**place)),
+        find_map=(
+            None
+            if place is None
+            else map_finder(SunSpecPlace(**place), partial(adjusted, data=subentry.data))
+        ),
     )
 
     def coordinator(group: str, interval_s: float) -> MeterCoordinator:

@@ -3,9 +3,9 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 import logging
 import time
 from typing import Any
@@ -28,6 +28,7 @@ from modbus_connection.model import (
 )
 
 from ...meters import Check, Register, RegisterMap, RegisterSpace
+from ...meters.adjust import Transformer, with_ratio
 from .payload import scaled, shortest_float32
 from .sunspec import MapMovedError
 from .timed_unit import Reads
@@ -47,8 +48,12 @@ _SEARCH_REQUESTS = 16
 _FIRST_RETRY_S = 60.0
 _LAST_RETRY_S = 3600.0
 _RETRIES_PER_READ = 4
+# The ratios of its transformers are asked for again after so long: they can be set at the meter.
+_RATIOS_KEPT_S = 3600.0
 # The exponents that SunSpec allows; devices have been seen with others while they fall asleep.
 _EXPONENTS = (-10, 10)
+# A ratio that is rounded can be a little above 1.
+_LARGEST_RATIO = 1.05
 # What the anchor of a map is called among the quantities that are read with it.
 _ANCHOR = "anchor"
 
@@ -75,10 +80,18 @@ class RegisterReader:
     """Reads one meter, and knows what the meter refuses."""
 
     def __init__(
-        self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
+        self, unit: ModbusUnit, register_map: RegisterMap, reads: Reads | None = None
     ) -> None:
-        self._map = register_map
-        self.reads = Reads(unit, turn)
+        # As it was given, and with what the meter says of its transformers.
+        self._given = self._map = register_map
+        self._ratios_at = float("-inf")
+        self.reads = reads or Reads(unit)
+        # Answers that mean "not these registers" by this meter.
+        self._refusals = set(_REFUSALS)
+        # Whether its power factors are percentages: one of them was above 1.
+        self._percent = False
+        # Quantities that were answered for.
+        self._answered: set[str] = set()
         self._refused: dict[str, _Refusal] = {}
         # Groups that are refused as a whole, where it is not yet known which register is the cause.
         self._suspects: list[list[str]] = []
@@ -93,17 +106,28 @@ class RegisterReader:
         return set(self._refused)
 
     @property
+    def rated_power_w(self) -> float:
+        """Return what the meter can measure at most, behind the transformers that it tells of."""
+        return self._map.rated_power_w
+
+    @property
     def searching(self) -> bool:
         """Return whether the next read goes on with finding refused registers."""
         return bool(self._suspects)
 
     def follow(self, register_map: RegisterMap) -> None:
         """Read at other addresses from now on; what was learned of the old ones is void."""
-        self._map = register_map
+        self._given = self._map = register_map
+        self.forget_ratios()
+        self._answered.clear()
         self._refused.clear()
         self._suspects.clear()
         self._cuts.clear()
         self._components.clear()
+
+    def forget_ratios(self) -> None:
+        """Ask for the ratios of the transformers again before the next read."""
+        self._ratios_at = float("-inf")
 
     async def identify(self) -> Identity:
         """Read serial number and firmware, as far as the meter tells them."""
@@ -124,14 +148,22 @@ class RegisterReader:
         Raises `ModbusError` when the meter does not answer, and `MapMovedError` when what is at
         these addresses is no longer what the map is about.
         """
+        await self._take_ratios()
         # A map that was found anew can have less than the one before.
         keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
+        # Blocks that the meter was too busy for once.
+        busy: set[ReadBlock | None] = set()
         while readable := self._readable(keys):
             try:
                 values = await self._read_blocks(readable)
             except ModbusExceptionError as err:
-                if err.exception_code in _REFUSALS:
+                if err.exception_code == ExceptionCode.SERVER_DEVICE_BUSY:
+                    if err.block not in busy:
+                        busy.add(err.block)
+                        continue
+                    await self._learn_busy(err, readable)
+                if err.exception_code in self._refusals:
                     await self._look_at_anchor()
                 suspects = self._suspected(err, readable)
                 if not suspects:
@@ -144,6 +176,36 @@ class RegisterReader:
         await self._retry_refused(keys, values)
         return {key: value for key, value in values.items() if key in keys}
 
+    async def _take_ratios(self) -> None:
+        """Multiply what is secondary by the ratios that the meter says.
+
+        Raises `ModbusError` when it does not answer: values without them would be wrong.
+        """
+        if time.monotonic() < self._ratios_at + _RATIOS_KEPT_S:
+            return
+        taken = self._given
+        registers: tuple[tuple[Transformer, Register | None], ...] = (
+            ("current", taken.current_ratio),
+            ("voltage", taken.voltage_ratio),
+        )
+        for transformer, register in registers:
+            if register is not None:
+                taken = with_ratio(taken, transformer, await self._ratio(register))
+        self._map = taken
+        self._ratios_at = time.monotonic()
+
+    async def _ratio(self, register: Register) -> Decimal:
+        """Return a ratio; 1 where the meter has no transformers, or no register for them."""
+        try:
+            value = await read_register(self.reads.unit, register)
+        except ModbusExceptionError as err:
+            if err.exception_code not in _REFUSALS:
+                raise
+            value = None
+        if isinstance(value, int | float) and value > 0:
+            return Decimal(repr(value))
+        return Decimal(1)
+
     def _readable(self, keys: Iterable[str]) -> list[str]:
         barred = self._refused.keys() | self._suspected_keys
         return [key for key in keys if key not in barred]
@@ -154,13 +216,31 @@ class RegisterReader:
 
     def _suspected(self, err: ModbusExceptionError, keys: Iterable[str]) -> list[str]:
         """Return the quantities in a refused block, in the order of their addresses."""
-        if err.block is None or err.exception_code not in _REFUSALS:
+        if err.block is None or err.exception_code not in self._refusals:
             return []
         registers = self._map.quantities
         return sorted(
             (key for key in keys if _within(registers[key], err.block)),
             key=lambda key: registers[key].address,
         )
+
+    async def _learn_busy(self, err: ModbusExceptionError, keys: Sequence[str]) -> None:
+        """Find out whether the meter says that it is busy where it has no registers.
+
+        It is so for a block twice, and yet answers for another one, or for the beginning of this.
+        """
+        block = err.block
+        if block is None:
+            return
+        inside = [key for key in keys if _within(self._map.quantities[key], block)]
+        elsewhere = sorted(self._answered - set(inside))
+        for key in (*elsewhere[:1], *inside[:1]):
+            try:
+                await self._read_blocks([key])
+            except ModbusExceptionError:
+                continue
+            self._refusals.add(ExceptionCode.SERVER_DEVICE_BUSY)
+            return
 
     async def _look_at_anchor(self) -> None:
         """Find out whether registers are refused because the map no longer lies where they are.
@@ -224,7 +304,7 @@ class RegisterReader:
         try:
             values.update(await self._read_blocks(keys))
         except ModbusExceptionError as err:
-            if err.exception_code not in _REFUSALS:
+            if err.exception_code not in self._refusals:
                 raise
             return False
         return True
@@ -238,8 +318,19 @@ class RegisterReader:
         if (anchor := self._map.anchor) is not None:
             self._check_anchor(anchor, raw[_ANCHOR])
         registers = self._map.quantities
-        values = ((key, _value(registers[key], raw[key])) for key in keys)
-        return {key: value for key, value in values if value is not None}
+        self._answered.update(keys)
+        read = ((key, _value(registers[key], raw[key])) for key in keys)
+        values = {key: value for key, value in read if value is not None}
+        self._settle_percentages(values)
+        return values
+
+    def _settle_percentages(self, values: dict[str, float]) -> None:
+        """Make ratios of what a device gives in percent, as the standard says and few do."""
+        keys = [key for key in values if self._map.quantities[key].ratio_or_percent]
+        self._percent = self._percent or any(abs(values[key]) > _LARGEST_RATIO for key in keys)
+        if self._percent:
+            for key in keys:
+                values[key] = float(Decimal(repr(values[key])) / 100)
 
     def _component(self, keys: Sequence[str]) -> ManualComponent:
         registers = self._map.quantities
@@ -393,4 +484,4 @@ def _value(register: Register, raw: float | None) -> float | None:
     elif register.type == "split64":
         thousands, rest = divmod(int(raw), 2**32)
         raw = 1000 * thousands + rest
-    return scaled(raw, register.scale)
+    return scaled(abs(raw) if register.magnitude else raw, register.scale)

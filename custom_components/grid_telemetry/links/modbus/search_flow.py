@@ -2,13 +2,12 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.config_entries import (
     ConfigSubentry,
     ConfigSubentryData,
@@ -16,6 +15,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
@@ -26,17 +26,21 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
+    CONF_CURRENT_RATIO,
     CONF_FAST_INTERVAL_S,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
+    CONF_TURN_SIGN,
     CONF_UNIT_ID,
+    CONF_VOLTAGE_RATIO,
     SUBENTRY_METER,
 )
-from .detection import Found, search
+from .detection import Found, Results, Unknown, search
 from .maps import async_load_register_maps
 from .preview import async_readings
 from .unit_access import (
@@ -50,13 +54,19 @@ from .unit_access import (
 
 CONF_FIRST_UNIT_ID = "first_unit_id"
 CONF_LAST_UNIT_ID = "last_unit_id"
+CONF_USUAL_UNIT_IDS = "usual_unit_ids"
 CONF_TIMEOUT_S = "timeout_s"
 CONF_METERS = "meters"
+
+# Where makers set their devices at the factory, beside the low ones: Kostal's inverters 71, SunSpec
+# devices 126, Fronius' meters 200 and 240, gateways and data managers 247.
+_USUAL_UNIT_IDS = (71, 126, 200, 240, 247)
 
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_FIRST_UNIT_ID, default=1): unit_id_selector(),
         vol.Required(CONF_LAST_UNIT_ID, default=16): unit_id_selector(),
+        vol.Required(CONF_USUAL_UNIT_IDS, default=True): BooleanSelector(),
         vol.Required(CONF_TIMEOUT_S, default=1): NumberSelector(
             NumberSelectorConfig(
                 min=0.2,
@@ -77,10 +87,11 @@ class SearchSteps(ConfigSubentryFlow):
     def __init__(self) -> None:
         super().__init__()
         self._search_input: dict[str, Any] = {}
-        self._search_task: asyncio.Task[list[Found]] | None = None
+        self._search_task: asyncio.Task[Results] | None = None
         self._search_error: NoMeterError | None = None
         # What was found, by what stands for it in the form.
         self._candidates: dict[str, Found] = {}
+        self._unknown: Sequence[Unknown] = ()
 
     async def async_step_search(
         self, user_input: dict[str, Any] | None = None
@@ -123,31 +134,38 @@ class SearchSteps(ConfigSubentryFlow):
             )
         task, self._search_task = self._search_task, None
         try:
-            self._offer(task.result())
+            results = task.result()
+            self._unknown = results.unknown
+            self._offer(results.found)
         except NoMeterError as err:
             self._search_error = err
             return self.async_show_progress_done(next_step_id="search")
         return self.async_show_progress_done(next_step_id="found")
 
-    async def _async_search(self) -> list[Found]:
+    async def _async_search(self) -> Results:
         """Return what answers; raise `NoMeterError` if nothing does."""
         first, last = self._search_input[CONF_FIRST_UNIT_ID], self._search_input[CONF_LAST_UNIT_ID]
+        unit_ids = list(range(first, last + 1))
+        if self._search_input[CONF_USUAL_UNIT_IDS]:
+            unit_ids += [unit_id for unit_id in _USUAL_UNIT_IDS if unit_id not in unit_ids]
         timeout_s: float = self._search_input[CONF_TIMEOUT_S]
         entry = self._get_entry()
         maps = await async_load_register_maps(self.hass)
         async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
-            found = await search(
+            results = await search(
                 line,
                 partial(async_in_turn, self.hass, entry),
-                range(first, last + 1),
+                unit_ids,
                 maps,
                 timeout_s=timeout_s,
                 known={str(meter.unique_id) for meter in meters_of(entry)},
                 progress=self.async_update_progress,
             )
-        if not found:
-            raise NoMeterError("nothing_found")
-        return found
+        if results.found:
+            return results
+        if results.unknown:
+            raise NoMeterError("not_recognised", _listed(results.unknown))
+        raise NoMeterError("nothing_found")
 
     def _offer(self, found: Sequence[Found]) -> None:
         self._candidates = {f"{meter.key} {meter.map.key}": meter for meter in found}
@@ -171,7 +189,10 @@ class SearchSteps(ConfigSubentryFlow):
                 await self._async_found_schema(), user_input
             ),
             errors=errors,
-            description_placeholders={"count": str(len(self._candidates))},
+            description_placeholders={
+                "count": str(len(self._candidates)),
+                "unknown": _listed(self._unknown) or "-",
+            },
         )
 
     async def _async_found_schema(self) -> vol.Schema:
@@ -224,12 +245,24 @@ class SearchSteps(ConfigSubentryFlow):
                 data=found_data(meter)
                 | {
                     key: self._search_input[key]
-                    for key in (CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S)
+                    for key in (
+                        *(CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S),
+                        *(CONF_CURRENT_RATIO, CONF_VOLTAGE_RATIO, CONF_TURN_SIGN),
+                    )
+                    if key in self._search_input
                 },
                 subentry_type=SUBENTRY_METER,
                 title=title,
                 unique_id=meter.key,
             )
+
+
+def _listed(unknown: Iterable[Unknown]) -> str:
+    """Return the unit ids of devices, with what each says that it is."""
+    return ", ".join(
+        f"{device.unit_id} ({device.says})" if device.says else str(device.unit_id)
+        for device in unknown
+    )
 
 
 def found_data(meter: Found) -> dict[str, Any]:
@@ -242,6 +275,6 @@ def found_data(meter: Found) -> dict[str, Any]:
         data[CONF_ABSENT] = sorted(
             key
             for key in meter.map.quantities.keys() - meter.values.keys()
-            if QUANTITIES[key].device_class is not SensorDeviceClass.ENERGY
+            if QUANTITIES[key].device_class is not DeviceClass.ENERGY
         )
     return data

@@ -10,6 +10,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.helpers.selector import (
+    BooleanSelector,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -21,13 +22,16 @@ import voluptuous as vol
 
 from ...const import DOMAIN
 from ...meters import RegisterMap
+from ...meters.model import ADDRESSES
 from ...meters.sunspec import SunSpecPlace, sunspec_map
+from .adjustment import RATIOS, adjusted, parse_ratio
 from .const import (
     CONF_FAST_INTERVAL_S,
     CONF_METER_NAME,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
+    CONF_TURN_SIGN,
     CONF_UNIT_ID,
 )
 from .detection import meter_key, search_sunspec
@@ -52,6 +56,7 @@ from .unit_access import NoMeterError, async_look, interval_fields, meters_of, u
 
 # The choice in place of a register map for a device that tells itself where its values are.
 SUNSPEC = "sunspec"
+CONF_SUNSPEC_BASE = "sunspec_base"
 GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
 # The choice in place of a register map for one that the user brings; no file can have this name.
 OWN_MAP = "own/"
@@ -102,6 +107,35 @@ class MeterSubentryFlow(SearchSteps):
             data_schema=vol.Schema({}),
             errors=errors,
             description_placeholders=self._found,
+        )
+
+    async def async_step_sunspec_base(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask where a device begins its list of models that is at none of the usual addresses."""
+        errors = {"base": "no_sunspec"}
+        detail = ""
+        if user_input is not None:
+            try:
+                base = int(user_input[CONF_SUNSPEC_BASE], 0)
+            except ValueError:
+                base = ADDRESSES
+            errors = {}
+            if not 0 <= base <= ADDRESSES - 2:
+                errors[CONF_SUNSPEC_BASE] = "base_invalid"
+            else:
+                try:
+                    return await self._async_offer_models(base)
+                except NoMeterError as err:
+                    errors["base"] = err.key
+                    detail = str(err)
+        return self.async_show_form(
+            step_id="sunspec_base",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema({vol.Required(CONF_SUNSPEC_BASE): TextSelector()}), user_input
+            ),
+            errors=errors,
+            description_placeholders={"error": detail},
         )
 
     async def async_step_own_map(
@@ -173,7 +207,14 @@ class MeterSubentryFlow(SearchSteps):
         if user_input is not None and not (errors := self._check(user_input)):
             current = self._current
             # What no field asks for stays.
-            self._input = {**(current.data if current is not None else {}), **user_input}
+            stays = current.data if current is not None else {}
+            self._input = {
+                **{key: stays[key] for key in stays if key not in (*RATIOS, CONF_TURN_SIGN)},
+                **user_input,
+                **{key: parse_ratio(user_input[key]) for key in RATIOS if key in user_input},
+            }
+            if not self._input[CONF_TURN_SIGN]:
+                del self._input[CONF_TURN_SIGN]
             if self._asks_same_registers():
                 return self._finish()
             if self._input[CONF_REGISTER_MAP] == OWN_MAP:
@@ -204,7 +245,13 @@ class MeterSubentryFlow(SearchSteps):
                 SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
             )
         return vol.Schema(
-            {**fields, vol.Optional(CONF_METER_NAME): TextSelector(), **interval_fields()}
+            {
+                **fields,
+                vol.Optional(CONF_METER_NAME): TextSelector(),
+                **interval_fields(),
+                **{vol.Optional(key): TextSelector() for key in RATIOS},
+                vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
+            }
         )
 
     def _models(self) -> list[SelectOptionDict]:
@@ -225,7 +272,8 @@ class MeterSubentryFlow(SearchSteps):
     def _suggested(self) -> dict[str, Any]:
         if (current := self._current) is None:
             return {}
-        return {**current.data, CONF_METER_NAME: current.title}
+        ratios = {key: f"{current.data[key]:g}" for key in RATIOS if key in current.data}
+        return {**current.data, **ratios, CONF_METER_NAME: current.title}
 
     def _others(self) -> list[ConfigSubentry]:
         """Return the other meters on the line."""
@@ -245,6 +293,11 @@ class MeterSubentryFlow(SearchSteps):
             errors[CONF_UNIT_ID] = "unit_in_use"
         if user_input[CONF_SLOW_INTERVAL_S] < user_input[CONF_FAST_INTERVAL_S]:
             errors[CONF_SLOW_INTERVAL_S] = "slow_below_fast"
+        for ratio in RATIOS:
+            try:
+                parse_ratio(user_input.get(ratio, "1"))
+            except ValueError:
+                errors[ratio] = "ratio_invalid"
         return errors
 
     def _asks_same_registers(self) -> bool:
@@ -254,12 +307,14 @@ class MeterSubentryFlow(SearchSteps):
             current.data[key] == self._input[key] for key in (CONF_UNIT_ID, CONF_REGISTER_MAP)
         )
 
-    async def _async_offer_models(self) -> SubentryFlowResult:
+    async def _async_offer_models(self, base: int | None = None) -> SubentryFlowResult:
         """Go on with choosing among the SunSpec models of the unit."""
         unit_id = self._input[CONF_UNIT_ID]
         known = {str(meter.unique_id) for meter in meters_of(self._get_entry())}
         async with async_look(self.hass, self._get_entry(), unit_id) as unit:
-            found = await search_sunspec(unit, unit_id, known)
+            found = await search_sunspec(unit, unit_id, known, base)
+        if not found and base is None:
+            return await self.async_step_sunspec_base()
         if not found:
             raise NoMeterError("no_sunspec")
         self._search_input = self._input
@@ -277,6 +332,7 @@ class MeterSubentryFlow(SearchSteps):
                 place = await find_again(unit, place)
                 self._input[CONF_SUNSPEC] = asdict(place)
                 register_map = sunspec_map(place)
+            register_map = adjusted(register_map, self._input)
             identity, values = await read_once(unit, register_map, register_map.quantities)
         if not values:
             raise NoMeterError("map_mismatch")

@@ -1,1 +1,14 @@
 """Circutor Scout: metrics, attributes, events and waveforms, delivered durably."""
+
+from typing import Final
+
+from ...link import LinkModule
+from .actions import ACTIONS
+from .const import CONF_CLAIM_ID, KIND
+
+LINK: Final = LinkModule(
+    kind=KIND,
+    package=__name__,
+    actions=ACTIONS,
+    secrets=frozenset({CONF_CLAIM_ID}),
+)

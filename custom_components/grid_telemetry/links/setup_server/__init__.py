@@ -1,1 +1,12 @@
 """The setup server: setup commands of SolarNode clients."""
+
+from typing import Final
+
+from ...link import LinkModule
+from .const import CONF_PASSWORD_HASH, KIND
+
+LINK: Final = LinkModule(
+    kind=KIND,
+    package=__name__,
+    secrets=frozenset({CONF_PASSWORD_HASH}),
+)

@@ -26,8 +26,8 @@ from ...protocols.stomp.errors import (
 )
 from ...protocols.stomp.frames import Frame
 from ...protocols.stomp.tcp import TcpStream
+from .const import COMMAND_WITHIN_S
 
-COMMAND_WITHIN_S: Final = 15.0
 LIMIT_REASON: Final = "solarnode_reply_too_large"
 LIVE_DESTINATION: Final = "/setup/datum/live"
 MAX_BODY_BYTES: Final = 4096

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from homeassistant.config_entries import (
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -13,13 +11,13 @@ from homeassistant.helpers.selector import (
     NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
-    TextSelectorType,
 )
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND, LinkKind
+from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT, SECRET
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -30,6 +28,7 @@ from .const import (
     CONF_SOURCES,
     DEFAULT_INTERVAL_S,
     DEFAULT_PORT,
+    KIND,
     MAX_LIVE_SOURCES,
 )
 from .latest import Latest, read_latest
@@ -38,19 +37,12 @@ from .request_batches import Plan
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_LOGIN): TextSelector(TextSelectorConfig(autocomplete="off")),
-    vol.Required(CONF_PASSWORD): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-    ),
+    vol.Required(CONF_PASSWORD): SECRET,
 }
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         **_CREDENTIALS,
         vol.Optional(CONF_SOURCES, default=list): TextSelector(TextSelectorConfig(multiple=True)),
         vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
@@ -68,7 +60,7 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 _ATTEMPTS: Final = 6
 
 
-class SolarNodeSteps(EntryFlow):
+class SolarNodeFlow(EntryFlow):
     """The steps of a SolarNode's entry."""
 
     async def async_step_solarnode(
@@ -127,7 +119,7 @@ class SolarNodeSteps(EntryFlow):
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store."""
     return {
-        CONF_KIND: LinkKind.SOLARNODE,
+        CONF_KIND: KIND,
         **user_input,
         CONF_HOST: user_input[CONF_HOST].strip(),
         CONF_SOURCES: _names(user_input[CONF_SOURCES]),
@@ -170,3 +162,7 @@ async def _async_read(data: Mapping[str, Any]) -> Latest:
             if err.reason != "connection_lost" or attempts == _ATTEMPTS:
                 raise
             attempts += 1
+
+
+FLOW: Final = SolarNodeFlow
+SUBENTRY_FLOWS: Final[dict[str, type[ConfigSubentryFlow]]] = {}

@@ -15,13 +15,13 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ...connection.errors import DestinationRefused, LinkError
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.stomp.patterns import matches
 from ...vocabulary.datum import Datum, Group
 from .client import NoAnswer, NodeParameters, NodeSession, Reply, open_session
@@ -38,7 +38,7 @@ LAST_RETRY_S: Final = 60.0
 _ISSUES: Final = ("solarnode_clock", "solarnode_reply_too_large")
 
 
-class SolarNodeLink:
+class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
     """One node."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -85,7 +85,7 @@ class SolarNodeLink:
             )
         return {None: entities}
 
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the sensors of sources."""
         if platform is Platform.SENSOR:
             self._add = add
@@ -241,7 +241,7 @@ class SolarNodeLink:
         for name, (group, value) in values.items():
             sensor = self._sensors[source, name]
             if isinstance(sensor, PropertySensor) and (live is None or name not in live.values):
-                sensor.show(group, value)
+                sensor.show(group, value, datum.created)
         self._sensors[source, CREATED].write(live.at if live else datum.created)
 
     def _new_sensor(self, source: str, name: str, group: Group | None) -> SourceSensor:
@@ -279,7 +279,7 @@ class SolarNodeLink:
         for name, value in live.values.items():
             sensor = self._sensors.get((source, name))
             if isinstance(sensor, PropertySensor):
-                sensor.show(sensor.property_group, value)
+                sensor.show(sensor.property_group, value, live.at)
         created = self._sensors.get((source, CREATED))
         if created is not None:
             created.write(live.at)

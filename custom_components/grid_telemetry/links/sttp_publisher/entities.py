@@ -6,7 +6,7 @@ from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import UnitOfInformation
 
 from ...entities.diagnostic import DiagnosticSensorDescription, Rate
-from ...protocols.sttp.publisher import Publisher
+from ...protocols.sttp import Publisher
 
 
 def diagnostic_sensors(

@@ -4,24 +4,25 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from homeassistant.const import CONF_HOST, CONF_PORT, Platform
+from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
-from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
+from ...forms.listener import cannot_listen
+from ...forms.tls import server_context_of, unreadable_file
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
-from ...protocols.sttp.metadata import Metadata
+from ...points.point import moves_an_entity
+from ...protocols.sttp.metadata import Metadata, MetadataSource
 from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
 from .metadata import keep_times, metadata_of
-from .server import async_tls_context, publisher_of
+from .server import publisher_of
 from .values import Values
 
 MODEL = "STTP publisher"
@@ -29,7 +30,7 @@ GATHER_S = 1.0
 """Changes of the registries come in crowds: so long they are gathered."""
 
 
-class SttpPublisherLink:
+class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     """One publisher: a server that subscribers connect to."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -93,7 +94,7 @@ class SttpPublisherLink:
             self._point_issues.stop()
         await self.publisher.stop()
 
-    async def async_adapt(self) -> bool:
+    async def async_apply_changes(self) -> bool:
         """Take over changed devices without disturbing subscribers, who are told of it."""
         if self._set_up_with != (self._entry.title, dict(self._entry.data)):
             return False
@@ -163,7 +164,7 @@ class SttpPublisherLink:
     @callback
     def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
         """Go on with an entity under its new name, or without it."""
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
+        if moves_an_entity(event.data):
             self._values.follow_names()
         self._gather(event)
 
@@ -182,29 +183,17 @@ async def async_setup_link(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> SttpPublisherLink:
     """Return the link of an entry, listening."""
-    data = entry.data
     try:
-        tls = await async_tls_context(hass, data)
+        tls = await hass.async_add_executor_job(server_context_of, entry.data)
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_certificate",
-            translation_placeholders={"error": str(err)},
-        ) from err
-    link = SttpPublisherLink(hass, entry, publisher_of(data, tls))
+        raise unreadable_file(err) from err
+    link = SttpPublisherLink(hass, entry, publisher_of(entry.data, tls))
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(link.async_stop)
     try:
         await link.async_setup()
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_cannot_listen",
-            translation_placeholders={
-                "address": f"{data[CONF_HOST]}:{data[CONF_PORT]}",
-                "error": err.strerror or str(err),
-            },
-        ) from err
+        raise cannot_listen(entry.data, err) from err
     return link
 
 

@@ -12,7 +12,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 
 from ...points.point import entity_id_of
 from ...points.table import unit_of
-from ...protocols.sttp.metadata import DeviceDetail, MeasurementDetail, Metadata, PhasorDetail
+from ...protocols.sttp import DeviceDetail, MeasurementDetail, Metadata, PhasorDetail
 from .devices import Device
 from .mapping import Kind, Signal
 

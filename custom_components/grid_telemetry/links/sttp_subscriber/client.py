@@ -12,17 +12,25 @@ from homeassistant.core import HomeAssistant
 
 from ...connection.errors import ConnectionFailed, DestinationRefused
 from ...forms.tls import client_context
-from ...protocols.sttp.cache import SignalKey
-from ...protocols.sttp.frames import SttpError
-from ...protocols.sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters
+from ...protocols.sttp import (
+    SignalKey,
+    SttpError,
+    SttpRefusedError,
+    Subscriber,
+    SubscriberParameters,
+)
 from .const import (
     CONF_CA_FILE,
     CONF_CERTIFICATE,
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     MAX_SIGNALS,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SUBSCRIBED_WITHIN_S: Final = 30.0
@@ -40,12 +48,15 @@ async def async_parameters(hass: HomeAssistant, data: Mapping[str, Any]) -> Subs
         tls = await hass.async_add_executor_job(
             client_context, data.get(CONF_CA_FILE), data.get(CONF_CERTIFICATE), data.get(CONF_KEY)
         )
+    metadata = data.get(CONF_METADATA, METADATA_ALL)
     return SubscriberParameters(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         filter_expression=data[CONF_FILTER_EXPRESSION],
         tls=tls,
         interval_s=data[CONF_INTERVAL_S],
+        internal_metadata=metadata != METADATA_EXTERNAL,
+        external_metadata=metadata != METADATA_INTERNAL,
     )
 
 

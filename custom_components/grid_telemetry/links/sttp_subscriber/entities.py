@@ -10,7 +10,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 
 from ...const import DOMAIN
 from ...entities.unit_classes import classes_of_unit
-from ...protocols.sttp.measurement import Measurement
+from ...protocols.sttp import Measurement
 from .payload import Signal, value_of
 
 # Words of bits and verdicts rather than numbers of something.

@@ -10,24 +10,29 @@ from uuid import UUID
 from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
 
 from ...connection.errors import DestinationRefused
-from ...connection.health import Health, health_entities
+from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
-from ...link import GridTelemetryConfigEntry
-from ...protocols.sttp.cache import SignalKey
-from ...protocols.sttp.measurement import Measurement
-from ...protocols.sttp.metadata import Metadata
-from ...protocols.sttp.subscriber import Subscriber, SubscriberParameters
+from ...forms.tls import unreadable_file
+from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
+from ...protocols.sttp import (
+    Measurement,
+    Metadata,
+    MetadataSource,
+    SignalKey,
+    Subscriber,
+    SubscriberParameters,
+)
 from .client import async_parameters, check_number, open_session, received
 from .const import CONF_INTERVAL_S
 from .entities import SignalSensor, device_identifier, signal_sensor
@@ -37,7 +42,7 @@ MODEL: Final = "STTP publisher"
 METADATA_WITHIN_S: Final = 30.0
 
 
-class SttpSubscriberLink:
+class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices):
     """One subscription."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -105,7 +110,7 @@ class SttpSubscriberLink:
             ]
         return {None: entities}
 
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the sensors of signals."""
         if platform is Platform.SENSOR:
             self._add = add
@@ -262,9 +267,5 @@ async def async_setup_link(
     try:
         parameters = await async_parameters(hass, entry.data)
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_certificate",
-            translation_placeholders={"error": str(err)},
-        ) from err
+        raise unreadable_file(err) from err
     return SttpSubscriberLink(hass, entry, parameters)

@@ -7,10 +7,7 @@ import re
 from typing import Final
 from uuid import UUID
 
-from ...protocols.sttp.cache import SignalKey
-from ...protocols.sttp.constants import StateFlags
-from ...protocols.sttp.measurement import Measurement
-from ...protocols.sttp.metadata import Metadata
+from ...protocols.sttp import Measurement, Metadata, SignalKey, StateFlags
 
 _UNITS_BY_KIND: Final = {
     "FREQ": "Hz",

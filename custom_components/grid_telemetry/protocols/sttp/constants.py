@@ -11,7 +11,7 @@ MAX_PACKET: Final = 32_768
 NOOP_INTERVAL_S: Final = 5.0
 
 
-class Command(IntEnum):
+class ServerCommand(IntEnum):
     """Server command codes, subscriber to publisher."""
 
     CONNECT = 0x00
@@ -30,7 +30,7 @@ class Command(IntEnum):
     GET_SIGNAL_SELECTION_SCHEMA = 0x0D
 
 
-class Response(IntEnum):
+class ServerResponse(IntEnum):
     """Server response codes, publisher to subscriber."""
 
     SUCCEEDED = 0x80
@@ -66,6 +66,7 @@ ENCODING_MASK: Final = 0x0000_0300
 class DataPacketFlags(IntFlag):
     """First byte of a data packet."""
 
+    SYNCHRONIZED = 0x01
     COMPACT = 0x02
     CIPHER_INDEX = 0x04
     COMPRESSED = 0x08

@@ -11,7 +11,14 @@ import struct
 from typing import Final
 import zlib
 
-from .constants import ENCODING_MASK, VERSION_MASK, Command, DataPacketFlags, ModeFlags, Response
+from .constants import (
+    ENCODING_MASK,
+    VERSION_MASK,
+    DataPacketFlags,
+    ModeFlags,
+    ServerCommand,
+    ServerResponse,
+)
 
 RESPONSE_HEADER: Final = struct.Struct(">IBBI")
 _LENGTH: Final = struct.Struct(">I")
@@ -37,7 +44,7 @@ def response(code: int, in_response_to: int, data: bytes = b"") -> bytes:
     return RESPONSE_HEADER.pack(6 + len(data), code, in_response_to, len(data)) + data
 
 
-NOOP: Final = response(Response.NOOP, Command.SUBSCRIBE)
+NOOP: Final = response(ServerResponse.NOOP, ServerCommand.SUBSCRIBE)
 
 
 async def read_frame(
@@ -67,6 +74,10 @@ class OperationalModes:
     """Signal index cache compressed with GZip."""
     compress_metadata: bool = True
     """Metadata compressed with GZip."""
+    internal_metadata: bool = True
+    """Metadata of the signals that the publisher measures itself."""
+    external_metadata: bool = True
+    """Metadata of the signals that it relays; a C# publisher sends none unless asked for it."""
 
     @classmethod
     def decode(cls, data: bytes) -> OperationalModes:
@@ -77,12 +88,17 @@ class OperationalModes:
         if (encoding := _ENCODINGS.get(modes & ENCODING_MASK)) is None:
             raise SttpError("Unknown string encoding")
         tssc = ModeFlags.COMPRESS_PAYLOAD_DATA | ModeFlags.TSSC
+        # By default a C# subscriber asks for compression without saying how: it gets none.
+        gzipped_cache = ModeFlags.COMPRESS_SIGNAL_INDEX_CACHE | ModeFlags.GZIP
+        gzipped_metadata = ModeFlags.COMPRESS_METADATA | ModeFlags.GZIP
         return cls(
             version=modes & VERSION_MASK,
             encoding=encoding,
             tssc=modes & tssc == tssc,
-            compress_cache=bool(modes & ModeFlags.COMPRESS_SIGNAL_INDEX_CACHE),
-            compress_metadata=bool(modes & ModeFlags.COMPRESS_METADATA),
+            compress_cache=modes & gzipped_cache == gzipped_cache,
+            compress_metadata=modes & gzipped_metadata == gzipped_metadata,
+            internal_metadata=bool(modes & ModeFlags.RECEIVE_INTERNAL_METADATA),
+            external_metadata=bool(modes & ModeFlags.RECEIVE_EXTERNAL_METADATA),
         )
 
     def encode(self) -> bytes:
@@ -95,6 +111,10 @@ class OperationalModes:
             modes |= ModeFlags.COMPRESS_SIGNAL_INDEX_CACHE
         if self.compress_metadata:
             modes |= ModeFlags.COMPRESS_METADATA
+        if self.internal_metadata:
+            modes |= ModeFlags.RECEIVE_INTERNAL_METADATA
+        if self.external_metadata:
+            modes |= ModeFlags.RECEIVE_EXTERNAL_METADATA
         return _LENGTH.pack(modes)
 
 
@@ -132,11 +152,14 @@ def subscribe_data(settings: dict[str, str], encoding: str) -> bytes:
 def subscribe_settings(data: bytes, encoding: str) -> dict[str, str]:
     """Read the data of SUBSCRIBE; keys in lower case.
 
-    Raises SttpError where the length is not that of the string, or the string is empty or broken.
+    Raises SttpError where the length is not that of the string, or the string is empty or broken,
+    or frames aligned by time are asked for.
     """
     if len(data) < _SUBSCRIBE.size:
         raise SttpError("Not enough data for a subscription")
-    _flags, length = _SUBSCRIBE.unpack_from(data)
+    flags, length = _SUBSCRIBE.unpack_from(data)
+    if flags & DataPacketFlags.SYNCHRONIZED:
+        raise SttpError("Synchronized subscriptions are not offered, only unsynchronized ones")
     if not length:
         raise SttpError("A subscription needs a connection string")
     if length > len(data) - _SUBSCRIBE.size:
@@ -176,8 +199,7 @@ def _take(part: str, into: dict[str, str]) -> None:
     """Put one "key=value" into a dictionary, without the outer braces of its value."""
     key, equals, value = part.partition("=")
     if not equals:
-        if part.strip():
-            raise SttpError(f"Not a setting: {part.strip()[:40]}")
+        # The Go subscriber writes requestNaNValueFilterfalse, which no publisher refuses.
         return
     value = value.strip()
     if value.startswith("{") and value.endswith("}"):

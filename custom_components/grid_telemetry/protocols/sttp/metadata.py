@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import MISSING, dataclass, fields
 from datetime import UTC, datetime
 import re
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 from uuid import UUID
 
 from . import dataset
@@ -41,7 +41,7 @@ class DeviceDetail:
     access_id: int = 0
     parent_acronym: str = ""
     protocol_name: str = "STTP"
-    frames_per_second: int = 30
+    frames_per_second: int = 1
     company_acronym: str = ""
     vendor_acronym: str = ""
     vendor_device_name: str = ""
@@ -137,7 +137,7 @@ class Metadata:
                     "Subscribed": 0,
                     "Device": signal.device_acronym,
                     "DeviceID": number,
-                    "FramesPerSecond": device.frames_per_second if device else 30,
+                    "FramesPerSecond": device.frames_per_second if device else 1,
                     "Protocol": device.protocol_name if device else "",
                     "ProtocolType": "Measurement",
                     "SignalType": signal.signal_acronym,
@@ -163,7 +163,7 @@ class Metadata:
         What a row leaves out or has in no readable form takes its default. A measurement without
         a signal ID is passed over, and so is a device or a phasor without a name to refer to.
         """
-        tables = {name.lower(): rows for name, rows in dataset.from_xml(data).items()}
+        tables = dataset.from_xml(data, _WANTED)
         versions = [
             _value(row.get("VersionNumber", ""), "int") for row in tables.get("schemaversion", [])
         ]
@@ -254,6 +254,14 @@ _ACTIVE: Final = {
 }
 
 
+# The tables and columns that are read of a publisher's metadata.
+_WANTED: Final = {
+    "schemaversion": ("VersionNumber",),
+    "devicedetail": _DEVICE,
+    "measurementdetail": _MEASUREMENT,
+    "phasordetail": _PHASOR,
+}
+
 # How the text of a column is read, and what stands there where it cannot be.
 _KINDS: Final[Mapping[str, tuple[Callable[[str], Value], Value]]] = {
     "guid": (UUID, NO_ID),
@@ -263,6 +271,18 @@ _KINDS: Final[Mapping[str, tuple[Callable[[str], Value], Value]]] = {
     "boolean": (lambda text: text.lower() in {"true", "1", "yes"}, False),
     "dateTime": (read_time, datetime(1, 1, 1, tzinfo=UTC)),
 }
+
+
+# Left out of the XML where there is nothing to tell, as the reference leaves out a null. A C#
+# subscriber takes an empty element for an empty text: it synchronises the devices whose
+# OriginalSource IS NULL, and looks for a phasor where PhasorSourceIndex is not.
+_NULL_WHERE_EMPTY: Final = frozenset(
+    {
+        *("OriginalSource", "CompanyAcronym", "VendorAcronym", "VendorDeviceName"),
+        *("InterconnectionName", "DeviceAcronym", "AlternateTag"),
+        *("PhasorSourceIndex", "DestinationPhasorID"),
+    }
+)
 
 
 def _attribute(column: str) -> str:
@@ -277,7 +297,11 @@ def _table(name: str, columns: Mapping[str, str], records: Iterable[object]) -> 
         name=name,
         columns=columns,
         rows=[
-            {column: getattr(record, attribute) for column, attribute in attributes.items()}
+            {
+                column: None if not value and column in _NULL_WHERE_EMPTY else value
+                for column, attribute in attributes.items()
+                for value in (getattr(record, attribute),)
+            }
             for record in records
         ],
     )
@@ -306,3 +330,11 @@ def _value(text: str, kind: str) -> Value:
         return read(text.strip())
     except ValueError:
         return default
+
+
+@runtime_checkable
+class MetadataSource(Protocol):
+    """Who has metadata: a publisher its own, a subscriber those of another."""
+
+    async def async_refresh_metadata(self) -> Metadata:
+        """Send the metadata anew, or ask for it, and return it."""

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+import logging
 import ssl
 import struct
 from typing import Final, override
@@ -12,7 +13,7 @@ from uuid import UUID
 from . import compact
 from .cache import SignalIndexCache, SignalKey
 from .compact import BaseTimes
-from .constants import DEFAULT_PORT, Command, DataPacketFlags, Response
+from .constants import DEFAULT_PORT, DataPacketFlags, ServerCommand, ServerResponse
 from .frames import (
     OperationalModes,
     SttpError,
@@ -26,6 +27,8 @@ from .measurement import Measurement, Sample
 from .metadata import Metadata
 from .tssc import TsscDecoder
 
+_LOGGER: Final = logging.getLogger(__name__)
+
 _MAX_FRAME: Final = 16 * 1024 * 1024
 _MAX_METADATA: Final = 64 * 1024 * 1024
 # Publishers split their data packets at 32 KB.
@@ -33,8 +36,12 @@ _MAX_DATA_PACKET: Final = 65_536
 _HEADER: Final = struct.Struct(">BBI")
 _DATA_PACKET: Final = struct.Struct(">BI")
 _CONNECT_S: Final = 15.0
-# Of the text of a refusal, in bytes.
+# Of the text of a message, in bytes.
 _MAX_MESSAGE: Final = 4_096
+# Of the number by which a notification is confirmed.
+_HASH_SIZE: Final = 4
+# Without these there is no subscription.
+_ESSENTIAL: Final = frozenset({ServerCommand.DEFINE_OPERATIONAL_MODES, ServerCommand.SUBSCRIBE})
 
 
 class SttpRefusedError(SttpError):
@@ -56,6 +63,10 @@ class SubscriberParameters:
     """Ask for the data, uncompressed, by datagrams."""
     interval_s: float | None = None
     """Ask for only the latest values so often; not every publisher does that."""
+    internal_metadata: bool = True
+    """Ask for the metadata of signals that the publisher measures itself."""
+    external_metadata: bool = True
+    """Ask for the metadata of signals that it relays."""
     silence_s: float = 20.0
     """Publishers send something every 5 s; after so long without, the connection is lost."""
 
@@ -75,11 +86,15 @@ class Subscriber:
         on_metadata: Callable[[Metadata], None] | None = None,
         on_signals: Callable[[Mapping[int, SignalKey]], None] | None = None,
     ) -> None:
-        self._parameters = parameters
+        self.parameters = parameters
         self._on_measurements = on_measurements
         self._on_metadata = on_metadata
         self._on_signals = on_signals
-        self._modes = OperationalModes(tssc=parameters.tssc and not parameters.udp)
+        self._modes = OperationalModes(
+            tssc=parameters.tssc and not parameters.udp,
+            internal_metadata=parameters.internal_metadata,
+            external_metadata=parameters.external_metadata,
+        )
         self._writer: asyncio.StreamWriter | None = None
         self._data_channel: asyncio.DatagramTransport | None = None
         self._start_over()
@@ -100,7 +115,7 @@ class Subscriber:
         the protocol, and OSError where there is no connection (any more); a TimeoutError is one
         for silence.
         """
-        parameters = self._parameters
+        parameters = self.parameters
         async with asyncio.timeout(_CONNECT_S):
             reader, writer = await asyncio.open_connection(
                 parameters.host, parameters.port, ssl=parameters.tls
@@ -108,7 +123,7 @@ class Subscriber:
         self._start_over()
         self._writer = writer
         try:
-            self._send(Command.DEFINE_OPERATIONAL_MODES, self._modes.encode())
+            self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
             while True:
                 async with asyncio.timeout(parameters.silence_s):
@@ -129,9 +144,9 @@ class Subscriber:
 
     def refresh_metadata(self) -> None:
         """Ask for the metadata, and subscribe anew when it is there; needs a connection."""
-        self._send(Command.METADATA_REFRESH)
+        self._send(ServerCommand.METADATA_REFRESH)
 
-    def _send(self, code: Command, data: bytes = b"") -> None:
+    def _send(self, code: ServerCommand, data: bytes = b"") -> None:
         if self._writer is not None:
             self._writer.write(command(code, data))
 
@@ -142,30 +157,44 @@ class Subscriber:
         code, in_response_to, _length = _HEADER.unpack_from(frame)
         data = frame[_HEADER.size :]
         match code:
-            case Response.DATA_PACKET:
+            case ServerResponse.DATA_PACKET:
                 self._data_packet(data)
-            case Response.SUCCEEDED if in_response_to == Command.METADATA_REFRESH:
-                await self._metadata(data)
-                await self._subscribe()
-            case Response.FAILED if in_response_to == Command.METADATA_REFRESH:
-                # A publisher may keep its metadata to itself.
-                await self._subscribe()
-            case Response.FAILED:
-                text = decode_text(data[:_MAX_MESSAGE], self._modes.encoding).strip()
-                raise SttpRefusedError(text or f"The publisher refused command {in_response_to}")
-            case Response.UPDATE_SIGNAL_INDEX_CACHE:
+            case ServerResponse.SUCCEEDED | ServerResponse.FAILED:
+                await self._answer(code, in_response_to, data)
+            case ServerResponse.UPDATE_SIGNAL_INDEX_CACHE:
                 await self._signal_index_cache(data)
-            case Response.UPDATE_BASE_TIMES:
+            case ServerResponse.UPDATE_BASE_TIMES:
+                # Not to be answered: to a C# publisher 0x09 is the publication of a measurement.
                 self._base_times = BaseTimes.decode(data)
-                self._send(Command.CONFIRM_UPDATE_BASE_TIMES)
-            case Response.CONFIGURATION_CHANGED:
+            case ServerResponse.CONFIGURATION_CHANGED:
                 self.refresh_metadata()
-            case Response.BUFFER_BLOCK:
+            case ServerResponse.NOTIFY:
+                # Unconfirmed it would be sent again at every connection.
+                self._send(ServerCommand.CONFIRM_NOTIFICATION, data[:_HASH_SIZE])
+                _LOGGER.info("The publisher says: %s", self._text(data[_HASH_SIZE:]))
+            case ServerResponse.BUFFER_BLOCK:
                 # Not for us; unconfirmed it would be sent again and again.
-                self._send(Command.CONFIRM_BUFFER_BLOCK, data[:4])
+                self._send(ServerCommand.CONFIRM_BUFFER_BLOCK, data[:4])
             case _:
                 # Success of another command, keep-alive, notices: nothing to do.
                 pass
+
+    async def _answer(self, code: int, answered: int, data: bytes) -> None:
+        """Act on the answer to a command; raises SttpRefusedError where nothing goes without."""
+        if answered == ServerCommand.METADATA_REFRESH:
+            # A publisher may keep its metadata to itself.
+            if code == ServerResponse.SUCCEEDED:
+                await self._metadata(data)
+            await self._subscribe()
+        elif code == ServerResponse.FAILED:
+            text = self._text(data)
+            if answered in _ESSENTIAL:
+                raise SttpRefusedError(text or f"The publisher refused command {answered}")
+            _LOGGER.info("The publisher refused command %s: %s", answered, text)
+
+    def _text(self, data: bytes) -> str:
+        """Return a message of the publisher, as much of it as anybody reads."""
+        return decode_text(data[:_MAX_MESSAGE], self._modes.encoding).strip()
 
     async def _metadata(self, data: bytes) -> None:
         """Pass the metadata on; it is worked out beside the event loop, for it may be large."""
@@ -174,7 +203,7 @@ class Subscriber:
             self._on_metadata(metadata)
 
     async def _subscribe(self) -> None:
-        parameters = self._parameters
+        parameters = self.parameters
         asked = {
             "throttled": str(parameters.interval_s is not None),
             "publishInterval": f"{parameters.interval_s or 1.0:.6f}",
@@ -186,7 +215,7 @@ class Subscriber:
         }
         if parameters.udp:
             asked["dataChannel"] = f"localport={await self._data_channel_port()}"
-        self._send(Command.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))
+        self._send(ServerCommand.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))
 
     async def _data_channel_port(self) -> int:
         """Return the port where datagrams are received, at the address of the connection."""
@@ -206,14 +235,14 @@ class Subscriber:
         cache_index, cache = await asyncio.to_thread(SignalIndexCache.decode, data, self._modes)
         self._caches[cache_index] = {index: key.signal_id for index, key in cache.signals.items()}
         if self._modes.version > 1:
-            self._send(Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
+            self._send(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
         if self._on_signals is not None:
             self._on_signals(cache.signals)
 
     def _datagram(self, data: bytes) -> None:
         """Act on a datagram; one that makes no sense is passed over, as a lost one would be."""
         self.bytes += len(data)
-        if data[:1] == bytes((Response.DATA_PACKET,)):
+        if data[:1] == bytes((ServerResponse.DATA_PACKET,)):
             with suppress(SttpError):
                 self._data_packet(data[_HEADER.size :])
 

@@ -5,18 +5,30 @@ from typing import Final
 from uuid import UUID
 
 from ..dataset import Row, Value, read_time
+from .functions import (
+    ARITHMETIC,
+    BITWISE,
+    FUNCTIONS,
+    SPECIAL,
+    Special,
+    calculate,
+    inverse,
+    negative,
+)
 from .tokens import FilterError, Token
-from .values import COMPARISONS, FUNCTIONS, compare, key, like, truth
+from .values import COMPARISONS, compare, key, like, truth
 
 type Term = Callable[[Row], Value]
+
+_SIGNS: Final = frozenset({"-", "+", "~"})
 
 MAX_TERMS: Final = 256
 # Reading so many takes some milliseconds; GUIDs and keys joined by semicolons are not limited so.
 MAX_LISTED: Final = 1_000
 MAX_DEPTH: Final = 32
 # Each row may fold and compare a text anew.
+_MAX_NUMBER: Final = 32
 MAX_TEXT: Final = 1_024
-_ARITHMETIC: Final = frozenset({"+", "-", "*", "/", "%", "<<", ">>", "&", "|", "^", "~", "XOR"})
 _WORDS: Final[Mapping[str, Value]] = {"TRUE": True, "FALSE": False, "NULL": None}
 
 
@@ -125,8 +137,6 @@ class Reader:
                 left = _negated(term) if negate else term
             else:
                 break
-        if self.token.word in _ARITHMETIC:
-            raise FilterError("Arithmetic is not supported in a filter expression")
         return left
 
     def _in(self, left: Term) -> Term:
@@ -153,7 +163,25 @@ class Reader:
         return lambda row: like(left(row), pattern(row), exact=exact)
 
     def _operand(self) -> Term:
+        """Read what is compared: values that signs of arithmetic join, from left to right.
+
+        As in the reference, all signs of arithmetic bind alike, and those of bits less.
+        """
+        left = self._sum()
+        while sign := self.take(*BITWISE):
+            left = _calculation(sign, left, self._sum())
+        return left
+
+    def _sum(self) -> Term:
+        left = self._value()
+        while sign := self.take(*ARITHMETIC):
+            left = _calculation(sign, left, self._value())
+        return left
+
+    def _value(self) -> Term:
         self._budget.term()
+        if self.token.word in _SIGNS:
+            return self._signed()
         if self.take("("):
             term = self.condition()
             self.expect(")")
@@ -170,23 +198,39 @@ class Reader:
             return self._function(token.word)
         raise FilterError(f"Not a column: {token.text[:40]!r}")
 
+    def _signed(self) -> Term:
+        """Read a value with a sign before it."""
+        sign = self.next().word
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise FilterError(f"Nested deeper than {MAX_DEPTH} in a filter expression")
+        term = self._value()
+        self._depth -= 1
+        if sign == "+":
+            return term
+        change = negative if sign == "-" else inverse
+        return lambda row: change(term(row))
+
     def _function(self, name: str) -> Term:
         if name.startswith("REGEX"):
             raise FilterError(
                 f"Regular expressions are refused: {name} can be made to run for hours."
                 " Use LIKE, CONTAINS, STARTSWITH or ENDSWITH"
             )
-        if name not in FUNCTIONS:
+        if (known := FUNCTIONS.get(name) or SPECIAL.get(name)) is None:
             raise FilterError(f"The function {name[:40]} is not supported")
-        least, most, function = FUNCTIONS[name]
         arguments: list[Term] = []
         if not self.take(")"):
             arguments.append(self.condition())
             while self.take(","):
                 arguments.append(self.condition())
             self.expect(")")
-        if not least <= len(arguments) <= most:
+        if not known.least <= len(arguments) <= known.most:
             raise FilterError(f"{name} does not take {len(arguments)} arguments")
+        if isinstance(known, Special):
+            joined: Term = known.join(arguments)
+            return joined
+        function = known.apply
         return lambda row: function(*[argument(row) for argument in arguments])
 
     def _literal(self) -> Value:
@@ -208,12 +252,12 @@ class Reader:
                 raise FilterError(f"Not a time: {token.text[:40]}") from err
         if token.word in _WORDS:
             return _WORDS[token.word]
-        if token.word in _ARITHMETIC:
-            raise FilterError("Arithmetic is not supported in a filter expression")
         raise FilterError(f"Expected a value, found {token.text[:40] or 'the end'!r}")
 
 
 def _number(text: str) -> int | float:
+    if len(text) > _MAX_NUMBER:
+        raise FilterError(f"A number in a filter expression is longer than {_MAX_NUMBER}")
     if text[:2].lower() == "0x":
         return int(text, 16)
     return int(text) if text.isdecimal() and len(text) < 20 else float(text)
@@ -244,6 +288,10 @@ def _negated(term: Term) -> Term:
 
 def _comparison(sign: str, left: Term, right: Term) -> Term:
     return lambda row: compare(sign, left(row), right(row))
+
+
+def _calculation(sign: str, left: Term, right: Term) -> Term:
+    return lambda row: calculate(sign, left(row), right(row))
 
 
 def _null_test(term: Term, *, negate: bool) -> Term:

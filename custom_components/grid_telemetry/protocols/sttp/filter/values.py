@@ -88,28 +88,3 @@ def truth(value: Value) -> bool | None:
     if isinstance(value, int | float):
         return value != 0
     raise FilterError("A condition has to be true or false")
-
-
-def _text(value: Value) -> str:
-    if not isinstance(value, str):
-        raise FilterError("A text function takes text")
-    return value
-
-
-def _pair(source: Value, test: Value, ignore_case: Value = False) -> tuple[str, str]:
-    if ignore_case:
-        return _text(source).casefold(), _text(test).casefold()
-    return _text(source), _text(test)
-
-
-# Name, least and most arguments, what it does. None makes text longer than it was.
-FUNCTIONS: Final[dict[str, tuple[int, int, Callable[..., Value]]]] = {
-    "CONTAINS": (2, 3, lambda *given: operator.contains(*_pair(*given))),
-    "ENDSWITH": (2, 3, lambda *given: str.endswith(*_pair(*given))),
-    "ISNULL": (2, 2, lambda value, default: default if value is None else value),
-    "LEN": (1, 1, lambda value: len(_text(value))),
-    "LOWER": (1, 1, lambda value: _text(value).lower()),
-    "STARTSWITH": (2, 3, lambda *given: str.startswith(*_pair(*given))),
-    "TRIM": (1, 1, lambda value: _text(value).strip()),
-    "UPPER": (1, 1, lambda value: _text(value).upper()),
-}

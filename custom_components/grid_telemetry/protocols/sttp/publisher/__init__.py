@@ -1,6 +1,6 @@
 """The publisher: an asyncio server that any STTP subscriber can connect to."""
 
-from .limits import Health, Limits, SubscriberInfo
+from .limits import Limits, PublisherHealth, SubscriberInfo
 from .server import Publisher
 
-__all__ = ["Health", "Limits", "Publisher", "SubscriberInfo"]
+__all__ = ["Limits", "Publisher", "PublisherHealth", "SubscriberInfo"]

@@ -4,18 +4,20 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address
+from math import inf
 import struct
 from typing import Final, override
 from uuid import uuid4
 
+from ...listener import Peer
 from ..cache import SignalIndexCache, SignalKey
-from ..constants import VERSIONS, Command, Response
+from ..constants import VERSIONS, ServerCommand, ServerResponse
 from ..filter import FilterError
 from ..frames import OperationalModes, SttpError, decode_text, read_frame, response
+from ..measurement import Sample
 from .catalog import Catalog
 from .channel import DataChannel
-from .limits import Health, Limits, SubscriberInfo
+from .limits import Limits, PublisherHealth, SubscriberInfo
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
 
@@ -24,10 +26,10 @@ _LENGTH: Final = struct.Struct(">I")
 _MAX_FIRST_FRAME: Final = 8_197
 _CONFIRMATIONS: Final = frozenset(
     {
-        Command.CONFIRM_NOTIFICATION,
-        Command.CONFIRM_BUFFER_BLOCK,
-        Command.CONFIRM_UPDATE_BASE_TIMES,
-        Command.CONFIRM_UPDATE_CIPHER_KEYS,
+        ServerCommand.CONFIRM_NOTIFICATION,
+        ServerCommand.CONFIRM_BUFFER_BLOCK,
+        ServerCommand.CONFIRM_UPDATE_BASE_TIMES,
+        ServerCommand.CONFIRM_UPDATE_CIPHER_KEYS,
     }
 )
 
@@ -49,17 +51,15 @@ class Connection(Member):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        address: IPv4Address | IPv6Address,
+        peer: Peer,
         catalog: Catalog,
         streams: Streams,
         limits: Limits,
-        health: Health,
+        health: PublisherHealth,
         secure: bool,
     ) -> None:
         self.id = uuid4()
-        self.address = address
-        self._port: int = writer.get_extra_info("peername")[1]
-        self._local_address: str = writer.get_extra_info("sockname")[0]
+        self._peer = peer
         self._reader, self._writer = reader, writer
         self._catalog, self._streams = catalog, streams
         self._limits, self._health = limits, health
@@ -73,6 +73,10 @@ class Connection(Member):
         self._offered: _Offer | None = None
         self._cache_index = 1
         self._stream: Stream | None = None
+        # What it has got of the values that it would get when it subscribes again, which the
+        # reference's subscribers do when they are told that the configuration has changed.
+        self._known: Mapping[int, Sample] = {}
+        self._told_of_change = False
         self._data_channel: DataChannel | None = None
         self._closed = False
         self._measurements = self._bytes = 0
@@ -89,8 +93,8 @@ class Connection(Member):
             form += "UDP" if stream.form.datagrams else "TCP"
         return SubscriberInfo(
             id=self.id,
-            address=str(self.address),
-            port=self._port,
+            address=str(self._peer.address),
+            port=self._peer.port,
             since=self._since,
             version=self._modes.version,
             agent=subscription.agent if subscription else "",
@@ -107,13 +111,14 @@ class Connection(Member):
         try:
             modes = _operational_modes(await read_frame(self._reader, _MAX_FIRST_FRAME))
         except SttpError as err:
-            self._answer(Response.FAILED, Command.DEFINE_OPERATIONAL_MODES, str(err))
+            self._answer(ServerResponse.FAILED, ServerCommand.DEFINE_OPERATIONAL_MODES, str(err))
             raise
         self._modes = modes
         self._greeted = True
+        self._peer.standing = 1
         self._answer(
-            Response.SUCCEEDED,
-            Command.DEFINE_OPERATIONAL_MODES,
+            ServerResponse.SUCCEEDED,
+            ServerCommand.DEFINE_OPERATIONAL_MODES,
             f"STTP v{modes.version} connection accepted, operational modes applied",
         )
 
@@ -124,9 +129,10 @@ class Connection(Member):
         """
         limits = self._limits
         while True:
-            # Whoever receives data need not say anything.
-            async with asyncio.timeout(None if self._stream else limits.idle_s):
-                frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
+            # A subscriber need not say anything, with a subscription or without: one that is gone
+            # does not acknowledge the keep-alives any more, and TCP ends the connection.
+            frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
+            self._peer.heard()
             await self._command(frame[0], frame[1:])
             await self._writer.drain()
             # Commands may come faster than others should have to wait for.
@@ -144,8 +150,10 @@ class Connection(Member):
         self.close()
         self._writer.transport.abort()
 
-    async def refresh(self) -> None:
-        """Look again at what the filter expression selects, after a change of the metadata."""
+    async def configuration_changed(self) -> None:
+        """Tell of other metadata, and look again at what the filter expression selects."""
+        self.send(response(ServerResponse.CONFIGURATION_CHANGED, ServerCommand.SUBSCRIBE))
+        self._told_of_change = True
         if (subscription := self._subscription) is None:
             return
         try:
@@ -179,7 +187,7 @@ class Connection(Member):
         if self._closed or transport.is_closing():
             return False
         if transport.get_write_buffer_size() > self._limits.buffer_bytes:
-            self._health.drop(self.address)
+            self._health.drop(self._peer.address)
             self.drop()
             return False
         transport.write(data)
@@ -190,26 +198,26 @@ class Connection(Member):
         self._bytes += size
         self._health.bytes += size
 
-    def _answer(self, code: Response, command: int, text: str) -> None:
+    def _answer(self, code: ServerResponse, command: int, text: str) -> None:
         self._write(response(code, command, text.encode(self._modes.encoding)))
 
     def _refuse(self, code: int, why: str) -> None:
-        self._health.refuse(self.address, why)
-        self._answer(Response.FAILED, code, why)
+        self._health.refuse(self._peer.address, why)
+        self._answer(ServerResponse.FAILED, code, why)
 
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
         try:
             match code:
-                case Command.METADATA_REFRESH:
+                case ServerCommand.METADATA_REFRESH:
                     await self._metadata_refresh(data)
-                case Command.SUBSCRIBE:
+                case ServerCommand.SUBSCRIBE:
                     await self._subscribe(data)
-                case Command.UNSUBSCRIBE:
+                case ServerCommand.UNSUBSCRIBE:
                     self._unsubscribe()
-                case Command.UPDATE_PROCESSING_INTERVAL:
+                case ServerCommand.UPDATE_PROCESSING_INTERVAL:
                     self._processing_interval(data)
-                case Command.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE:
+                case ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE:
                     await self._cache_confirmed()
                 case _:
                     if code not in _CONFIRMATIONS:
@@ -227,15 +235,15 @@ class Connection(Member):
         document = await self._catalog.document(
             compressed=self._modes.compress_metadata, filters=filters.strip()
         )
-        self.send(response(Response.SUCCEEDED, Command.METADATA_REFRESH, document))
+        self.send(response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH, document))
 
     def _processing_interval(self, data: bytes) -> None:
         if len(data) < 4:
             raise SttpError("A processing interval needs four bytes")
         (interval,) = struct.unpack_from(">i", data)
         self._answer(
-            Response.SUCCEEDED,
-            Command.UPDATE_PROCESSING_INTERVAL,
+            ServerResponse.SUCCEEDED,
+            ServerCommand.UPDATE_PROCESSING_INTERVAL,
             f"Processing interval of {interval} ms noted; the data is live all the same",
         )
 
@@ -249,9 +257,12 @@ class Connection(Member):
         channel = None
         if moved and subscription.udp_port is not None:
             channel = await DataChannel.open(
-                self._local_address, str(self.address), subscription.udp_port
+                self._peer.local_address, str(self._peer.address), subscription.udp_port
             )
         self._subscription = subscription
+        if not self._told_of_change:
+            self._known = {}
+        self._told_of_change = False
         if before is not None and before.form != subscription.form:
             # The subscriber reads by its new form from now on.
             self._leave()
@@ -260,8 +271,8 @@ class Connection(Member):
         await self._offer(signals)
         form = subscription.form
         self._answer(
-            Response.SUCCEEDED,
-            Command.SUBSCRIBE,
+            ServerResponse.SUCCEEDED,
+            ServerCommand.SUBSCRIBE,
             f"Subscribed to {len(signals)} signals, {'TSSC' if form.tssc else 'compact'} over"
             f" {'UDP' if form.datagrams else 'TCP'}",
         )
@@ -270,7 +281,7 @@ class Connection(Member):
         self._subscription = None
         self._leave()
         self._open_channel(None)
-        self._answer(Response.SUCCEEDED, Command.UNSUBSCRIBE, "Unsubscribed")
+        self._answer(ServerResponse.SUCCEEDED, ServerCommand.UNSUBSCRIBE, "Unsubscribed")
 
     async def _offer(self, signals: Mapping[int, SignalKey]) -> None:
         """Offer signals to the subscriber, after what it was offered before is confirmed."""
@@ -291,7 +302,9 @@ class Connection(Member):
             )
             cache = SignalIndexCache(subscriber_id=self.id, signals=signals)
             data = await asyncio.to_thread(cache.encode, modes, offer.cache_index)
-            self.send(response(Response.UPDATE_SIGNAL_INDEX_CACHE, Command.SUBSCRIBE, data))
+            self.send(
+                response(ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, ServerCommand.SUBSCRIBE, data)
+            )
             if modes.version > 1:
                 break
             self._take_over(offer)
@@ -308,7 +321,9 @@ class Connection(Member):
             return
         self._leave()
         self._cache_index = offer.cache_index
-        self._stream = self._streams.join(self, offer.signals, offer.form)
+        self._stream = self._streams.join(self, offer.signals, offer.form, self._known)
+        # Whoever receives data need not say anything, and is not put out for that.
+        self._peer.kept_until = inf
         if self._closed:
             self._leave()
 
@@ -316,6 +331,8 @@ class Connection(Member):
         """Receive no more data."""
         if (stream := self._stream) is not None:
             self._stream = None
+            self._peer.kept_until = -inf
+            self._known = self._streams.latest(stream.signals)
             self._streams.leave(self, stream)
 
     def _open_channel(self, channel: DataChannel | None) -> None:
@@ -327,7 +344,7 @@ class Connection(Member):
 
 def _operational_modes(frame: bytes) -> OperationalModes:
     """Read the first frame of a subscriber; raises SttpError where it says something else."""
-    if frame[0] != Command.DEFINE_OPERATIONAL_MODES:
+    if frame[0] != ServerCommand.DEFINE_OPERATIONAL_MODES:
         raise SttpError("Operational modes have to be defined first")
     modes = OperationalModes.decode(frame[1:])
     if modes.version not in VERSIONS:

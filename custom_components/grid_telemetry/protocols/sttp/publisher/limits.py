@@ -4,21 +4,17 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from ...listener import Refusals
+from ...listener import ListenerLimits, Refusals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What subscribers may use of a publisher."""
+class Limits(ListenerLimits):
+    """What subscribers may use of a publisher; times in seconds, sizes in bytes."""
 
-    connections: int = 32
-    connections_per_address: int = 8
     handshake_s: float = 10.0
-    """From the connection, with TLS, to the operational modes."""
+    """From the connection, with TLS from the end of its handshake, to the operational modes."""
     frame_s: float = 30.0
     """From the length of a command to its end."""
-    idle_s: float = 60.0
-    """Without a subscription and without a command."""
     frame_bytes: int = 1_048_576
     """Of one command."""
     buffer_bytes: int = 4_194_304
@@ -26,7 +22,7 @@ class Limits:
 
 
 @dataclass(kw_only=True)
-class Health(Refusals):
+class PublisherHealth(Refusals):
     """What a publisher has done since it was made."""
 
     measurements: int = 0

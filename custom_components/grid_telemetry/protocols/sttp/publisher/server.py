@@ -3,25 +3,20 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
 import ssl
 from typing import Final
 from uuid import UUID
 
-from ...listener import LOOPBACK, Network, is_stopping
-from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S, Command, Response
-from ..frames import NOOP, SttpError, response
+from ...listener import LOOPBACK, Listener, Network, Peer
+from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
+from ..frames import NOOP, SttpError
 from ..measurement import Measurement, Sample, samples
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
-from .limits import Health, Limits, SubscriberInfo
+from .limits import Limits, PublisherHealth, SubscriberInfo
 from .streams import Streams
 
-type Address = IPv4Address | IPv6Address
-
-# So many connections are taken up at once; more wait in the kernel for the next turn.
-_BACKLOG: Final = 32
 # How long the last answer may take to get away.
 _GOODBYE_S: Final = 2.0
 
@@ -45,40 +40,48 @@ class Publisher:
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
-        self._host, self._port = host, port
-        self._tls = tls
-        self._allowed = allowed_networks
         self._limits = limits or Limits()
         self._batch_s, self._repeat_s = batch_s, repeat_s
-        self.health = Health()
+        self.health = PublisherHealth()
+        self._secure = tls is not None
+        self._listener = Listener(
+            self._serve,
+            host=host,
+            port=port,
+            refusals=self.health,
+            limits=self._limits,
+            allowed_networks=allowed_networks,
+            tls=tls,
+        )
         self._catalog = Catalog()
         self._streams = Streams()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
+        self._running = False
         self._waiting: list[Sample] = []
         self._flush_timer: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
-        """Return the port that it listens on."""
-        if self._server is None:
-            return self._port
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        """The port that it listens on."""
+        return self._listener.port
+
+    @property
+    def clients(self) -> int:
+        """The number of connections, also of those that are no subscribers yet."""
+        return len(self._listener)
 
     async def start(self) -> None:
         """Listen; raises OSError where the address cannot be had."""
-        self._server = await asyncio.start_server(
-            self._accepted, self._host, self._port, backlog=_BACKLOG
-        )
+        self._listener.start()
+        self._running = True
         self._run(_every(NOOP_INTERVAL_S, self._ping))
         self._run(_every(self._repeat_s, self._streams.repeat))
 
     async def stop(self) -> None:
         """End all connections; the port is free when this returns."""
-        if self._server is not None:
-            self._server.close()
+        self._listener.close()
+        self._running = False
         if self._flush_timer is not None:
             self._flush_timer.cancel()
             self._flush_timer = None
@@ -87,9 +90,7 @@ class Publisher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        await self._listener.stop()
 
     def define_metadata(self, metadata: Metadata) -> None:
         """Publish other metadata, and tell subscribers that it changed.
@@ -101,11 +102,9 @@ class Publisher:
         self.flush()
         self._catalog.define(metadata)
         self._streams.keep(self._catalog.indexes.values())
-        changed = response(Response.CONFIGURATION_CHANGED, Command.SUBSCRIBE)
         for connection in tuple(self._connections):
             if connection.info is not None:
-                connection.send(changed)
-                self._run(connection.refresh())
+                self._run(connection.configuration_changed())
 
     def publish(self, measurements: Iterable[Measurement]) -> None:
         """Publish measurements.
@@ -114,7 +113,7 @@ class Publisher:
         packet can carry; nothing of the batch is sent then.
         """
         self._waiting += samples(measurements, self._catalog.indexes)
-        if self._server is None:
+        if not self._running:
             self.flush()
         elif self._flush_timer is None:
             loop = asyncio.get_running_loop()
@@ -151,67 +150,35 @@ class Publisher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Let a peer in, or not."""
-        if (address := self._admitted(writer)) is None:
-            writer.transport.abort()
-            return
+    async def _serve(self, peer: Peer) -> None:
+        """Serve a connection to its last byte."""
+        reader, writer = await peer.open_streams()
         connection = Connection(
             reader,
             writer,
-            address=address,
+            peer=peer,
             catalog=self._catalog,
             streams=self._streams,
             limits=self._limits,
             health=self.health,
-            secure=self._tls is not None,
+            secure=self._secure,
         )
         self._connections.add(connection)
-        self._run(self._serve(connection, writer))
-
-    async def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection to its last byte."""
-        handshake_s, address = self._limits.handshake_s, connection.address
         try:
-            async with asyncio.timeout(handshake_s):
-                if self._tls is not None:
-                    await writer.start_tls(self._tls, ssl_handshake_timeout=handshake_s)
+            async with asyncio.timeout(self._limits.handshake_s):
                 await connection.handshake()
             await connection.serve()
         except SttpError as err:
-            self.health.refuse(address, str(err))
+            self.health.refuse(peer.address, str(err))
             await _goodbye(writer)
         except TimeoutError:
-            self.health.refuse(address, "Nothing came in time")
-        except OSError, asyncio.IncompleteReadError:
+            self.health.refuse(peer.address, "Nothing came in time")
+        except asyncio.IncompleteReadError:
             # It has gone.
             pass
         finally:
             connection.drop()
             self._connections.discard(connection)
-
-    def _admitted(self, writer: asyncio.StreamWriter) -> Address | None:
-        """Return the address of a peer who may come in."""
-        peer = writer.get_extra_info("peername")
-        if peer is None or is_stopping(self._server):
-            # It went before it was let in, or came as the server stopped.
-            return None
-        address: Address = ip_address(peer[0])
-        limits = self._limits
-        if not any(address in network for network in self._allowed):
-            self.health.refuse(address, "Not in an allowed network")
-        elif len(self._connections) >= limits.connections:
-            self.health.refuse(address, f"More than {limits.connections} connections")
-        elif (
-            sum(connection.address == address for connection in self._connections)
-            >= limits.connections_per_address
-        ):
-            self.health.refuse(
-                address, f"More than {limits.connections_per_address} connections from there"
-            )
-        else:
-            return address
-        return None
 
 
 async def _goodbye(writer: asyncio.StreamWriter) -> None:

@@ -1,14 +1,14 @@
 """Data packets, encoded once for all subscribers who want the same signals in the same form."""
 
 import asyncio
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import struct
 from typing import Final, Protocol
 
 from .. import compact
 from ..compact import BaseTimes
-from ..constants import MAX_PACKET, Command, DataPacketFlags, Response
+from ..constants import MAX_PACKET, DataPacketFlags, ServerCommand, ServerResponse
 from ..frames import response
 from ..measurement import Sample
 from ..tssc import TsscEncoder
@@ -47,7 +47,7 @@ class Packets:
         """Return a frame for each packet."""
         if (frames := self._frames.get(cache_index)) is None:
             flags = self._flags | (DataPacketFlags.CACHE_INDEX if cache_index else 0)
-            code, command = Response.DATA_PACKET, Command.SUBSCRIBE
+            code, command = ServerResponse.DATA_PACKET, ServerCommand.SUBSCRIBE
             frames = self._frames[cache_index] = [
                 _PACKET.pack(11 + len(body), code, command, 5 + len(body), flags, count) + body
                 for body, count in self._bodies
@@ -89,9 +89,10 @@ class Stream:
 
     def _wait(self, interval_s: float) -> None:
         """Send the latest values when the interval is over, and so on."""
-        self._send([*self._held.values()])
+        # First the timer: to send may drop the last subscriber, and that stops it.
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(interval_s, self._wait, interval_s)
+        self._send([*self._held.values()])
 
     def close(self) -> None:
         """Stop the timer of a throttled stream."""
@@ -118,6 +119,19 @@ class Stream:
         else:
             self._held.update({sample[0]: sample for sample in mine})
 
+    def welcome(self, member: Member, samples: Iterable[Sample]) -> None:
+        """Send a subscriber what it has not got yet.
+
+        With TSSC it comes to all, for they share the state: to the others it is a repetition.
+        """
+        if not (mine := self.own(samples)):
+            return
+        if self._tssc is None:
+            # The full time needs no base time, which others may be far from.
+            member.deliver(self._compact(mine, None))
+        else:
+            self._send(mine)
+
     def own(self, samples: Iterable[Sample]) -> list[Sample]:
         """Return what the subscribers want of some samples."""
         signals = self.signals
@@ -128,10 +142,6 @@ class Stream:
                 if sample[0] in signals and sample[3] & 0x7FFF_FFFF <= _INFINITY
             ]
         return [sample for sample in samples if sample[0] in signals]
-
-    def plain(self, samples: Iterable[Sample]) -> Packets:
-        """Return samples in compact form, which needs nothing known and any subscriber takes."""
-        return self._compact(self.own(samples), None)
 
     def _compact(self, samples: Sequence[Sample], base: BaseTimes | None) -> Packets:
         form = self.form
@@ -160,7 +170,7 @@ class Stream:
 
 
 def _base_times(base: BaseTimes) -> bytes:
-    return response(Response.UPDATE_BASE_TIMES, Command.SUBSCRIBE, base.encode())
+    return response(ServerResponse.UPDATE_BASE_TIMES, ServerCommand.SUBSCRIBE, base.encode())
 
 
 class Streams:
@@ -186,13 +196,21 @@ class Streams:
         kept = set(indexes)
         self._latest = {index: item for index, item in self._latest.items() if index in kept}
 
-    def join(self, member: Member, signals: frozenset[int], form: Format) -> Stream:
-        """Take a subscriber in and send it what is known of its signals."""
+    def latest(self, signals: Iterable[int]) -> dict[int, Sample]:
+        """Return the last sample of each of some signals that has one."""
+        latest = self._latest
+        return {index: latest[index] for index in signals if index in latest}
+
+    def join(
+        self, member: Member, signals: frozenset[int], form: Format, known: Mapping[int, Sample]
+    ) -> Stream:
+        """Take a subscriber in and send it the last samples of its signals but what it knows."""
         if (stream := self._streams.get((signals, form))) is None:
             stream = self._streams[signals, form] = Stream(signals, form)
         stream.add(member)
-        if (packets := stream.plain(self._latest.values())).measurements:
-            member.deliver(packets)
+        stream.welcome(
+            member, [item for index, item in self._latest.items() if known.get(index) != item]
+        )
         return stream
 
     def leave(self, member: Member, stream: Stream) -> None:
