@@ -136,6 +136,11 @@ async def test_a_state_that_is_reported_no_more_is_suspect(
     assert fresh.flags == StateFlags.NORMAL
     forward(61)
     stale = await listener.newest("P", lambda item: item.flags)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=12))
+    await hass.async_block_till_done()
+    figure = hass.states.get("sensor.sttp_stale_points")
+    assert figure is not None
+    assert (figure.state, figure.attributes["points"]) == ("1", ["P"])
     assert stale == fresh._replace(flags=int(StateFlags.SUSPECT_TIME))
     hass.states.async_set("sensor.power", "5", POWER, timestamp=time.time() + 61)
     again = await listener.newest("P", lambda item: not item.flags)
