@@ -120,12 +120,13 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the registers that tell what a meter is and are no quantities, by a name of theirs."""
-    quantities = {register["address"] for register in document["quantities"].values()}
+    known = {register["address"] for register in document["quantities"].values()}
+    known |= {document[key]["address"] for key in ("serial_number", "firmware") if key in document}
     return {
         f"{part} {index}": check
         for part in ("identify", "recognise")
         for index, check in enumerate(document.get(part, ()))
-        if "address" in check and (part == "identify" or check["address"] not in quantities)
+        if "address" in check and (part == "identify" or check["address"] not in known)
     }
 
 
