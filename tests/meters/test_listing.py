@@ -9,9 +9,9 @@ from modbus_connection import ModbusTcpParams
 from modbus_connection.tmodbus import ModbusConnection
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader
+from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader
 from custom_components.grid_telemetry.meters import load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.meters import MeterServer, RawMeter
 
 from .evidence import places as evident_places, tables
