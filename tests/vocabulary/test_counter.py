@@ -231,6 +231,21 @@ def test_a_counter_of_which_nothing_is_known_goes_over_a_restart_too() -> None:
     assert again.take(7.0, 1.0) is Verdict.FIRST
 
 
+def test_a_first_value_is_believed_where_transformers_make_the_meter_larger() -> None:
+    counter = Counter(CounterRules(rated_per_hour=10))
+    counter.rate(400)
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
+
+
+def test_a_counter_without_a_rating_is_given_none() -> None:
+    counter = Counter()
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
+
+
 def test_a_rating_that_was_raised_stays_raised() -> None:
     counter = guard_at(100.0)
     follow(counter, (30, 110.0), (60, 120.0))

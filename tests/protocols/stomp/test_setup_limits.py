@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.stomp.server import Answer, Limits, StompServer
+from custom_components.grid_telemetry.protocols.stomp.reply import Reply
+from custom_components.grid_telemetry.protocols.stomp.server import Limits, StompServer
 from simulators.certificates import Authority
 
 from .setup_client import LOGIN, SetupClient, frame, login_headers
@@ -43,9 +44,9 @@ async def test_who_waits_for_a_place_is_not_cut_off(start: Start, house: House) 
     server = await start(limits=Limits(unauthenticated_s=0.4, frame_s=0.4, commands=2))
     ended = asyncio.Event()
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         await ended.wait()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     client = await SetupClient.connect(server.port)
@@ -200,13 +201,13 @@ async def test_all_clients_together_run_so_many_commands(start: Start, house: Ho
     running = highest = 0
     gate = asyncio.Semaphore(0)
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         nonlocal running, highest
         running += 1
         highest = max(highest, running)
         await gate.acquire()
         running -= 1
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     clients = [await SetupClient.log_in(server.port) for _ in range(3)]

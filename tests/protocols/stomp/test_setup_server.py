@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.stomp.server import Answer, Limits, StompServer
+from custom_components.grid_telemetry.protocols.stomp.reply import Reply
+from custom_components.grid_telemetry.protocols.stomp.server import Limits, StompServer
 
 from .setup_client import LOGIN, SALT, SetupClient, frame, login_headers
 from .setup_house import House, Start
@@ -176,9 +177,9 @@ async def test_a_wrong_log_in_ends_all_that_was_sent_after_it(
 ) -> None:
     ran: list[str] = []
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         ran.append(destination)
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     client = await SetupClient.connect(server.port)
@@ -261,9 +262,9 @@ async def test_the_request_comes_back_without_its_length_and_its_secrets(
 async def test_what_the_handler_gets(house: House, user: SetupClient) -> None:
     got: list[tuple[str, dict[str, str], str | None]] = []
 
-    async def handler(destination: str, parameters: Mapping[str, str], body: str | None) -> Answer:
+    async def handler(destination: str, parameters: Mapping[str, str], body: str | None) -> Reply:
         got.append((destination, dict(parameters), body))
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     await user.ask(
@@ -279,8 +280,8 @@ async def test_what_the_handler_gets(house: House, user: SetupClient) -> None:
 
 
 async def test_the_body_is_text_whatever_is_in_it(house: House, user: SetupClient) -> None:
-    async def handler(_: str, __: object, body: str | None) -> Answer:
-        return Answer(status=200, message=body, body=None)
+    async def handler(_: str, __: object, body: str | None) -> Reply:
+        return Reply(status=200, message=body)
 
     house.handler = handler
     user.write(b"SEND\ndestination:/x\ncontent-length:4\n\n\xff\x00ab\0")
@@ -299,10 +300,10 @@ async def test_of_a_header_that_comes_twice_the_first_counts(
 async def test_commands_run_at_the_same_time(house: House, user: SetupClient) -> None:
     gate = asyncio.Event()
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         if destination == "/slow":
             await gate.wait()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     user.send("SEND", {"destination": "/slow", "request-id": "1"})
@@ -316,11 +317,11 @@ async def test_a_command_is_carried_out_though_its_sender_has_gone(
 ) -> None:
     began, gate, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         began.set()
         await gate.wait()
         done.set()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     user.send("SEND", {"destination": "/slow"})
@@ -338,11 +339,11 @@ async def test_no_more_commands_of_a_client_run_than_allowed(house: House, start
     running: list[str] = []
     changed, gate = asyncio.Event(), asyncio.Semaphore(0)
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         running.append(destination)
         changed.set()
         await gate.acquire()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     for number in range(3):
@@ -446,7 +447,7 @@ async def test_a_stopped_server_ends_its_commands(
     began = asyncio.Event()
     ended: list[bool] = []
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         began.set()
         try:
             await asyncio.Event().wait()

@@ -17,6 +17,7 @@ from custom_components.grid_telemetry.protocols.sttp.constants import (
     ServerResponse,
     StateFlags,
 )
+from custom_components.grid_telemetry.protocols.sttp.measurement import Frame
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher, server
 from custom_components.grid_telemetry.protocols.sttp.publisher.streams import Format, Streams
@@ -395,10 +396,10 @@ async def test_a_throttled_subscriber_that_is_dropped_leaves_no_timer() -> None:
     """It is dropped in the middle of what the timer sends."""
     streams = Streams()
     member = Mock()
-    streams.publish([(0, NOON, 0, 0)])
+    streams.publish([Frame.of([(0, NOON, 0, 0)])])
     stream = streams.join(member, frozenset({0}), Format(tssc=False, interval_s=0.01), {})
     member.deliver.side_effect = lambda _: streams.leave(member, stream)
-    streams.publish([(0, NOON, 0, 1)])
+    streams.publish([Frame.of([(0, NOON, 0, 1)])])
     async with asyncio.timeout(10):
         while member.deliver.call_count < 2:
             await asyncio.sleep(0.001)

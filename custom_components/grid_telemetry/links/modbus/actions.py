@@ -1,4 +1,4 @@
-"""The action that makes a report of a meter."""
+"""The actions of Modbus meters."""
 
 from typing import Final
 

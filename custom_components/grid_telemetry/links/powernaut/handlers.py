@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from ...action import link_for
-from ...connection.errors import LinkError
+from ...connection.errors import CredentialsRefused, LinkError
 from ...const import DOMAIN
 from .actions import (
     ATTR_BID_ID,
@@ -24,7 +24,7 @@ from .actions import (
     ATTR_STATUS,
     ATTR_WATTS,
 )
-from .api import RequestRefused
+from .api import Forbidden, RateLimited, RequestRefused
 from .const import CONF_RESOURCE_ID
 from .link import PowernautLink
 from .rest_payload import (
@@ -72,6 +72,22 @@ async def _ask[T](request: Awaitable[T]) -> T:
     """Return what the platform answers, or raise what went wrong in the user's words."""
     try:
         return await request
+    except Forbidden as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_forbidden",
+            translation_placeholders={"error": err.message},
+        ) from err
+    except RateLimited as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_rate_limited",
+            translation_placeholders={"error": err.detail},
+        ) from err
+    except CredentialsRefused as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="powernaut_login_refused"
+        ) from err
     except RequestRefused as err:
         # A conflict is nobody's mistake: the bid was accepted meanwhile, a window activated.
         kind = HomeAssistantError if err.status == _HTTP_CONFLICT else ServiceValidationError

@@ -348,6 +348,7 @@ class PowernautLink(LinkWithHealth, Link):
             gone = about not in view.last_seen
             if gone:
                 self._gone.add(about)
+                self._stream.forget(source.topic)
             self._issues.set(gone, "powernaut_gone", about, name=source.name)
             self._issues.set(
                 not gone

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import itertools
-import json
 import re
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from ...connection.errors import (
     ConnectionFailed,
@@ -25,6 +24,7 @@ from ...protocols.stomp.errors import (
     TransportFailure,
 )
 from ...protocols.stomp.frames import Frame
+from ...protocols.stomp.reply import Reply, result_of
 from ...protocols.stomp.tcp import TcpStream
 from .const import COMMAND_WITHIN_S
 
@@ -59,20 +59,6 @@ class NodeParameters:
     port: int
     login: str
     password: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The answer to a command."""
-
-    status: int
-    message: str | None
-    headers: Mapping[str, str]
-    body: str
-
-    def result(self) -> Any:
-        """Return what the body says as JSON, None without one; raises ValueError."""
-        return json.loads(self.body) if self.body.strip() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -331,8 +317,7 @@ class NodeSession:
                 Reply(
                     status=_status(headers),
                     message=headers.get("message"),
-                    headers=headers,
-                    body=frame.body.decode(errors="replace"),
+                    result=result_of(frame.body.decode(errors="replace")),
                 )
             )
 

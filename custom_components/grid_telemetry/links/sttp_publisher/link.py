@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
+import ssl
 from typing import Any
 
 from homeassistant.const import Platform
@@ -19,9 +20,10 @@ from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
+from .history import RecorderHistory
+from .mapping import Signal
 from .metadata import keep_times, metadata_of
 from .server import publisher_of
 from .values import Values
@@ -37,17 +39,19 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     platforms: Sequence[Platform] = (Platform.SENSOR,)
 
     def __init__(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, publisher: Publisher
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: ssl.SSLContext | None
     ) -> None:
-        self.publisher = publisher
+        history = RecorderHistory(hass, lambda: self._signals)
+        self.publisher = publisher_of(entry.data, tls, history)
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
         self._set_up_with = (entry.title, dict(entry.data))
         self._numbers = Numbers(hass, entry)
         self._devices: Sequence[Device] = ()
+        self._signals: Sequence[Signal] = ()
         self._counters = CounterStore(hass, entry, lambda: self._values.readers)
-        self._values = Values(hass, publisher.publish, self._counters.restore)
+        self._values = Values(hass, self.publisher.publish, self._counters.restore)
         self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -156,12 +160,12 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     @callback
     def _follow(self) -> None:
         """Publish the values of the present devices."""
-        signals = [signal for device in self._devices for signal in device.signals]
-        self._values.follow(signals)
+        self._signals = [signal for device in self._devices for signal in device.signals]
+        self._values.follow(self._signals)
         if self._point_issues is not None:
             self._point_issues.stop()
         self._point_issues = PointIssues(
-            self._hass, self._entry, [signal.point for signal in signals]
+            self._hass, self._entry, [signal.point for signal in self._signals]
         )
         self._point_issues.start()
 
@@ -191,7 +195,7 @@ async def async_setup_link(
         tls = await hass.async_add_executor_job(server_context_of, entry.data)
     except OSError as err:
         raise unreadable_file(err) from err
-    link = SttpPublisherLink(hass, entry, publisher_of(entry.data, tls))
+    link = SttpPublisherLink(hass, entry, tls)
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(link.async_stop)
     try:

@@ -9,12 +9,13 @@ from .constants import DEFAULT_PORT, StateFlags
 from .frames import SttpError
 from .measurement import Measurement
 from .metadata import DeviceDetail, MeasurementDetail, Metadata, MetadataSource, PhasorDetail
-from .publisher import Limits, Publisher, PublisherHealth, SubscriberInfo
+from .publisher import History, Limits, Publisher, PublisherHealth, SubscriberInfo
 from .subscriber import SttpRefusedError, Subscriber, SubscriberParameters
 
 __all__ = [
     "DEFAULT_PORT",
     "DeviceDetail",
+    "History",
     "Limits",
     "Measurement",
     "MeasurementDetail",

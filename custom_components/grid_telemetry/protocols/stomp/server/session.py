@@ -6,7 +6,6 @@ Texts of errors are those that SolarNode sends, to the letter: clients compare t
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
 import itertools
 import logging
@@ -17,6 +16,8 @@ from uuid import uuid4
 from ...listener import READ_BYTES, Peer
 from .. import sns
 from ..frames import Decoder, Frame, Heartbeat, encode
+from ..headers import RESERVED_HEADERS
+from ..reply import Json, Reply, Status
 from .guard import Guard
 from .limits import Health, Limits
 from .live_datum import DESTINATION as LIVE, Reading, Streams
@@ -34,15 +35,6 @@ _GOODBYE_S: Final = 2.0
 _GOODBYE_BYTES: Final = 1024 * 1024
 _MAX_DESTINATION: Final = 255
 
-# Headers of SEND that are no parameters of the command.
-_NO_PARAMETERS: Final = frozenset(
-    {
-        *("accept-version", "host", "login", "passcode", "heart-beat", "version", "session"),
-        *("server", "destination", "id", "ack", "transaction", "receipt", "message-id"),
-        *("subscription", "receipt-id", "message", "content-length"),
-        *("authenticate", "authorization", "auth-hash", "date", "request-id", "status"),
-    }
-)
 # A stale length would have the client wait for a body; secrets need not travel back.
 _NO_ECHO: Final = frozenset(
     {"content-length", "message", "status", "authorization", "passcode", "password"}
@@ -59,22 +51,16 @@ class Stage(IntEnum):
     AUTHENTICATED = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """The answer to a command; the body is JSON on one line."""
-
-    status: int
-    message: str | None
-    body: bytes | None
-
-
 class Services(Protocol):
     """What a setup server is there for."""
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         """Answer a command; never raises."""
+
+    def encode(self, result: Json) -> bytes:
+        """Return a result as JSON on one line; raises TypeError or ValueError where it is none."""
 
     def latest(self, source_id: str) -> Reading | None:
         """Return the latest readings of a source, None while there are none."""
@@ -291,26 +277,32 @@ class Session:
         """Have a command answered; it is carried out also when the client has gone."""
         self._house.health.commands += 1
         parameters = {
-            name: value for name, value in frame.headers.items() if name not in _NO_PARAMETERS
+            name: value for name, value in frame.headers.items() if name not in RESERVED_HEADERS
         }
         body = frame.body.decode(errors="replace") if frame.body else None
-        answer = await self._house.services.command(destination, parameters, body)
-        self._reply(destination, frame.headers, answer)
+        reply = await self._house.services.command(destination, parameters, body)
+        self._reply(destination, frame.headers, reply)
         if self._is_full:
             with suppress(OSError):
                 # Who does not read gets nothing more to do either.
                 await self._settle()
 
-    def _reply(self, destination: str, request: Mapping[str, str], answer: Answer) -> None:
-        """Send an answer to each subscription to its destination."""
+    def _reply(self, destination: str, request: Mapping[str, str], reply: Reply) -> None:
+        """Send a reply to each subscription to its destination."""
         if not (subscriptions := self._routes.to(destination)):
             return
+        status, message, body = reply.status, reply.message, None
+        try:
+            if reply.result is not None:
+                body = self._house.services.encode(reply.result)
+        except (TypeError, ValueError) as err:
+            status, message = Status.FAILED, f"Error encoding message body as JSON: {err}"
         headers = {name: value for name, value in request.items() if name not in _NO_ECHO}
-        headers["status"] = str(answer.status)
-        if answer.message is not None:
-            headers["message"] = answer.message.replace("\0", "")
+        headers["status"] = str(int(status))
+        if message is not None:
+            headers["message"] = message.replace("\0", "")
         for subscription in subscriptions:
-            self._message(subscription, headers, answer.body)
+            self._message(subscription, headers, body)
 
     def _message(self, subscription: str, headers: Mapping[str, str], body: bytes | None) -> None:
         full = {

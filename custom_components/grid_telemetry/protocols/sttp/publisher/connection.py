@@ -2,12 +2,13 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import inf
 import struct
 from typing import Final, override
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from ...listener import Peer
 from ..cache import SignalIndexCache, SignalKey
@@ -18,6 +19,7 @@ from ..measurement import Sample
 from .catalog import Catalog
 from .channel import DataChannel
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
 
@@ -41,6 +43,8 @@ class _Offer:
     cache_index: int
     signals: frozenset[int]
     form: Format
+    past: Past | None
+    ids: Mapping[int, UUID]
 
 
 class Connection(Member):
@@ -57,6 +61,8 @@ class Connection(Member):
         limits: Limits,
         health: PublisherHealth,
         secure: bool,
+        history: History | None,
+        replays: asyncio.Semaphore,
     ) -> None:
         self.id = uuid4()
         self._peer = peer
@@ -77,6 +83,10 @@ class Connection(Member):
         # reference's subscribers do when they are told that the configuration has changed.
         self._known: Mapping[int, Sample] = {}
         self._told_of_change = False
+        self._history, self._replays = history, replays
+        self._replaying: asyncio.Task[None] | None = None
+        self._pause_s = 0.0
+        self._interval_changed = asyncio.Event()
         self._data_channel: DataChannel | None = None
         self._closed = False
         self._measurements = self._bytes = 0
@@ -241,14 +251,18 @@ class Connection(Member):
         if len(data) < 4:
             raise SttpError("A processing interval needs four bytes")
         (interval,) = struct.unpack_from(">i", data)
+        self._pause_s = pause_of(interval)
+        self._interval_changed.set()
         self._answer(
             ServerResponse.SUCCEEDED,
             ServerCommand.UPDATE_PROCESSING_INTERVAL,
-            f"Processing interval of {interval} ms noted; the data is live all the same",
+            f"Processing interval of {interval} ms noted, for the past; live data has none",
         )
 
     async def _subscribe(self, data: bytes) -> None:
-        subscription = read_subscription(data, self._modes)
+        subscription = read_subscription(data, self._modes, self._limits.past)
+        if subscription.past is not None and self._history is None:
+            raise SttpError("Only live data is published, no history")
         if subscription.udp_port is not None and self._secure:
             raise SttpError("No UDP data channel is offered beside TLS, it would not be secret")
         signals = await self._catalog.select(subscription.expression)
@@ -299,6 +313,8 @@ class Connection(Member):
                 cache_index=self._cache_index ^ 1 if modes.version > 1 else 0,
                 signals=frozenset(signals),
                 form=self._subscription.form,
+                past=self._subscription.past,
+                ids={index: key.signal_id for index, key in signals.items()},
             )
             cache = SignalIndexCache(subscriber_id=self.id, signals=signals)
             data = await asyncio.to_thread(cache.encode, modes, offer.cache_index)
@@ -321,14 +337,55 @@ class Connection(Member):
             return
         self._leave()
         self._cache_index = offer.cache_index
+        if offer.past is not None:
+            self._replaying = asyncio.create_task(self._replay(offer, offer.past))
+            return
         self._stream = self._streams.join(self, offer.signals, offer.form, self._known)
         # Whoever receives data need not say anything, and is not put out for that.
         self._peer.kept_until = inf
         if self._closed:
             self._leave()
 
+    async def _pause(self) -> None:
+        """Wait between two seconds of the past, or until the interval becomes another one."""
+        self._interval_changed.clear()
+        if not self._pause_s:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_s):
+                await self._interval_changed.wait()
+
+    async def _replay(self, offer: _Offer, past: Past) -> None:
+        """Send the past; it ends with the subscription."""
+        if self._history is None:
+            return
+        stream = Stream(offer.signals, offer.form)
+        stream.add(self)
+        self._pause_s = past.pause_s
+        try:
+            async with self._replays:
+                await replay(
+                    self._history,
+                    past,
+                    offer.ids,
+                    stream=stream,
+                    member=self,
+                    ready=self._writer.drain,
+                    pause=self._pause,
+                    encoding=self._modes.encoding,
+                )
+        except SttpError as err:
+            self._refuse(ServerCommand.SUBSCRIBE, str(err))
+        except OSError:
+            # It has gone, and its connection ends by itself.
+            pass
+
     def _leave(self) -> None:
         """Receive no more data."""
+        if self._replaying is not None:
+            self._replaying.cancel()
+            self._replaying = None
         if (stream := self._stream) is not None:
             self._stream = None
             self._peer.kept_until = -inf

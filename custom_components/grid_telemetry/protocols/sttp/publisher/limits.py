@@ -1,7 +1,7 @@
 """What subscribers may use of a publisher, and what has become of them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from ...listener import ListenerLimits, Refusals
@@ -17,6 +17,10 @@ class Limits(ListenerLimits):
     """From the length of a command to its end."""
     frame_bytes: int = 1_048_576
     """Of one command."""
+    past: timedelta = timedelta(days=31)
+    """The longest that one temporal subscription asks for."""
+    replays: int = 2
+    """Temporal subscriptions served at the same time; others wait."""
     buffer_bytes: int = 4_194_304
     """Waiting for a subscriber that does not read fast enough; then it is dropped."""
 

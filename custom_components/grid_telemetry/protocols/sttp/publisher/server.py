@@ -10,11 +10,12 @@ from uuid import UUID
 from ...listener import LOOPBACK, Listener, Network, Peer
 from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
 from ..frames import NOOP, SttpError
-from ..measurement import Measurement, Sample, samples
+from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History
 from .streams import Streams
 
 # How long the last answer may take to get away.
@@ -37,10 +38,13 @@ class Publisher:
         tls: ssl.SSLContext | None = None,
         allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
+        history: History | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
         self._limits = limits or Limits()
+        self._history = history
+        self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
         self.health = PublisherHealth()
         self._secure = tls is not None
@@ -58,7 +62,8 @@ class Publisher:
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._running = False
-        self._waiting: list[Sample] = []
+        self._framer = Framer()
+        self._waiting: list[Frame] = []
         self._flush_timer: asyncio.TimerHandle | None = None
 
     @property
@@ -101,6 +106,7 @@ class Publisher:
         # What waits is of signals that may be none any more.
         self.flush()
         self._catalog.define(metadata)
+        self._framer.forget()
         self._streams.keep(self._catalog.indexes.values())
         for connection in tuple(self._connections):
             if connection.info is not None:
@@ -112,7 +118,10 @@ class Publisher:
         Raises KeyError for a signal that the metadata does not have and ValueError for what no
         packet can carry; nothing of the batch is sent then.
         """
-        self._waiting += samples(measurements, self._catalog.indexes)
+        frame = self._framer.frame(measurements, self._catalog.indexes)
+        if frame is None:
+            return
+        self._waiting.append(frame)
         if not self._running:
             self.flush()
         elif self._flush_timer is None:
@@ -125,7 +134,7 @@ class Publisher:
             self._flush_timer.cancel()
             self._flush_timer = None
         waiting, self._waiting = self._waiting, []
-        self._streams.publish(waiting)
+        self._streams.publish(joined(waiting))
 
     def subscribers(self) -> list[SubscriberInfo]:
         """Return the subscribers that are connected."""
@@ -162,6 +171,8 @@ class Publisher:
             limits=self._limits,
             health=self.health,
             secure=self._secure,
+            history=self._history,
+            replays=self._replays,
         )
         self._connections.add(connection)
         try:
