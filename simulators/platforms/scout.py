@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+import json
 from pathlib import Path
 from typing import Any
 
@@ -99,7 +100,7 @@ class Scout:
             Received(
                 device=device,
                 name=name,
-                value=last.value if isinstance(last, Metric) else last.status,
+                value=_shown(last),
                 at=last.ts.timestamp(),
                 count=counts[device, name],
             )
@@ -123,3 +124,10 @@ async def run_scout(folder: Path, real_brokers: bool) -> AsyncIterator[Scout]:
     else:
         async with ScoutServer(claim_id=CLAIM_ID, token=TOKEN) as server:
             yield Scout(server.url, server)
+
+
+def _shown(last: Metric | Event) -> float | str:
+    """Return a number, or the text of an event and of a code with several numbers."""
+    if isinstance(last, Event):
+        return last.status
+    return json.dumps(last.value) if isinstance(last.value, dict) else last.value

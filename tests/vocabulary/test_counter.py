@@ -120,6 +120,14 @@ def test_a_first_value_is_taken_once_its_growth_tells_of_a_larger_meter() -> Non
     assert guard.accept(6_500_001, 180) == 6_500_001
 
 
+def test_a_first_value_is_taken_where_transformers_make_the_meter_larger() -> None:
+    guard = Counter(READ)
+    guard.rate(400)
+    guard.rate(1)
+
+    assert guard.accept(6_500_000, 0) == 6_500_000
+
+
 def follow(counter: Counter, *readings: tuple[float, float]) -> list[Verdict]:
     return [counter.take(value, at) for at, value in readings]
 

@@ -26,6 +26,7 @@ from homeassistant.helpers.entity import Entity
 
 _WRITE_INTERVAL_S: Final = 1.0
 _MAX_STATE_CHARS: Final = 255
+_MAX_NAMES: Final = 50  # of stale points; all of them stand in the diagnostics
 
 
 @dataclass(kw_only=True)
@@ -41,6 +42,8 @@ class Health:
     """Samples that the platform acknowledged."""
     dropped: int = 0
     """Samples that never will be delivered."""
+    stale: tuple[str, ...] = ()
+    """The names of the points that have no value, or one that is too old."""
     refused: int = 0
     """Messages that the platform refused; they are set aside."""
     last_delivery: datetime | None = None
@@ -105,7 +108,7 @@ class HealthSensorDescription(SensorEntityDescription):
     """One figure of the health."""
 
     value_fn: Callable[[Health], int | str | datetime | None]
-    attributes_fn: Callable[[Health], dict[str, str | datetime | None]] | None = None
+    attributes_fn: Callable[[Health], dict[str, str | datetime | list[str] | None]] | None = None
 
 
 _SENSORS: Final = (
@@ -129,6 +132,12 @@ _SENSORS: Final = (
         key="dropped",
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda health: health.dropped,
+    ),
+    HealthSensorDescription(
+        key="stale",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda health: len(health.stale),
+        attributes_fn=lambda health: {"points": list(health.stale[:_MAX_NAMES])},
     ),
     HealthSensorDescription(
         key="refused",
@@ -197,7 +206,7 @@ class HealthSensor(_HealthEntity, SensorEntity):
     """One figure."""
 
     entity_description: HealthSensorDescription
-    _unrecorded_attributes = frozenset({"oldest"})
+    _unrecorded_attributes = frozenset({"oldest", "points"})
 
     def __init__(
         self,

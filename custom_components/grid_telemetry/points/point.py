@@ -71,6 +71,8 @@ class Point:
     """Unit the platform wants; None takes the value as it is."""
     factor: float = 1.0
     """Applied after the unit conversion."""
+    offset: float = 0.0
+    """Added after the factor: what a counter showed that this one took the place of."""
     take: Take = Take.INSTANT
     guard: bool | None = None
     """Whether falls and leaps are held until confirmed; None does so for what only increases."""
@@ -88,6 +90,7 @@ class Point:
             name=data["name"],
             unit=data.get("unit"),
             factor=float(data.get("factor", 1.0)),
+            offset=float(data.get("offset", 0.0)),
             take=Take(data.get("take", Take.INSTANT)),
             guard=data.get("guard"),
             # JSON has no infinity; 0 seconds make no sense as a limit.
@@ -103,6 +106,8 @@ class Point:
             "unit": self.unit,
             "factor": self.factor,
         }
+        if self.offset:
+            data["offset"] = self.offset
         if self.take is not Take.INSTANT:
             data["take"] = str(self.take)
         if self.guard is not None:
@@ -216,5 +221,5 @@ def _adapt(value: float, unit: str | None, point: Point) -> float | Refusal:
             value = conversion(value)
         except ArithmeticError:  # units of which one is the inverse of the other, at zero
             return Refusal.NOT_FINITE
-    value *= point.factor
+    value = value * point.factor + point.offset
     return value if math.isfinite(value) else Refusal.NOT_FINITE

@@ -485,6 +485,65 @@ async def test_a_meter_that_is_silent_on_what_it_does_not_have_is_found(
         assert await search(silent, "siemens_pac2200", "eastron_sdm630") == [(3, "siemens_pac2200")]
 
 
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (IllegalDataAddressError(), False),
+        (GatewayTargetError(), False),
+        (ModbusDesyncError("late"), False),
+        (None, True),
+    ],
+)
+async def test_what_answers_in_the_closer_look_is_asked_all(
+    silent: MockModbusConnection, error: Exception | None, found: bool
+) -> None:
+    unit = sdm630(silent, 2)
+    for space in ("input", "holding"):
+        read = getattr(unit, f"read_{space}_registers")
+
+        async def answer(address: int, count: int, read: Any = read) -> list[int]:
+            if count == 1:
+                raise ModbusTimeoutError
+            if error is not None:
+                raise error
+            words: list[int] = await read(address, count)
+            return words
+
+        setattr(unit, f"read_{space}_registers", answer)
+
+    assert bool(await search(silent, "eastron_sdm630")) is found
+
+
+async def test_a_line_that_drops_in_the_closer_look_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    unit = silent.for_unit(2)
+    unit.fail_requests(None)
+    unit.fail_read(0, ModbusTimeoutError(), register_type="holding")
+    answers = iter([ModbusTimeoutError(), ModbusConnectionError("gone")])
+
+    async def answer(address: int, count: int) -> list[int]:
+        raise next(answers)
+
+    with (
+        patch.object(unit, "read_input_registers", answer),
+        pytest.raises(ModbusConnectionError),
+    ):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_line_that_drops_at_the_identification_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    def drop() -> None:
+        raise ModbusConnectionError("gone")
+
+    answering(silent, 2).set_response("read_device_identification", drop)
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
+
+
 async def test_a_meter_that_is_busy_where_it_has_no_registers_is_found(
     silent: MockModbusConnection,
 ) -> None:
@@ -867,6 +926,7 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     data = {
         "unit_id": 7,
         "register_map": "sunspec",
+        "turn_sign": True,
         "fast_interval_s": 3,
         "slow_interval_s": 33,
     }
@@ -877,6 +937,7 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Example SunSpec One (meter)"
     assert result["unique_id"] == "7_203_0"
+    assert result["data"]["turn_sign"] is True
     assert result["data"]["register_map"] == "sunspec_203"
     assert (result["data"]["fast_interval_s"], result["data"]["slow_interval_s"]) == (3, 33)
 
@@ -1058,6 +1119,7 @@ def plausible(register_map: RegisterMap, energy: float) -> dict[str, float]:
         "voltage_l3_l1": 400,
         "voltage_ll": 400,
         "voltage_dc": 600,
+        "voltage_battery": 50,
         "voltage": 230,
         "current": 4,
         "power_factor": 0.95,

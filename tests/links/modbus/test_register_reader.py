@@ -209,6 +209,28 @@ async def test_a_meter_that_is_busy_where_it_has_no_registers_is_read_around(
     assert reader.refused == {keys[2]}
 
 
+async def test_a_meter_that_is_busy_now_and_then_is_asked_once_more(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 100)
+    read = mock_modbus_unit.read_input_registers
+    # Twice, and in what tells whether it is busy there only.
+    busy = iter([True, True, True, True, False])
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if next(busy):
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+
+    with pytest.raises(ServerDeviceBusyError):
+        await reader.read(["voltage_l1"])
+    assert (await reader.read(["voltage_l1"])).keys() == {"voltage_l1"}
+    assert reader.refused == set()
+
+
 async def test_a_meter_that_is_busy_everywhere_is_asked_again_later(
     mock_modbus_unit: MockModbusUnit, tmp_path: Path
 ) -> None:

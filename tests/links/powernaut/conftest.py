@@ -1,7 +1,7 @@
 """The platform's API and its broker, played by the tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from email.utils import format_datetime
 import json
@@ -21,6 +21,12 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
 from custom_components.grid_telemetry.connection.errors import LinkError
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.powernaut.client import Login
+from custom_components.grid_telemetry.protocols.mqtt import (
+    Message,
+    MqttPublishRefused,
+    MqttSession,
+    Subscribed,
+)
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar
 
@@ -68,36 +74,54 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.window = 32
+        self.limit: int | None = None
         self.sent: list[tuple[str, Any]] = []
         self.subscribed: list[str] = []
         self.unsubscribed: list[str] = []
-        self.refuses: set[str] = set()
-        self._incoming: asyncio.Queue[tuple[str, bytes] | LinkError] = asyncio.Queue()
+        self.acknowledged: list[int] = []
+        self.refuses: dict[str, tuple[int, str]] = {}
+        """Reason code and text by topic, of messages and of subscriptions."""
+        self._received = 0
+        self._incoming: asyncio.Queue[Message | LinkError] = asyncio.Queue()
+
+    def payload_limit(self, topic: str) -> int | None:
+        return self.limit
 
     def publish(self, topic: str, body: bytes) -> asyncio.Future[None]:
         self.sent.append((topic, json.loads(body)))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.set_result(None)
+        if topic in self.refuses:
+            future.set_exception(MqttPublishRefused(*self.refuses[topic]))
+        else:
+            future.set_result(None)
         return future
 
-    async def subscribe(self, topics: Sequence[str]) -> list[str]:
+    async def subscribe(self, topics: Sequence[str]) -> list[Subscribed]:
         self.subscribed += topics
-        return [topic for topic in topics if topic in self.refuses]
+        return [
+            Subscribed(topic=topic, code=self.refuses[topic][0], text=self.refuses[topic][1])
+            for topic in topics
+            if topic in self.refuses
+        ]
 
     async def unsubscribe(self, topic: str) -> None:
         self.unsubscribed.append(topic)
 
-    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def messages(self) -> AsyncGenerator[Message]:
         while True:
             event = await self._incoming.get()
             if isinstance(event, LinkError):
                 raise event
             yield event
 
+    def acknowledge(self, message: Message) -> None:
+        self.acknowledged.append(message.packet_id)
+
     def receive(self, topic: str, payload: bytes | Json) -> None:
         if isinstance(payload, dict):
             payload = json.dumps(payload).encode()
-        self._incoming.put_nowait((topic, payload))
+        self._received += 1
+        self._incoming.put_nowait(Message(topic, payload, 1, False, self._received))
 
     def end(self, error: LinkError) -> None:
         self._incoming.put_nowait(error)
@@ -113,10 +137,12 @@ class FakeBroker:
         self.sessions: list[FakeSession] = []
         self.logins: list[tuple[Login, str, int]] = []
         self.error: LinkError | None = None
-        self.refuses: set[str] = set()
+        self.refuses: dict[str, tuple[int, str]] = {}
 
     @asynccontextmanager
-    async def open(self, login: Login, identifier: str, qos: int) -> AsyncIterator[FakeSession]:
+    async def open(
+        self, login: Login, identifier: str, qos: int, state: MqttSession
+    ) -> AsyncIterator[FakeSession]:
         self.logins.append((login, identifier, qos))
         if self.error is not None:
             raise self.error

@@ -9,7 +9,6 @@ import logging
 import pytest
 
 from custom_components.grid_telemetry.protocols.stomp.server import Guard, StompServer
-from custom_components.grid_telemetry.protocols.stomp.server.guard import address_of
 
 from .setup_client import LOGIN, SetupClient, login_headers
 from .setup_house import House, Start
@@ -99,12 +98,6 @@ def test_signatures_are_remembered_over_a_restart() -> None:
     again.remember(json.loads(json.dumps(guard.seen())))
     assert again.is_replay("a", NOW, NOW + timedelta(seconds=9))
     assert "a" not in guard.seen()
-
-
-def test_addresses_as_they_come_from_the_socket() -> None:
-    assert address_of("::ffff:192.0.2.1") == HERE
-    assert address_of("fe80::1%eth0") == ip_address("fe80::1")
-    assert address_of("192.0.2.1") == HERE
 
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")

@@ -173,7 +173,7 @@ async def test_streams_end_with_their_client(
     user.send("DISCONNECT")
     await user.closed()
     async with asyncio.timeout(10):
-        while server.health.connections:
+        while server.clients:
             await asyncio.sleep(0.01)
     assert server.streams() == 0
 

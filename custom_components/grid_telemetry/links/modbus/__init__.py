@@ -5,6 +5,7 @@ from typing import Final
 from homeassistant.config_entries import SOURCE_DHCP, SOURCE_ZEROCONF
 
 from ...link import LinkModule
+from .actions import ACTIONS
 from .const import CONF_ANNOUNCED_AS, CONF_CLIENT_KEY_PASSWORD, KIND, SUBENTRY_METER
 
 LINK: Final = LinkModule(
@@ -12,5 +13,6 @@ LINK: Final = LinkModule(
     package=__name__,
     first_subentry=SUBENTRY_METER,
     discovery=frozenset({SOURCE_DHCP, SOURCE_ZEROCONF}),
+    actions=ACTIONS,
     secrets=frozenset({CONF_ANNOUNCED_AS, CONF_CLIENT_KEY_PASSWORD}),
 )

@@ -3,7 +3,6 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -81,15 +80,14 @@ class RegisterReader:
     """Reads one meter, and knows what the meter refuses."""
 
     def __init__(
-        self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
+        self, unit: ModbusUnit, register_map: RegisterMap, reads: Reads | None = None
     ) -> None:
         # As it was given, and with what the meter says of its transformers.
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
-        self.reads = Reads(unit, turn)
+        self.reads = reads or Reads(unit)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
-        self._busy: ReadBlock | None = None
         # Whether its power factors are percentages: one of them was above 1.
         self._percent = False
         # Quantities that were answered for.
@@ -106,6 +104,11 @@ class RegisterReader:
     def refused(self) -> set[str]:
         """Return the quantities whose registers the meter refuses."""
         return set(self._refused)
+
+    @property
+    def rated_power_w(self) -> float:
+        """Return what the meter can measure at most, behind the transformers that it tells of."""
+        return self._map.rated_power_w
 
     @property
     def searching(self) -> bool:
@@ -149,13 +152,15 @@ class RegisterReader:
         # A map that was found anew can have less than the one before.
         keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
+        # Blocks that the meter was too busy for once.
+        busy: set[ReadBlock | None] = set()
         while readable := self._readable(keys):
             try:
                 values = await self._read_blocks(readable)
             except ModbusExceptionError as err:
                 if err.exception_code == ExceptionCode.SERVER_DEVICE_BUSY:
-                    if self._busy != err.block:
-                        self._busy = err.block
+                    if err.block not in busy:
+                        busy.add(err.block)
                         continue
                     await self._learn_busy(err, readable)
                 if err.exception_code in self._refusals:
@@ -166,7 +171,6 @@ class RegisterReader:
                 self._suspects.append(suspects)
                 self._components.clear()
             else:
-                self._busy = None
                 break
         await self._search(values)
         await self._retry_refused(keys, values)

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
+from contextlib import AbstractAsyncContextManager, suppress
 import logging
 from typing import Any, NoReturn
 
@@ -14,7 +14,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
-from ...connection.errors import ConnectionFailed, LinkError
+from ...connection.errors import SLOW_RETRY_S, ConnectionFailed, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
@@ -22,6 +22,8 @@ from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.sampler import Sample, Sampler
+from ...protocols.mqtt import Message, MqttSession
+from .activation_schedule import ActivationSchedule, async_remove_activations
 from .api import PowernautApi
 from .client import Login, PowernautSession, open_session
 from .connection import async_connections
@@ -36,12 +38,11 @@ from .const import (
     ResourceType,
 )
 from .coordinator import PlatformView
-from .entities import ActivationBinarySensor, CommandEvent, LastSeenSensor, SetpointSensor
-from .payload import Skip, command_topic, resource_of_command
-from .repairs import judge_clock, not_seen
-from .session_takeover import TAKEN_OVER, Takeovers
-from .setpoints import Setpoints, activation_store
-from .sources import readings_of, source_of
+from .entities import ActivationBinarySensor, ActivationEvent, LastSeenSensor, SetpointSensor
+from .payload import Skip, activation_topic, resource_of_activation
+from .repairs import SilentEntities, judge_clock, not_seen
+from .session_takeover import TAKEN_OVER, QuickEnds
+from .sources import Source, slot_of, source_of
 from .stream import Stream
 
 _LOGGER = logging.getLogger(__name__)
@@ -74,17 +75,22 @@ class PowernautLink(LinkWithHealth, Link):
         }
         subentries = [*entry.get_subentries_of_type(SUBENTRY_SITE), *self._resources.values()]
         self._sources = [source_of(subentry, self.site_id) for subentry in subentries]
+        self._source_of_topic: dict[str, Source] = {
+            source.topic: source for source in self._sources
+        }
         self.view = PlatformView(hass, entry, api, self.site_id)
-        self.setpoints = Setpoints(
+        self.schedule = ActivationSchedule(
             hass,
-            entry,
+            entry.entry_id,
             (
                 (resource_id, subentry.title)
                 for resource_id, subentry in self._resources.items()
                 if subentry.data[CONF_RESOURCE_TYPE] != ResourceType.METER  # never activated
             ),
         )
-        self._stream = Stream(entry.title, self.health)
+        self._issues = Issues(hass, entry)
+        self._stream = Stream(entry.title, self.health, self._judge_refusal)
+        self._silent = SilentEntities(hass, self._issues)
         self._sampler = Sampler(
             hass,
             entry,
@@ -96,10 +102,11 @@ class PowernautLink(LinkWithHealth, Link):
             ],
             INTERVAL_S,
             self._async_take,
+            health=self.health,
         )
-        self._issues = Issues(hass, entry)
-        self._takeovers = Takeovers()
-        self._too_much: set[str] = set()
+        self._quick_ends = QuickEnds()
+        self._mqtt_session = MqttSession()
+        self._over_capacity: set[str] = set()
         self._gone: set[str] = set()
         self._gone_changed = asyncio.Event()
         self._connection = KeptConnection(
@@ -136,22 +143,22 @@ class PowernautLink(LinkWithHealth, Link):
                 name=subentry.title,
             )
             own: list[Entity] = []
-            setpoint = self.setpoints.resources.get(resource_id)
+            schedule = self.schedule.resources.get(resource_id)
             match platform:
                 case Platform.SENSOR:
                     own.append(LastSeenSensor(self.view, device, unique_id, resource_id))
-                    if setpoint is not None:
-                        own.append(SetpointSensor(device, unique_id, setpoint))
-                case Platform.BINARY_SENSOR if setpoint is not None:
-                    own.append(ActivationBinarySensor(device, unique_id, setpoint))
-                case Platform.EVENT if setpoint is not None:
-                    own.append(CommandEvent(device, unique_id, setpoint))
+                    if schedule is not None:
+                        own.append(SetpointSensor(device, unique_id, schedule))
+                case Platform.BINARY_SENSOR if schedule is not None:
+                    own.append(ActivationBinarySensor(device, unique_id, schedule))
+                case Platform.EVENT if schedule is not None:
+                    own.append(ActivationEvent(device, unique_id, schedule))
             entities[subentry.subentry_id] = own
         return entities
 
     async def async_start(self) -> None:
-        """Sample, connect, follow the setpoints and ask the platform now and then."""
-        self.setpoints.start()
+        """Sample, connect, follow the activations and ask the platform now and then."""
+        self.schedule.start()
         self._sampler.start()
         self._unlisten = self.view.async_add_listener(self._judge)
         self._entry.async_create_background_task(
@@ -166,7 +173,7 @@ class PowernautLink(LinkWithHealth, Link):
         if self._unlisten is not None:
             self._unlisten()
             self._unlisten = None
-        await self.setpoints.async_stop()
+        await self.schedule.async_stop()
         self._issues.clear()
 
     def diagnostics(self) -> dict[str, Any]:
@@ -176,7 +183,7 @@ class PowernautLink(LinkWithHealth, Link):
             "sampler": self._sampler.as_dict(),
             "skipped": {str(reason): count for reason, count in self.skipped.items()},
             "refused": dict(self._stream.refused),
-            "activations": self.setpoints.as_dict(),
+            "activations": self.schedule.as_dict(),
             "unknown_on_platform": sorted(self._gone),
             "last_seen": {
                 source.name: seen.isoformat()
@@ -188,18 +195,32 @@ class PowernautLink(LinkWithHealth, Link):
     async def _async_take(self, at: float, samples: Sequence[Sample]) -> None:
         """Send the readings of one slot."""
         sources = [source for source in self._sources if source.platform_id not in self._gone]
-        readings, too_much = readings_of(sources, at, samples, self.skipped)
-        self._stream.take(readings)
-        if too_much != self._too_much:
-            self._too_much = too_much
-            for source in sources:
-                self._issues.set(
-                    source.topic in too_much,
-                    "powernaut_soc",
-                    source.platform_id,
-                    name=source.name,
-                    capacity="-" if source.capacity_wh is None else f"{source.capacity_wh:g}",
-                )
+        slot = slot_of(sources, at, samples, self.skipped)
+        self._stream.take(slot.readings)
+        self._silent.update(sources, slot.outdated, at)
+        if slot.over_capacity == self._over_capacity:
+            return
+        self._over_capacity = slot.over_capacity
+        for source in sources:
+            self._issues.set(
+                source.platform_id in slot.over_capacity,
+                "powernaut_soc",
+                source.platform_id,
+                name=source.name,
+                capacity="-" if source.capacity_wh is None else f"{source.capacity_wh:g}",
+            )
+
+    @callback
+    def _judge_refusal(self, topic: str, reason: str | None) -> None:
+        """Tell the user that the broker does not take what is measured, or takes it again."""
+        source = self._source_of_topic[topic]
+        self._issues.set(
+            reason is not None,
+            "powernaut_data_refused",
+            source.platform_id,
+            name=source.name,
+            reason=reason or "",
+        )
 
     def _open_session(self) -> AbstractAsyncContextManager[PowernautSession]:
         """Return a connection under the name of this entry, which it keeps for good.
@@ -207,65 +228,111 @@ class PowernautLink(LinkWithHealth, Link):
         The end of the entry id is its random part. A broker has to take 23 letters and digits.
         """
         return open_session(
-            self._login, f"gt{self._entry.entry_id[-20:]}", self._entry.data[CONF_QOS]
+            self._login,
+            f"gt{self._entry.entry_id[-20:]}",
+            self._entry.data[CONF_QOS],
+            self._mqtt_session,
         )
 
     async def _run(self, session: PowernautSession) -> None:
         """Send and listen over one connection until its end."""
         loop = self._hass.loop
         began = loop.time()
-        undisturbed = loop.call_later(
-            UNDISTURBED_S, self._issues.set, False, "powernaut_taken_over"
-        )
+        undisturbed = loop.call_later(UNDISTURBED_S, self._settle)
+        received: asyncio.Queue[Message] = asyncio.Queue()
         tasks = [
             asyncio.create_task(work)
             for work in (
                 self._stream.run(session),
-                self._listen(session),
+                self._listen(session, received),
+                self._acknowledge(session, received),
                 self._subscribe(session),
             )
         ]
         try:
             await asyncio.gather(*tasks)
         except LinkError as err:
-            error = self._takeovers.judge(err, loop.time() - began)
-            if error.reason == TAKEN_OVER:
+            if err.reason == TAKEN_OVER:
                 self._issues.set(True, "powernaut_taken_over")
-            raise error from err
+            if self._quick_ends.is_one_too_many(err, loop.time() - began):
+                self._issues.set(True, "powernaut_quick_ends")
+            raise
         finally:
             undisturbed.cancel()
             for task in tasks:
                 task.cancel()
             await asyncio.wait(tasks)
 
-    async def _subscribe(self, session: PowernautSession) -> NoReturn:
-        """Ask for the commands, also of what comes back to the platform, until the end.
+    @callback
+    def _settle(self) -> None:
+        """Take it that nobody else uses our name any more."""
+        for key in ("powernaut_taken_over", "powernaut_quick_ends"):
+            self._issues.set(False, key)
 
-        One resource that is refused is no reason to leave the others.
+    async def _subscribe(self, session: PowernautSession) -> NoReturn:
+        """Ask for the activations, also of what comes back to the platform, until the end.
+
+        One resource that is refused is no reason to leave the others; it is asked for again.
         """
         asked: set[str] = set()
         while True:
             self._gone_changed.clear()
-            present = [each for each in self.setpoints.resources if each not in self._gone]
-            topics = [command_topic(each) for each in present if each not in asked]
-            asked = set(present)
-            for topic in await session.subscribe(topics):
-                _LOGGER.warning(
-                    "%s: the broker refuses the activations of %s",
-                    self._entry.title,
-                    self.setpoints.resources[resource_of_command(topic)].name,
-                )
-            await self._gone_changed.wait()
+            present = {each for each in self.schedule.resources if each not in self._gone}
+            asked &= present
+            wanted = [each for each in self.schedule.resources if each in present - asked]
+            topics = [activation_topic(each) for each in wanted]
+            refused = {
+                resource_of_activation(answer.topic): answer.reason
+                for answer in await session.subscribe(topics)
+            }
+            for resource_id in wanted:
+                self._judge_subscription(resource_id, refused.get(resource_id))
+            asked = present - refused.keys()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(SLOW_RETRY_S if refused else None):
+                    await self._gone_changed.wait()
 
-    async def _listen(self, session: PowernautSession) -> None:
-        """Act on the commands until the end of the connection."""
-        async for topic, payload in session.messages():
-            resource_id = resource_of_command(topic)
-            if resource_id in self.setpoints.resources:
-                self.setpoints.command(resource_id, payload)
+    def _judge_subscription(self, resource_id: str, reason: str | None) -> None:
+        """Tell the user that no activations of a resource come, or that they do again."""
+        name = self.schedule.resources[resource_id].name
+        self._issues.set(
+            reason is not None,
+            "powernaut_activations_refused",
+            resource_id,
+            name=name,
+            reason=reason or "",
+        )
+        if reason is not None:
+            _LOGGER.warning(
+                "%s: the broker refuses the activations of %s: %s", self._entry.title, name, reason
+            )
+            self.health.last_error = "subscription_refused"
+            self.health.last_error_detail = f"{name}: {reason}"
+            self.health.notify()
+
+    async def _listen(self, session: PowernautSession, received: asyncio.Queue[Message]) -> None:
+        """Act on the activations until the end of the connection."""
+        async for message in session.messages():
+            resource_id = resource_of_activation(message.topic)
+            if resource_id in self.schedule.resources:
+                self.schedule.receive(resource_id, message.payload)
+                received.put_nowait(message)
             else:
-                _LOGGER.debug("%s: nobody waits for %s", self._entry.title, topic)
-                await session.unsubscribe(topic)
+                _LOGGER.debug("%s: nobody waits for %s", self._entry.title, message.topic)
+                session.acknowledge(message)
+                await session.unsubscribe(message.topic)
+
+    async def _acknowledge(
+        self, session: PowernautSession, received: asyncio.Queue[Message]
+    ) -> NoReturn:
+        """Have the broker forget what was acted on, once it is stored; else it sends it again."""
+        while True:
+            messages = [await received.get()]
+            while not received.empty():
+                messages.append(received.get_nowait())
+            await self.schedule.async_save()
+            for message in messages:
+                session.acknowledge(message)
 
     @callback
     def _judge(self) -> None:
@@ -304,10 +371,10 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
             translation_placeholders={"error": err.detail},
         ) from err
     link = PowernautLink(hass, entry, api, login)
-    await link.setpoints.async_load()
+    await link.schedule.async_load()
     return link
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the activations."""
-    await activation_store(hass, entry).async_remove()
+    await async_remove_activations(hass, entry.entry_id)

@@ -1,12 +1,13 @@
-"""Another client under our name: told apart from a broker that is merely lost.
+"""A broker that closes without a reason, again and again: perhaps another client has our name.
 
 A broker that follows MQTT 5 says why it ends a connection. Some do not (Mosquitto before 2.0.15)
-and just close it; two clients then take turns, each thrown out when the other comes.
+and just close it; two clients of one name then take turns, each thrown out when the other comes.
+A network that drops everything looks the same, so this is no more than a hint.
 """
 
 from typing import Final
 
-from ...connection.errors import DestinationRefused, LinkError
+from ...connection.errors import LinkError
 
 TAKEN_OVER: Final = "session_taken_over"
 
@@ -15,22 +16,17 @@ QUICK_END_S: Final = 30
 QUICK_ENDS: Final = 3
 
 
-class Takeovers:
-    """Counts connections that were accepted and closed at once, in a row."""
+class QuickEnds:
+    """Counts connections that were accepted and then closed without a reason, in a row."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._quick_ends = 0
+        self._count = 0
 
-    def judge(self, error: LinkError, lasted_s: float) -> LinkError:
-        """Return what the end of a connection means; a takeover is tried again much later."""
+    def is_one_too_many(self, error: LinkError, lasted_s: float) -> bool:
+        """Take the end of a connection, and return whether it is time for a hint."""
         if error.reason != "connection_lost" or lasted_s > QUICK_END_S:
-            self._quick_ends = 0
-            return error
-        self._quick_ends += 1
-        if self._quick_ends < QUICK_ENDS:
-            return error
-        self._quick_ends = 0
-        return DestinationRefused(
-            TAKEN_OVER, f"the broker closed {QUICK_ENDS} connections in a row right away"
-        )
+            self._count = 0
+            return False
+        self._count += 1
+        return self._count >= QUICK_ENDS

@@ -240,6 +240,17 @@ async def async_backfill_points(call: ServiceCall) -> ServiceResponse:
         "from_history": result.from_history,
         "from_statistics": result.from_statistics,
         "dropped": link.running.outbox.dropped_samples - dropped_before,
+        "points": {
+            device: {
+                code: {
+                    "from_history": found.from_history,
+                    "from_statistics": found.from_statistics,
+                    **({} if found.problem is None else {"problem": found.problem}),
+                }
+                for code, found in points.items()
+            }
+            for device, points in result.points.items()
+        },
         "start": start.isoformat(),
         "end": end.isoformat(),
     }

@@ -29,14 +29,7 @@ from ...forms.listener import (
     listener_fields,
     validation_errors,
 )
-from ...forms.tls import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    SERVER_TLS_FIELDS,
-    server_context_of,
-    server_tls_data,
-)
+from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -128,12 +121,7 @@ class SetupServerFlow(EntryFlow):
                 unique_id = f"setup_server/{address_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
                 self._abort_if_taken()
-                try:
-                    await self.hass.async_add_executor_job(server_context_of, data)
-                except OSError as err:
-                    errors, detail = {"base": "certificate_file"}, str(err)
-                else:
-                    errors, detail = await async_try_to_listen(data, current)
+                errors, detail = await async_try_to_listen(self.hass, data, current)
             if not errors:
                 stored = {} if current is None else current.data
                 data[CONF_PASSWORD_HASH] = (
@@ -234,8 +222,6 @@ def _mistakes(data: Mapping[str, Any], password: str) -> dict[str, str]:
         errors[CONF_LOGIN] = "setup_invalid_login"
     if len(password.encode()) > MAX_PASSWORD_BYTES or "\0" in password:
         errors[CONF_PASSWORD] = "setup_password_too_long"
-    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
-        errors["base"] = "certificate_missing"
     return errors
 
 

@@ -241,7 +241,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         for name, (group, value) in values.items():
             sensor = self._sensors[source, name]
             if isinstance(sensor, PropertySensor) and (live is None or name not in live.values):
-                sensor.show(group, value)
+                sensor.show(group, value, datum.created)
         self._sensors[source, CREATED].write(live.at if live else datum.created)
 
     def _new_sensor(self, source: str, name: str, group: Group | None) -> SourceSensor:
@@ -279,7 +279,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         for name, value in live.values.items():
             sensor = self._sensors.get((source, name))
             if isinstance(sensor, PropertySensor):
-                sensor.show(sensor.property_group, value)
+                sensor.show(sensor.property_group, value, live.at)
         created = self._sensors.get((source, CREATED))
         if created is not None:
             created.write(live.at)

@@ -5,16 +5,16 @@ from collections.abc import Mapping, Sequence
 import ssl
 from typing import Any
 
-from homeassistant.const import CONF_HOST, CONF_PORT, Platform
+from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
-from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
+from ...forms.tls import server_context_of, unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
@@ -24,7 +24,7 @@ from .entities import diagnostic_sensors
 from .history import RecorderHistory
 from .mapping import Signal
 from .metadata import keep_times, metadata_of
-from .server import async_tls_context, publisher_of
+from .server import publisher_of
 from .values import Values
 
 MODEL = "STTP publisher"
@@ -187,29 +187,17 @@ async def async_setup_link(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> SttpPublisherLink:
     """Return the link of an entry, listening."""
-    data = entry.data
     try:
-        tls = await async_tls_context(hass, data)
+        tls = await hass.async_add_executor_job(server_context_of, entry.data)
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_certificate",
-            translation_placeholders={"error": str(err)},
-        ) from err
+        raise unreadable_file(err) from err
     link = SttpPublisherLink(hass, entry, tls)
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(link.async_stop)
     try:
         await link.async_setup()
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_cannot_listen",
-            translation_placeholders={
-                "address": f"{data[CONF_HOST]}:{data[CONF_PORT]}",
-                "error": err.strerror or str(err),
-            },
-        ) from err
+        raise cannot_listen(entry.data, err) from err
     return link
 
 

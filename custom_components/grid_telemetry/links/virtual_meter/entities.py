@@ -7,7 +7,7 @@ from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.util import dt as dt_util
 
 from ...entities.diagnostic import DiagnosticSensorDescription, Rate
-from ...protocols.modbus_server.server import SerialServer, TcpServer
+from ...protocols.modbus_server import SerialServer, TcpServer
 
 
 def diagnostic_sensors(

@@ -8,15 +8,16 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
 import itertools
 import logging
+from math import inf
 from typing import Final, Protocol
 from uuid import uuid4
 
+from ...listener import READ_BYTES, Peer
 from .. import sns
 from ..frames import Decoder, Frame, Heartbeat, encode
-from .guard import Guard, place_of
+from .guard import Guard
 from .limits import Health, Limits
 from .live_datum import DESTINATION as LIVE, Reading, Streams
 from .login import Credentials, Refusal, WrongGuess, check
@@ -25,7 +26,6 @@ from .task_limiter import Places
 
 _LOGGER = logging.getLogger(__name__)
 
-_READ_BYTES: Final = 16 * 1024
 _JSON: Final = "application/json;charset=utf-8"
 # So long frames of one client are dealt with in one go; others are to get their turn.
 _TURN_S: Final = 0.0005
@@ -104,12 +104,11 @@ class Session:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        address: IPv4Address | IPv6Address,
+        peer: Peer,
         house: House,
     ) -> None:
-        self.address = address
-        self.place = place_of(address)
-        self.stage = Stage.ACCEPTED
+        self._peer = peer
+        self._stage = Stage.ACCEPTED
         self._reader, self._writer = reader, writer
         self._house = house
         limits = house.limits
@@ -125,7 +124,6 @@ class Session:
         self.streams = Streams(house.services.latest, house.streams)
         self._limit = asyncio.timeout(limits.unauthenticated_s)
         self._ended = False
-        self._pause: asyncio.Future[None] | None = None
 
     async def serve(self) -> None:
         """Take frames until the client ends, or is to be ended.
@@ -135,14 +133,15 @@ class Session:
         """
         due: float | None = None  # when the frame that has begun is to be complete
         async with self._limit:
-            while not self._ended and (data := await self._reader.read(_READ_BYTES)):
+            while not self._ended and (data := await _received(self._reader)):
+                self._peer.heard()
                 if due is not None:
                     # What we take our time for is not the client's.
                     self._limit.reschedule(None)
                 took = await self._take_all(data)
                 if self._is_full:
                     await self._settle()
-                if self.stage is not Stage.AUTHENTICATED:
+                if self._stage is not Stage.AUTHENTICATED:
                     continue
                 if not self._decoder.pending:
                     due = None
@@ -170,9 +169,9 @@ class Session:
     async def _take(self, frame: Frame) -> None:
         headers = frame.headers
         match frame.command:
-            case "CONNECT" | "STOMP" if self.stage is Stage.ACCEPTED:
+            case "CONNECT" | "STOMP" if self._stage is Stage.ACCEPTED:
                 await self._connect(headers)
-            case _ if self.stage is Stage.ACCEPTED:
+            case _ if self._stage is Stage.ACCEPTED:
                 raise Refusal("Must start with CONNECT or STOMP frame.")
             case "CONNECT" | "STOMP":
                 raise Refusal("Already connected.")
@@ -196,7 +195,7 @@ class Session:
             await self._wait(known_login=False)
             self._failed(known_login=False)
             raise Refusal("Unauthorized.")
-        self.stage = Stage.CONNECTED
+        self._reached(Stage.CONNECTED)
         self._send(
             "CONNECTED",
             {
@@ -211,45 +210,38 @@ class Session:
         )
 
     async def _authenticate(self, headers: Mapping[str, str]) -> None:
-        if self.stage is not Stage.AUTHENTICATED:
-            self.stage = Stage.WAITING
+        if self._stage is not Stage.AUTHENTICATED:
+            self._reached(Stage.WAITING)
         await self._wait(known_login=True)
         try:
             check(headers, self._house.credentials, self._house.guard)
         except WrongGuess:
             self._failed(known_login=True)
             raise
-        if self.stage is not Stage.AUTHENTICATED:
-            self.stage = Stage.AUTHENTICATED
+        if self._stage is not Stage.AUTHENTICATED:
+            self._reached(Stage.AUTHENTICATED)
+            # Strangers are not to put out who knows the password.
+            self._peer.kept_until = inf
             self._limit.reschedule(None)
+
+    def _reached(self, stage: Stage) -> None:
+        self._stage = self._peer.standing = stage
 
     async def _wait(self, *, known_login: bool) -> None:
         """Wait until a guess from there is looked at."""
         guard = self._house.guard
-        delay = guard.delay_s(self.address, known_login=known_login, now=self._loop.time())
-        if not delay:
-            return
-        self._pause = self._loop.create_future()
-        timer = self._loop.call_later(delay, self._resume)
-        try:
-            await self._pause
-        finally:
-            timer.cancel()
-        if self._writer.is_closing():
-            raise ConnectionAbortedError("gone while it waited")
-
-    def _resume(self) -> None:
-        if self._pause is not None and not self._pause.done():
-            self._pause.set_result(None)
+        delay = guard.delay_s(self._peer.address, known_login=known_login, now=self._loop.time())
+        if delay:
+            await self._peer.pause(delay)
 
     def _failed(self, *, known_login: bool) -> None:
         guard = self._house.guard
-        if guard.failed(self.address, known_login=known_login, now=self._loop.time()):
+        if guard.failed(self._peer.address, known_login=known_login, now=self._loop.time()):
             what = "password" if known_login else "login"
-            _LOGGER.warning("Wrong %s in a setup client's log-in from %s", what, self.address)
+            _LOGGER.warning("Wrong %s in a setup client's log-in from %s", what, self._peer.address)
 
     def _check_authenticated(self) -> None:
-        if self.stage is not Stage.AUTHENTICATED:
+        if self._stage is not Stage.AUTHENTICATED:
             raise Refusal("Not authorized.")
 
     def _subscribe(self, headers: Mapping[str, str]) -> None:
@@ -354,7 +346,7 @@ class Session:
         """Wait until the client has read most of what was sent; raises OSError if it does not."""
         try:
             async with asyncio.timeout(self._house.limits.stall_s):
-                await self._writer.drain()
+                await _drained(self._writer)
         except TimeoutError as err:
             self._writer.transport.abort()
             raise ConnectionAbortedError("does not read") from err
@@ -375,13 +367,12 @@ class Session:
             async with asyncio.timeout(_GOODBYE_S):
                 if writer.can_write_eof():
                     writer.write_eof()
-                    for _ in range(_GOODBYE_BYTES // _READ_BYTES):
-                        if not await self._reader.read(_READ_BYTES):
+                    for _ in range(_GOODBYE_BYTES // READ_BYTES):
+                        if not await _received(self._reader):
                             break
                 writer.close()
-                await writer.wait_closed()
-        except OSError as err:
-            forget_where(err)
+                await _closed(writer)
+        except OSError:
             writer.transport.abort()
 
     def close_streams(self) -> None:
@@ -395,7 +386,6 @@ class Session:
         """
         self.streams.stop_all()
         self._writer.transport.abort()
-        self._resume()
 
 
 def _destination(headers: Mapping[str, str]) -> str:
@@ -407,10 +397,26 @@ def _destination(headers: Mapping[str, str]) -> str:
     return destination
 
 
-def forget_where(err: OSError) -> None:
-    """Cut the traceback off an error that the reader keeps.
+# A stream keeps the error that ended it, and with its traceback every frame it went through. In
+# functions of their own those are few: what many short connections leave would else be whole
+# sessions that wait for the garbage collector, which then holds the event loop up.
 
-    It refers to the session, and that to the reader: what many short connections leave would
-    wait for the garbage collector, which then holds the event loop up.
-    """
-    err.__traceback__ = None
+
+async def _received(reader: asyncio.StreamReader) -> bytes:
+    """Return what came, nothing when the connection has ended in whatever way."""
+    try:
+        return await reader.read(READ_BYTES)
+    except OSError:
+        return b""
+
+
+async def _drained(writer: asyncio.StreamWriter) -> None:
+    """Wait until most of what was sent was read, or the connection has ended."""
+    with suppress(OSError):
+        await writer.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Wait until the connection has ended in whatever way."""
+    with suppress(OSError):
+        await writer.wait_closed()

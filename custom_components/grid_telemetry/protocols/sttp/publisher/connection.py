@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address
+from math import inf
 import struct
 from typing import Final, override
 from uuid import UUID, uuid4
 
+from ...listener import Peer
 from ..cache import SignalIndexCache, SignalKey
 from ..constants import VERSIONS, ServerCommand, ServerResponse
 from ..filter import FilterError
@@ -54,7 +55,7 @@ class Connection(Member):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        address: IPv4Address | IPv6Address,
+        peer: Peer,
         catalog: Catalog,
         streams: Streams,
         limits: Limits,
@@ -64,9 +65,7 @@ class Connection(Member):
         replays: asyncio.Semaphore,
     ) -> None:
         self.id = uuid4()
-        self.address = address
-        self._port: int = writer.get_extra_info("peername")[1]
-        self._local_address: str = writer.get_extra_info("sockname")[0]
+        self._peer = peer
         self._reader, self._writer = reader, writer
         self._catalog, self._streams = catalog, streams
         self._limits, self._health = limits, health
@@ -104,8 +103,8 @@ class Connection(Member):
             form += "UDP" if stream.form.datagrams else "TCP"
         return SubscriberInfo(
             id=self.id,
-            address=str(self.address),
-            port=self._port,
+            address=str(self._peer.address),
+            port=self._peer.port,
             since=self._since,
             version=self._modes.version,
             agent=subscription.agent if subscription else "",
@@ -126,6 +125,7 @@ class Connection(Member):
             raise
         self._modes = modes
         self._greeted = True
+        self._peer.standing = 1
         self._answer(
             ServerResponse.SUCCEEDED,
             ServerCommand.DEFINE_OPERATIONAL_MODES,
@@ -142,6 +142,7 @@ class Connection(Member):
             # A subscriber need not say anything, with a subscription or without: one that is gone
             # does not acknowledge the keep-alives any more, and TCP ends the connection.
             frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
+            self._peer.heard()
             await self._command(frame[0], frame[1:])
             await self._writer.drain()
             # Commands may come faster than others should have to wait for.
@@ -196,7 +197,7 @@ class Connection(Member):
         if self._closed or transport.is_closing():
             return False
         if transport.get_write_buffer_size() > self._limits.buffer_bytes:
-            self._health.drop(self.address)
+            self._health.drop(self._peer.address)
             self.drop()
             return False
         transport.write(data)
@@ -211,7 +212,7 @@ class Connection(Member):
         self._write(response(code, command, text.encode(self._modes.encoding)))
 
     def _refuse(self, code: int, why: str) -> None:
-        self._health.refuse(self.address, why)
+        self._health.refuse(self._peer.address, why)
         self._answer(ServerResponse.FAILED, code, why)
 
     async def _command(self, code: int, data: bytes) -> None:
@@ -270,7 +271,7 @@ class Connection(Member):
         channel = None
         if moved and subscription.udp_port is not None:
             channel = await DataChannel.open(
-                self._local_address, str(self.address), subscription.udp_port
+                self._peer.local_address, str(self._peer.address), subscription.udp_port
             )
         self._subscription = subscription
         if not self._told_of_change:
@@ -340,6 +341,8 @@ class Connection(Member):
             self._replaying = asyncio.create_task(self._replay(offer, offer.past))
             return
         self._stream = self._streams.join(self, offer.signals, offer.form, self._known)
+        # Whoever receives data need not say anything, and is not put out for that.
+        self._peer.kept_until = inf
         if self._closed:
             self._leave()
 
@@ -385,6 +388,7 @@ class Connection(Member):
             self._replaying = None
         if (stream := self._stream) is not None:
             self._stream = None
+            self._peer.kept_until = -inf
             self._known = self._streams.latest(stream.signals)
             self._streams.leave(self, stream)
 

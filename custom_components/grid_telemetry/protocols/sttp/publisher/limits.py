@@ -4,17 +4,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...listener import Refusals
+from ...listener import ListenerLimits, Refusals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What subscribers may use of a publisher."""
+class Limits(ListenerLimits):
+    """What subscribers may use of a publisher; times in seconds, sizes in bytes."""
 
-    connections: int = 32
-    connections_per_address: int = 8
     handshake_s: float = 10.0
-    """From the connection, with TLS, to the operational modes."""
+    """From the connection, with TLS from the end of its handshake, to the operational modes."""
     frame_s: float = 30.0
     """From the length of a command to its end."""
     frame_bytes: int = 1_048_576

@@ -91,10 +91,12 @@ class Stream:
 
     def _wait(self, interval_s: float) -> None:
         """Send the latest values when the interval is over, and so on."""
-        self._send(self._held.frames())
-        self._held.clear()
+        # First the timer: to send may drop the last subscriber, and that stops it.
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(interval_s, self._wait, interval_s)
+        held = self._held.frames()
+        self._held.clear()
+        self._send(held)
 
     def close(self) -> None:
         """Stop the timer of a throttled stream."""
