@@ -9,15 +9,13 @@ from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.event import EventEntity
 from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
-from homeassistant.const import EntityCategory
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory
 from homeassistant.core import Context, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
 from .payload import Device, Field
 from .units import classes_of, unit_of
-
-MAX_STATE_CHARS: Final = 255
 
 DEVICE_NEW: Final = "device_new"
 META_CHANGED: Final = "meta_changed"
@@ -109,7 +107,7 @@ class UpgradeSensor(_PushedEntity, SensorEntity):
     @callback
     def show(self, status: str) -> None:
         """Show a step."""
-        self._attr_native_value = status[:MAX_STATE_CHARS]
+        self._attr_native_value = status[:MAX_LENGTH_STATE_STATE]
         self.write()
 
 
@@ -195,7 +193,7 @@ def _as_it_is(value: object) -> float | str | None:
         return str(value).lower()
     if isinstance(value, int | float):
         return value if math.isfinite(value) else None
-    return str(value)[:MAX_STATE_CHARS]
+    return str(value)[:MAX_LENGTH_STATE_STATE]
 
 
 @dataclass(kw_only=True)
