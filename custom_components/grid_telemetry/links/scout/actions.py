@@ -142,7 +142,6 @@ ACTIONS: Final = (
         name="scout_import_codes",
         schema=vol.Schema({vol.Required(ATTR_TABLE): vol.All(cv.string, vol.Length(max=500_000))}),
         handler="async_import_codes",
-        admin=True,
     ),
     Action(name="scout_backfill", schema=_BACKFILL_SCHEMA, handler="async_backfill_points"),
 )
