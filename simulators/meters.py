@@ -247,9 +247,15 @@ class SimulatedMeter:
         }
         if self.refused & here.keys():
             return ExcCodes.ILLEGAL_ADDRESS
+        # Gavazzi's meters say what they are where a voltage has its other half, if asked for alone.
+        alone = {
+            key: place
+            for key, place in here.items()
+            if (place.address, place.words) == (address, count)
+        }
         words = [0] * count
         values = self.values()
-        for key, place in here.items():
+        for key, place in (alone or here).items():
             for offset, word in enumerate(place.encode(self._value(key, values))):
                 if 0 <= (at := place.address + offset - address) < count:
                     words[at] = word
