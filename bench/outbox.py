@@ -23,19 +23,19 @@ import aiohttp
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry
 from homeassistant.core import HomeAssistant
 
+from custom_components.grid_telemetry.connection.health import Health
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.forwarding.delivery import Delivery
-from custom_components.grid_telemetry.forwarding.health import Health
-from custom_components.grid_telemetry.forwarding.outbox import Outbox, Record
 from custom_components.grid_telemetry.links.scout.client import ScoutSession
 from custom_components.grid_telemetry.links.scout.payload import (
     Gateway,
-    message_type_of,
+    MessageType,
     metric_records,
     pack,
 )
-from custom_components.grid_telemetry.stomp.client import StompParameters, connect
-from custom_components.grid_telemetry.stomp.frames import Frame, encode
+from custom_components.grid_telemetry.outbox.delivery import Delivery
+from custom_components.grid_telemetry.outbox.store import Limits, Outbox, Record
+from custom_components.grid_telemetry.protocols.stomp.client import StompParameters, connect
+from custom_components.grid_telemetry.protocols.stomp.frames import Frame, encode
 from simulators.programs import Program, free_port
 
 DEVICES: Final = 100
@@ -154,7 +154,7 @@ async def frames_of(outbox: Outbox) -> list[bytes]:
     while records := await outbox.next(2000, after_id=last_id):
         last_id = records[-1].id
         for packet in pack(records):
-            kind = message_type_of(packet.topic)
+            kind = MessageType(packet.destination.kind)
             headers = {
                 "destination": GATEWAY.destination(kind),
                 **GATEWAY.headers(kind),
@@ -231,7 +231,9 @@ async def run(directory: Path) -> bool:
         version=1,
     )
     outbox = Outbox(
-        directory / "outbox.db", max_age_s=1e9, max_samples=10**7, on_trouble=lambda *_: None
+        directory / "outbox.db",
+        limits=Limits(max_age_s=1e9, max_samples=10**7),
+        on_trouble=lambda *_: None,
     )
     await outbox.open()
     port = free_port()

@@ -30,7 +30,7 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     async_test_home_assistant,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.powernaut.client import PowernautSession
 from simulators.powernaut import identifier
 from simulators.programs import Program, until
@@ -100,7 +100,7 @@ async def run_site(
             domain=DOMAIN,
             title="Powernaut",
             data={
-                CONF_KIND: LinkKind.POWERNAUT,
+                CONF_KIND: "powernaut",
                 "environment": "custom",
                 **connection,
                 "qos": 1,

@@ -26,8 +26,8 @@ from pytest_homeassistant_custom_component.common import (  # type: ignore[impor
     async_test_home_assistant,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.stomp import sns
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.protocols.stomp import sns
 from simulators.programs import Program, free_port
 from simulators.setup_load import LOGIN
 
@@ -60,7 +60,7 @@ async def run_home(folder: Path, port: int, password_hash: str) -> AsyncIterator
             domain=DOMAIN,
             title="Setup",
             data={
-                CONF_KIND: LinkKind.SETUP_SERVER,
+                CONF_KIND: "setup_server",
                 "host": "127.0.0.1",
                 "port": port,
                 "allowed_networks": ["127.0.0.0/8"],

@@ -20,7 +20,7 @@ from typing import Final, override
 
 from bench.points import LOADGEN, processor_s
 from bench.sttp import Receiver
-from custom_components.grid_telemetry.sttp.frames import OperationalModes
+from custom_components.grid_telemetry.protocols.sttp.frames import OperationalModes
 from simulators.home_assistant import HomeAssistant, Json
 from simulators.programs import free_port
 

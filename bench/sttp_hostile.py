@@ -23,18 +23,21 @@ from time import monotonic
 from typing import Final
 
 from bench.sttp import offered
-from custom_components.grid_telemetry.sttp.constants import Command, Response
-from custom_components.grid_telemetry.sttp.frames import (
+from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
+from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
     SttpError,
     command,
     response,
     subscribe_data,
 )
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.publisher import Limits, Publisher
-from custom_components.grid_telemetry.sttp.subscriber import Subscriber, SubscriberParameters
-from custom_components.grid_telemetry.sttp.ticks import PER_SECOND, UNIX_EPOCH
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher
+from custom_components.grid_telemetry.protocols.sttp.subscriber import (
+    Subscriber,
+    SubscriberParameters,
+)
+from custom_components.grid_telemetry.protocols.sttp.ticks import PER_SECOND, UNIX_EPOCH
 
 SIGNALS: Final = 500
 HZ: Final = 30
@@ -42,7 +45,7 @@ RATE: Final = SIGNALS * HZ
 ATTACKERS: Final = 8
 CONNECTIONS: Final = 1_000
 ALL: Final = "FILTER ActiveMeasurements WHERE True"
-HELLO: Final = command(Command.DEFINE_OPERATIONAL_MODES, OperationalModes().encode())
+HELLO: Final = command(ServerCommand.DEFINE_OPERATIONAL_MODES, OperationalModes().encode())
 GOAL_RATE: Final = 0.99
 GOAL_MB: Final = 100
 
@@ -158,7 +161,7 @@ async def long_filters(port: int, chance: random.Random) -> None:
         )
     )
     subscription = subscribe_data({"filterExpression": expression}, "utf-8")
-    await send(port, HELLO + command(Command.SUBSCRIBE, subscription) * 3, wait_s=1.0)
+    await send(port, HELLO + command(ServerCommand.SUBSCRIBE, subscription) * 3, wait_s=1.0)
 
 
 async def metadata_unread(port: int, chance: random.Random) -> None:
@@ -167,8 +170,8 @@ async def metadata_unread(port: int, chance: random.Random) -> None:
         _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
         writer.transport.pause_reading()  # type: ignore[attr-defined]
         modes = replace(OperationalModes(), compress_metadata=False)
-        writer.write(command(Command.DEFINE_OPERATIONAL_MODES, modes.encode()))
-        writer.write(command(Command.METADATA_REFRESH) * 1_000)
+        writer.write(command(ServerCommand.DEFINE_OPERATIONAL_MODES, modes.encode()))
+        writer.write(command(ServerCommand.METADATA_REFRESH) * 1_000)
         await asyncio.sleep(1 + chance.random())
         writer.transport.abort()
 
@@ -295,18 +298,24 @@ def bomb(megabytes: int) -> bytes:
 
 EVIL_PUBLISHERS: Final[dict[str, Callable[[], list[bytes]]]] = {
     "metadata of 600 MB in 0.6": lambda: [
-        response(Response.SUCCEEDED, Command.METADATA_REFRESH, bomb(600))
+        response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH, bomb(600))
     ],
     "signals of 600 MB in 0.6": lambda: [
-        response(Response.SUCCEEDED, Command.METADATA_REFRESH),
-        response(Response.UPDATE_SIGNAL_INDEX_CACHE, Command.SUBSCRIBE, b"\1" + bomb(600)),
+        response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH),
+        response(
+            ServerResponse.UPDATE_SIGNAL_INDEX_CACHE, ServerCommand.SUBSCRIBE, b"\1" + bomb(600)
+        ),
     ],
     "a frame of 4 GB": lambda: [b"\xff\xff\xff\xf0", bytes(1 << 20)],
     "a frame of 1 GB": lambda: [b"\x40\0\0\0", bytes(1 << 20)],
     "a frame of 16 MB that never ends": lambda: [b"\x01\0\0\0", bytes((1 << 24) - 1)],
     "random bytes": lambda: [random.Random(1).randbytes(1 << 20)],
     "4 billion measurements": lambda: [
-        response(Response.DATA_PACKET, Command.SUBSCRIBE, b"\x02\xff\xff\xff\xff" + bytes(100))
+        response(
+            ServerResponse.DATA_PACKET,
+            ServerCommand.SUBSCRIBE,
+            b"\x02\xff\xff\xff\xff" + bytes(100),
+        )
     ],
 }
 
@@ -332,7 +341,7 @@ async def meet(name: str) -> bool:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         with suppress(OSError):
-            writer.write(response(Response.SUCCEEDED, Command.DEFINE_OPERATIONAL_MODES))
+            writer.write(response(ServerResponse.SUCCEEDED, ServerCommand.DEFINE_OPERATIONAL_MODES))
             writer.writelines(data)
             await reader.read(-1)
         writer.transport.abort()

@@ -19,15 +19,7 @@ import time
 
 from aiohttp import ClientError
 
-from .home_assistant import (
-    CHECKOUT,
-    Answer,
-    ApiError,
-    FlowError,
-    HomeAssistant,
-    Json,
-    log_records,
-)
+from .home_assistant import CHECKOUT, Answer, ApiError, FlowError, HomeAssistant, Json, log_records
 from .household import Line, household
 from .platforms import Platform, Received, RunPlatform
 from .platforms.ardexa import run_ardexa
@@ -332,25 +324,31 @@ def usual_port() -> int:
     return HOME_PORT
 
 
-def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Return what reads the command line; `script/run --help` tells of it without any setup."""
+    options = argparse.ArgumentParser(
         prog="script/run", description="Simulated meters through Home Assistant to platforms."
     )
-    parser.add_argument(
+    options.add_argument(
         "--check",
         nargs="*",
         metavar="PLATFORM",
         help="on free ports and without a screen: wait until each platform (all unless named) "
         "has valid data of every mapped point, then end",
     )
-    parser.add_argument(
+    options.add_argument(
         "--real-brokers",
         action="store_true",
         help="RabbitMQ in place of the built-in stand-in for Scout",
     )
-    arguments = parser.parse_args()
+    return options
+
+
+def _arguments() -> argparse.Namespace:
+    options = parser()
+    arguments = options.parse_args()
     if unknown := set(arguments.check or ()) - set(PLATFORMS):
-        parser.error(f"no such platform: {', '.join(sorted(unknown))}")
+        options.error(f"no such platform: {', '.join(sorted(unknown))}")
     return arguments
 
 

@@ -1,7 +1,8 @@
 """Stand-in for Circutor Scout: RabbitMQ web-STOMP as seen from outside, and stricter.
 
 What RabbitMQ answers (texts, close codes, when it leaves a connection open) was taken from a
-running RabbitMQ 3.10.8 and, for the ERROR frames that version loses, from the source of 3.12.
+running RabbitMQ 3.10.8 and 4.3.6 and, for the ERROR frames that those lose, from the source of
+3.12. `Behaviour.says_why` chooses between the two manners.
 What only the stand-in refuses, a message that Scout could not use, gets an ERROR and the end of
 the connection, so that nobody overlooks it.
 """
@@ -47,6 +48,10 @@ class Behaviour:
     """Send no heart-beats."""
     idle_timeout_s: float = 60.0
     """What Cowboy waits for a byte of a client."""
+    says_why: bool = True
+    """Send an ERROR frame before the end of a session; RabbitMQ 4.3 only ends it."""
+    max_frame_bytes: int | None = None
+    """End a session with close code 1009 over a larger frame."""
     missing_exchanges: set[str] = field(default_factory=set)
     forbidden_exchanges: set[str] = field(default_factory=set)
 
@@ -277,6 +282,11 @@ class _Session:
 
     async def _take_message(self, frame: WireFrame) -> None:
         server, headers = self._server, frame.headers
+        limit = server.behaviour.max_frame_bytes
+        if limit is not None and frame.size > limit:
+            server.refuse(f"a frame of {frame.size} bytes")
+            await self._close(1009)
+            return
         if soft := _soft_error(headers):
             await self._error(*soft)
             return
@@ -367,8 +377,13 @@ class _Session:
         )
 
     async def _die(self, message: str, detail: str) -> None:
-        """Refuse with an ERROR frame and close."""
-        await self._error(message, detail)
+        """Send what receipts are due, refuse with an ERROR frame or without, and close."""
+        if not self._server.behaviour.receipts_withheld:
+            await self.send_receipts()
+        if self._server.behaviour.says_why:
+            await self._error(message, detail)
+        else:
+            self._server.refuse(f"{message}: {detail.strip()}")
         await self._close(1000, _DIED)
 
     async def _close(self, code: int, reason: str = "") -> None:

@@ -5,9 +5,22 @@ import os
 from pathlib import Path
 import shutil
 
+from homeassistant.core import HomeAssistant
+from hypothesis import HealthCheck, settings
 import pytest
+from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from .texts import shown_texts
+
+# The same examples in every run, however busy the machine is.
+settings.register_profile(
+    "steady",
+    database=None,
+    deadline=None,
+    derandomize=True,
+    suppress_health_check=[HealthCheck.too_slow],
+)
+settings.load_profile("steady")
 
 MISSING = Path(__file__).parent.parent / ".setup" / "missing"
 
@@ -36,6 +49,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if os.environ.get("CI") == "true":
                     pytest.fail(reason)
                 pytest.skip(reason)
+
+
+@pytest.fixture
+def entry(hass: HomeAssistant) -> MockConfigEntry:
+    """An entry of no kind, for what any of them may use."""
+    entry = MockConfigEntry(domain="grid_telemetry", title="Platform")
+    entry.add_to_hass(hass)
+    return entry
 
 
 @pytest.fixture(autouse=True)

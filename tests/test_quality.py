@@ -21,13 +21,9 @@ from homeassistant.setup import async_setup_component
 from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
-from custom_components.grid_telemetry.config_flow import (
-    SUBENTRY_FLOWS,
-    GridTelemetryConfigFlow,
-)
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.registry import LINKS
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 from .texts import ICONS, INTEGRATION, TEXTS, placeholders
 
@@ -63,7 +59,7 @@ TRANSLATION_SHAPE = {
     *("step", "error", "abort", "progress", "initiate_flow", "entry_type", "flow_title"),
     *("title", "name", "description", "message", "unit_of_measurement"),
     *("data", "data_description", "sections", "menu_options", "menu_option_descriptions"),
-    *("fields", "options", "state", "state_attributes"),
+    *("fields", "options", "state", "state_attributes", "fix_flow"),
 }
 # Home Assistant itself ends flows with these.
 HOME_ASSISTANTS_REASONS = {
@@ -201,13 +197,16 @@ def test_the_quality_scale_is_complete_and_shows_its_evidence() -> None:
             assert (ROOT / "docs" / file).exists(), file
 
 
-@pytest.mark.parametrize("kind", LinkKind)
-def test_each_link_is_in_the_menu_and_can_be_changed(kind: LinkKind) -> None:
-    assert kind in LINKS
+@pytest.mark.parametrize("kind", LINKS)
+def test_each_link_is_in_the_menu_and_can_be_changed(kind: str) -> None:
+    module = LINKS[kind]
+    flows = import_module(f"{module.package}.flow")
     assert kind in TEXTS["config"]["step"]["user"]["menu_options"]
-    assert hasattr(GridTelemetryConfigFlow, f"async_step_{kind}")
-    assert hasattr(GridTelemetryConfigFlow, f"async_step_{kind}_reconfigure")
-    for subentry, flow in SUBENTRY_FLOWS[kind].items():
+    assert hasattr(flows.FLOW, f"async_step_{kind}")
+    assert hasattr(flows.FLOW, f"async_step_{kind}_reconfigure")
+    assert all(hasattr(flows.FLOW, f"async_step_{source}") for source in module.discovery)
+    assert module.first_subentry is None or module.first_subentry in flows.SUBENTRY_FLOWS
+    for subentry, flow in flows.SUBENTRY_FLOWS.items():
         assert hasattr(flow, "async_step_reconfigure")
         texts = TEXTS["config_subentries"][subentry]
         assert texts["entry_type"]
@@ -238,8 +237,15 @@ def test_each_form_has_a_title_and_explains_its_fields() -> None:
                 assert list(options) == list(part.get("menu_option_descriptions", {}))
 
 
+def _fix_steps(issue: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the texts of the steps that repair an issue."""
+    steps: Mapping[str, Any] = issue.get("fix_flow", {}).get("step", {})
+    return steps
+
+
 def test_each_step_that_the_code_shows_has_texts_and_no_other() -> None:
     steps = {step for _, texts in flows() for step in texts["step"]}
+    steps |= {step for texts in TEXTS["issues"].values() for step in _fix_steps(texts)}
     patterns = set()
     for call in nodes(ast.Call):
         if getattr(call.func, "attr", None) in {"async_show_form", "async_show_menu"}:
@@ -366,3 +372,12 @@ def test_the_documentation_holds_together() -> None:
     listed = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name in TEXTS["config"]["step"]["user"]["menu_options"].values():
         assert name in listed, name
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda path: path.stem)
+def test_each_column_of_a_table_is_explained(language: Path) -> None:
+    """Check what hassfest wants of the fields of an object selector."""
+    texts = json.loads(language.read_text(encoding="utf-8"))
+    for selector in texts["selector"].values():
+        for field in selector.get("fields", {}).values():
+            assert field.keys() == {"name", "description"}

@@ -20,7 +20,8 @@ from homeassistant.helpers.selector import Selector, TextSelectorType
 import voluptuous as vol
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.diagnostics import TO_REDACT
+from custom_components.grid_telemetry.diagnostics import SECRETS
+from custom_components.grid_telemetry.links.registry import LINKS
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / DOMAIN
 TEXTS: dict[str, Any] = json.loads(
@@ -100,14 +101,19 @@ class Problems(list[str]):
 
     def check_secret(self, key: str) -> None:
         """Check that diagnostics do not show what is typed unseen."""
-        if key not in TO_REDACT:
+        if key not in SECRETS.union(*(module.secrets for module in LINKS.values())):
             self.append(f"{key} is not redacted in diagnostics")
 
     def check_issue(
-        self, *, translation_key: str, translation_placeholders: Mapping[str, str] | None, **_: Any
+        self,
+        *,
+        translation_key: str,
+        translation_placeholders: Mapping[str, str] | None,
+        is_fixable: bool,
+        **_: Any,
     ) -> None:
-        """Check the texts of an issue."""
-        for text in ("title", "description"):
+        """Check the texts of an issue; one that can be fixed has those of its flow."""
+        for text in ("title", "fix_flow.step.init.title" if is_fixable else "description"):
             self.look_up(TEXTS, f"issues.{translation_key}.{text}", translation_placeholders)
 
     def check_entity(self, platform: str, known: Mapping[str, Any]) -> None:

@@ -1,1 +1,1 @@
-"""Programs for whoever works on the register maps; nothing of the integration needs them."""
+"""Tools for development: pictures of the pages, the browser behind them, register tables."""

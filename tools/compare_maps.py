@@ -22,7 +22,7 @@ from typing import Any
 import yaml
 
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 # What a CSV file has in its first line. The last four may be missing or empty: 1, big and holding
 # are meant then, and the file itself is the source.

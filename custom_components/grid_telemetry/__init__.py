@@ -10,9 +10,15 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .const import DOMAIN
-from .links import GridTelemetryConfigEntry, LinkModuleThatKeeps, LinkThatAdapts, LinkThatGrows
-from .links.registry import link_module
+from .const import CONF_KIND, DOMAIN
+from .link import (
+    GridTelemetryConfigEntry,
+    LinkWithDynamicDevices,
+    LinkWithLiveChanges,
+    StoringRuntimeModule,
+)
+from .links.registry import LINKS, link_module
+from .points.counter_store import async_remove_counters
 from .services import async_setup_services
 
 # The entries that have changed while they are reloaded.
@@ -24,22 +30,38 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions, so that automations validate before any link is up."""
     async_setup_services(hass)
+    # Home Assistant asks for the subentries of entries that are not loaded too, in the event loop.
+    for kind in {entry.data.get(CONF_KIND) for entry in hass.config_entries.async_entries(DOMAIN)}:
+        if kind in LINKS:
+            await LINKS[kind].async_flows(hass)
     return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
-    """Set up one link."""
+    """Set up one link; what fails on the way undoes what was done."""
     # Before the link looks at its entry: a change that comes while it is set up is not lost.
     entry.async_on_unload(entry.add_update_listener(_async_reload))
-    link = entry.runtime_data = await link_module(entry).async_setup_link(hass, entry)
-    await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
-    await link.async_start()
+    runtime = await link_module(entry).async_runtime(hass)
+    link = entry.runtime_data = await runtime.async_setup_link(hass, entry)
 
     async def async_stop(_: Event) -> None:
         """End the traffic in order; Home Assistant does not unload entries when it stops."""
         await link.async_stop()
 
+    # Before it starts: Home Assistant may be stopped while it does.
     entry.async_on_unload(hass.bus.async_listen_once(EVENT_HOMEASSISTANT_STOP, async_stop))
+    try:
+        await hass.config_entries.async_forward_entry_setups(entry, link.platforms)
+        try:
+            await link.async_start()
+        except BaseException:
+            await hass.config_entries.async_unload_platforms(entry, link.platforms)
+            raise
+    except BaseException:
+        await link.async_stop()
+        raise
+    if hass.is_stopping:
+        await link.async_stop()
     return True
 
 
@@ -58,8 +80,8 @@ async def _async_reload(hass: HomeAssistant, entry: GridTelemetryConfigEntry) ->
         waiting.discard(entry.entry_id)
     if (
         entry.state is ConfigEntryState.LOADED
-        and isinstance(link := entry.runtime_data, LinkThatAdapts)
-        and await link.async_adapt()
+        and isinstance(link := entry.runtime_data, LinkWithLiveChanges)
+        and await link.async_apply_changes()
     ):
         return
     # It may have been removed meanwhile.
@@ -78,14 +100,20 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete what the link kept beside the entry."""
-    module = link_module(entry)
-    if isinstance(module, LinkModuleThatKeeps):
-        await module.async_remove_link(hass, entry)
+    runtime = await link_module(entry).async_runtime(hass)
+    if isinstance(runtime, StoringRuntimeModule):
+        await runtime.async_remove_link(hass, entry)
+    await async_remove_counters(hass, entry)
 
 
 async def async_remove_config_entry_device(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry, device: DeviceEntry
 ) -> bool:
-    """Say whether the user may remove a device: one that the outside system has no more."""
+    """Say whether the user may remove a device: one that the outside system has no more.
+
+    While the link does not run nobody knows, and the user decides: it comes back if it is there.
+    """
+    if entry.state is not ConfigEntryState.LOADED:
+        return True
     link = entry.runtime_data
-    return isinstance(link, LinkThatGrows) and link.is_gone(device)
+    return isinstance(link, LinkWithDynamicDevices) and link.is_gone(device)

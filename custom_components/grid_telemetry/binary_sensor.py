@@ -4,8 +4,8 @@ from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
-from .entity import add_link_entities
-from .links import GridTelemetryConfigEntry
+from .entities.link_entities import add_link_entities
+from .link import GridTelemetryConfigEntry
 
 PARALLEL_UPDATES = 0
 

@@ -3,9 +3,13 @@
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.condition import Condition
 
-from .links.powernaut.automation import CONDITIONS
+from .links.registry import LINKS
 
 
 async def async_get_conditions(hass: HomeAssistant) -> dict[str, type[Condition]]:
     """Return the conditions by their names."""
-    return CONDITIONS
+    return {
+        name: condition
+        for module in LINKS.values()
+        for name, condition in module.conditions.items()
+    }

@@ -1,64 +1,41 @@
-"""The menu of links; each link brings its own steps."""
+"""The menu of links; what follows is the flow of the kind that was chosen."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
+from importlib import import_module
 from typing import Any, override
 
 from homeassistant.config_entries import (
+    SOURCE_DHCP,
     SOURCE_IGNORE,
     SOURCE_USER,
+    SOURCE_ZEROCONF,
     ConfigEntry,
+    ConfigFlow,
     ConfigFlowResult,
     ConfigSubentryFlow,
     FlowType,
     SubentryFlowContext,
 )
 from homeassistant.core import callback
+from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
+from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
-from .const import CONF_KIND, DOMAIN, LinkKind
-from .links.ardexa import flow as ardexa
-from .links.group import flow as group
-from .links.modbus import flow as modbus
-from .links.powernaut import flow as powernaut
-from .links.scout import flow as scout
-from .links.setup_server import flow as setup_server
-from .links.solarnode import flow as solarnode
-from .links.sttp_publisher import flow as sttp_publisher
-from .links.sttp_subscriber import flow as sttp_subscriber
-from .links.virtual_meter import flow as virtual_meter
+from .const import CONF_KIND, DOMAIN
+from .links.registry import LINKS, link_module
 
-SUBENTRY_FLOWS: dict[LinkKind, dict[str, type[ConfigSubentryFlow]]] = {
-    LinkKind.MODBUS: modbus.SUBENTRY_FLOWS,
-    LinkKind.SCOUT: scout.SUBENTRY_FLOWS,
-    LinkKind.POWERNAUT: powernaut.SUBENTRY_FLOWS,
-    LinkKind.STTP_PUBLISHER: sttp_publisher.SUBENTRY_FLOWS,
-    LinkKind.STTP_SUBSCRIBER: {},
-    LinkKind.SETUP_SERVER: setup_server.SUBENTRY_FLOWS,
-    LinkKind.VIRTUAL_METER: virtual_meter.SUBENTRY_FLOWS,
-    LinkKind.GROUP: group.SUBENTRY_FLOWS,
-    LinkKind.SOLARNODE: {},
-    LinkKind.ARDEXA: ardexa.SUBENTRY_FLOWS,
-}
-
-# Kinds that show nothing without a subentry: their flow goes on with adding the first.
-GOES_ON = (LinkKind.MODBUS, LinkKind.VIRTUAL_METER, LinkKind.GROUP)
+_STEP = "async_step_"
 
 
-class GridTelemetryConfigFlow(
-    modbus.ModbusSteps,
-    scout.ScoutSteps,
-    powernaut.PowernautSteps,
-    sttp_publisher.SttpPublisherSteps,
-    sttp_subscriber.SttpSubscriberSteps,
-    setup_server.SetupServerSteps,
-    virtual_meter.VirtualMeterSteps,
-    group.GroupSteps,
-    solarnode.SolarNodeSteps,
-    ardexa.ArdexaSteps,
-    domain=DOMAIN,
-):
-    """Set up a link: choose its kind, then follow its steps."""
+class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
+    """Set up a link: choose its kind, then follow its own flow.
+
+    Home Assistant looks for every step on this object. Those of a kind are on an object of their
+    own, which shares all state with this one: hass, flow id, context and progress.
+    """
 
     VERSION = 1
+    _flow: ConfigFlow | None = None
 
     @classmethod
     @callback
@@ -69,42 +46,70 @@ class GridTelemetryConfigFlow(
         """Return what can be added below an entry of this kind; nothing to an ignored device."""
         if config_entry.source == SOURCE_IGNORE:
             return {}
-        return SUBENTRY_FLOWS[LinkKind(config_entry.data[CONF_KIND])]
+        # The module was imported when its entry was made, or as the integration was set up.
+        flows = import_module(f"{link_module(config_entry).package}.flow")
+        return dict(flows.SUBENTRY_FLOWS)
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask what to connect to."""
-        return self.async_show_menu(step_id="user", menu_options=list(LinkKind))
+        return self.async_show_menu(step_id="user", menu_options=list(LINKS))
+
+    @override
+    async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
+        """Go on with what was found by multicast DNS."""
+        return await self._async_discovered(SOURCE_ZEROCONF, discovery_info)
+
+    @override
+    async def async_step_dhcp(self, discovery_info: DhcpServiceInfo) -> ConfigFlowResult:
+        """Go on with what was found as it asked for an address."""
+        return await self._async_discovered(SOURCE_DHCP, discovery_info)
 
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with adding what the entry is of no use without."""
         if self.source == SOURCE_IGNORE:
             return result
-        kind = LinkKind(result["data"][CONF_KIND])
-        if kind in GOES_ON:
-            first = await self.hass.config_entries.subentries.async_init(
-                (result["result"].entry_id, next(iter(SUBENTRY_FLOWS[kind]))),
+        if (first := LINKS[result["data"][CONF_KIND]].first_subentry) is not None:
+            flow = await self.hass.config_entries.subentries.async_init(
+                (result["result"].entry_id, first),
                 context=SubentryFlowContext(source=SOURCE_USER),
             )
-            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, first["flow_id"])
+            result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, flow["flow_id"])
         return result
 
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Change the connection of a link."""
-        return await self._async_link_step(self._get_reconfigure_entry(), "reconfigure", user_input)
+        kind = self._get_reconfigure_entry().data[CONF_KIND]
+        return await self._async_step(kind, f"{kind}_reconfigure", user_input)
 
     async def async_step_reauth(self, entry_data: Mapping[str, Any]) -> ConfigFlowResult:
         """Ask for new credentials of a link."""
-        return await self._async_link_step(self._get_reauth_entry(), "reauth_confirm", None)
+        kind = self._get_reauth_entry().data[CONF_KIND]
+        return await self._async_step(kind, f"{kind}_reauth_confirm", None)
 
-    async def _async_link_step(
-        self, entry: ConfigEntry, step: str, user_input: dict[str, Any] | None
+    async def _async_discovered(
+        self, source: str, info: ZeroconfServiceInfo | DhcpServiceInfo
     ) -> ConfigFlowResult:
-        """Go on in the step that the link brings, named `<kind>_<step>`."""
-        result: ConfigFlowResult = await getattr(
-            self, f"async_step_{entry.data[CONF_KIND]}_{step}"
-        )(user_input)
+        """Go on with the kind whose devices are found in this way."""
+        kind = next(kind for kind, module in LINKS.items() if source in module.discovery)
+        return await self._async_step(kind, source, info)
+
+    def __getattr__(self, name: str) -> Callable[[Any], Awaitable[ConfigFlowResult]]:
+        """Return a step of a kind; its name begins with that of the kind."""
+        step = name.removeprefix(_STEP)
+        kind = next((kind for kind in LINKS if f"{step}_".startswith(f"{kind}_")), None)
+        if step == name or kind is None:
+            raise AttributeError(name)
+        return partial(self._async_step, kind, step)
+
+    async def _async_step(self, kind: str, step: str, user_input: Any) -> ConfigFlowResult:
+        """Go on in a step of a kind's own flow, which begins with the first of them."""
+        if self._flow is None:
+            flow = (await LINKS[kind].async_flows(self.hass)).FLOW()
+            vars(self).update(vars(flow), _flow=flow)
+            flow.__dict__ = vars(self)
+        result: ConfigFlowResult = await getattr(self._flow, f"{_STEP}{step}")(user_input)
         return result

@@ -1,42 +1,43 @@
 """Diagnostics of one link or one of its devices, without their secrets."""
 
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.components.diagnostics import async_redact_data
+from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.device_registry import DeviceEntry
 
-from .links import GridTelemetryConfigEntry
+from .link import GridTelemetryConfigEntry
+from .links.registry import link_module
 
-TO_REDACT = {
-    "announced_as",
-    "claim_id",
-    "client_key_password",
-    "login",
-    "password",
-    "password_hash",
-    "secret",
-    "serial_number",
-    "site_key",
-    "token",
-}
+SECRETS: Final = frozenset({"login", "password", "serial_number", "token"})
+"""What no kind of link shows; each adds its own."""
+
+
+def _redacted(entry: GridTelemetryConfigEntry, data: dict[str, Any]) -> dict[str, Any]:
+    return async_redact_data(data, SECRETS | link_module(entry).secrets)
 
 
 async def async_get_config_entry_diagnostics(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> dict[str, Any]:
     """Return the entry, its subentries and what the link says of itself."""
-    return async_redact_data(
+    return _redacted(
+        entry,
         {
             "entry": dict(entry.data),
             "subentries": [
                 {"type": subentry.subentry_type, "title": subentry.title, **subentry.data}
                 for subentry in entry.subentries.values()
             ],
-            "link": entry.runtime_data.diagnostics(),
+            "state": entry.state.value,
+            "error": entry.error_reason_translation_key,
+            # They are asked for above all when the link does not come up.
+            "link": (
+                entry.runtime_data.diagnostics() if entry.state is ConfigEntryState.LOADED else None
+            ),
         },
-        TO_REDACT,
     )
 
 
@@ -47,7 +48,8 @@ async def async_get_device_diagnostics(
 
     The device of a link, and so its entities' ids, can be named after what is secret.
     """
-    return async_redact_data(
+    return _redacted(
+        entry,
         {
             "device": {
                 "manufacturer": device.manufacturer,
@@ -73,5 +75,4 @@ async def async_get_device_diagnostics(
             ],
             **await async_get_config_entry_diagnostics(hass, entry),
         },
-        TO_REDACT,
     )

@@ -1,27 +1,51 @@
 """Actions, registered once for the whole integration."""
 
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import (
+    HassJobType,
+    HomeAssistant,
+    ServiceCall,
+    ServiceResponse,
+    callback,
+)
+from homeassistant.helpers.service import async_register_admin_service
 
+from .action import Action
 from .commands.actions import async_setup_actions as async_setup_command_actions
+from .const import DOMAIN
 from .dashboard import async_setup_actions as async_setup_dashboard_actions
-from .forwarding.actions import async_setup_actions as async_setup_outbox_actions
-from .links.ardexa.actions import async_setup_actions as async_setup_ardexa_actions
-from .links.modbus.actions import async_setup_actions as async_setup_modbus_actions
-from .links.powernaut.actions import async_setup_actions as async_setup_powernaut_actions
-from .links.scout.actions import async_setup_actions as async_setup_scout_actions
-from .links.solarnode.actions import async_setup_actions as async_setup_solarnode_actions
-from .links.sttp_publisher.actions import async_setup_actions as async_setup_sttp_actions
+from .link import LinkModule
+from .links.registry import LINKS
+from .outbox.actions import async_setup_actions as async_setup_outbox_actions
 
 
 @callback
 def async_setup_services(hass: HomeAssistant) -> None:
-    """Register the actions of the forwarders and of every link."""
+    """Register what several kinds of links have in common, and the actions of each kind."""
     async_setup_dashboard_actions(hass)
     async_setup_outbox_actions(hass)
-    async_setup_modbus_actions(hass)
-    async_setup_scout_actions(hass)
-    async_setup_powernaut_actions(hass)
-    async_setup_sttp_actions(hass)
     async_setup_command_actions(hass)
-    async_setup_solarnode_actions(hass)
-    async_setup_ardexa_actions(hass)
+    for module in LINKS.values():
+        for action in module.actions:
+            _register(hass, module, action)
+
+
+@callback
+def _register(hass: HomeAssistant, module: LinkModule, action: Action) -> None:
+    """Register an action whose handler is imported when it is first called."""
+
+    async def handle(call: ServiceCall) -> ServiceResponse:
+        return await (await module.async_handler(hass, action))(call)
+
+    if action.admin:
+        async_register_admin_service(
+            hass, DOMAIN, action.name, handle, action.schema, supports_response=action.response
+        )
+    else:
+        hass.services.async_register(
+            DOMAIN,
+            action.name,
+            handle,
+            action.schema,
+            supports_response=action.response,
+            job_type=HassJobType.Coroutinefunction,
+        )

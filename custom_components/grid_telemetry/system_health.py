@@ -1,21 +1,14 @@
 """The section of Home Assistant's page on system health."""
 
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 from homeassistant.components.system_health import SystemHealthRegistration
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.loader import async_get_integration
 
+from .connection.health import LinkWithHealth
 from .const import DOMAIN
-from .forwarding.health import Health
-
-
-@runtime_checkable
-class LinkWithHealth(Protocol):
-    """A link that connects to one outside system."""
-
-    health: Health
 
 
 @callback

@@ -3,9 +3,9 @@
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.trigger import Trigger
 
-from .links.powernaut.automation import TRIGGERS
+from .links.registry import LINKS
 
 
 async def async_get_triggers(hass: HomeAssistant) -> dict[str, type[Trigger]]:
     """Return the triggers by their names."""
-    return TRIGGERS
+    return {name: trigger for module in LINKS.values() for name, trigger in module.triggers.items()}

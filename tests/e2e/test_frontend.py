@@ -5,7 +5,7 @@ from pathlib import Path
 from playwright.async_api import Page
 import pytest
 
-from simulators.screenshots import walk
+from tools.screenshots import walk
 
 pytestmark = [
     pytest.mark.e2e,

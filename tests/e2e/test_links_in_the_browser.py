@@ -5,20 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from simulators.browser import open_page
-from simulators.demo import (
-    ALARM_CONFIGURATION,
-    DAY_S,
-    FORWARDED,
-    PLATFORMS,
-    SCRIPTS,
-    add_meters,
-)
-from simulators.frontend import DOMAIN, FrontendHome
+from simulators.demo import ALARM_CONFIGURATION, DAY_S, FORWARDED, PLATFORMS, SCRIPTS, add_meters
 from simulators.home_assistant import Json
 from simulators.household import household
 from simulators.platforms import Platform
 from simulators.programs import until
+from tools.browser import open_page
+from tools.frontend import DOMAIN, FrontendHome
 
 from ..texts import TEXTS
 

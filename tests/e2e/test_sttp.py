@@ -10,8 +10,8 @@ import pytest
 from simulators.demo import run_check
 from simulators.home_assistant import HomeAssistant, Json
 from simulators.programs import until
-from tests.sttp.peer import Peer
-from tests.sttp.samples import NOON, metadata, signal_id
+from tests.protocols.sttp.peer import Peer
+from tests.protocols.sttp.samples import NOON, metadata, signal_id
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 

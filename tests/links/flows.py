@@ -9,7 +9,7 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 
 async def begin_link(hass: HomeAssistant, kind: str) -> str:

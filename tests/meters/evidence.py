@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from custom_components.grid_telemetry.meters import load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from tools.compare_maps import Table, read_tables
 
 from .listing import Codec, Place

@@ -9,13 +9,14 @@ from modbus_connection import ModbusTcpParams
 from modbus_connection.tmodbus import ModbusConnection
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader
+from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader
 from custom_components.grid_telemetry.meters import load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.meters import MeterServer, RawMeter
 
 from .evidence import places as evident_places, tables
 from .listing import BEYOND, CIRCUTOR, MBMD, MBMD_TYPES, Place, mbmd_places, own_places
+from .listing_more import ONE_SOURCE, TWO_SOURCES, row_places
 from .other_readers import OTHER_READERS
 from .table import PAGE, page
 
@@ -31,6 +32,10 @@ FAMILIES = {type_name: (key, mbmd_places(type_name)) for type_name, key in MBMD_
 FAMILIES |= {
     f"{key}, other readers": (key, [place for listing in listings for place in own_places(listing)])
     for key, listings in OTHER_READERS.items()
+}
+FAMILIES |= {
+    key: (key, row_places([*TWO_SOURCES.get(key, []), *ONE_SOURCE.get(key, [])]))
+    for key in (TWO_SOURCES | ONE_SOURCE)
 }
 # Maps that are in no listing were made from one source and are held against the others.
 EVIDENCE = {

@@ -7,9 +7,12 @@ import struct
 from modbus_connection.mock import MockModbusUnit
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader, read_register
+from custom_components.grid_telemetry.links.modbus.register_reader import (
+    RegisterReader,
+    read_register,
+)
 from custom_components.grid_telemetry.meters import load_register_maps
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 MAPS = load_register_maps(Path("/none")).maps
 

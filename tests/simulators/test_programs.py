@@ -5,6 +5,8 @@ import sys
 
 import pytest
 
+from simulators.demo import parser
+from simulators.home_assistant import CHECKOUT
 from simulators.programs import free_port
 
 # Another process, which asks for 50 of 80.
@@ -25,3 +27,16 @@ def test_a_free_port_is_given_once() -> None:
     theirs = {int(port) for port in others.stdout.split()}
     assert len(theirs) == 50
     assert ours not in theirs
+
+
+def test_the_demo_tells_its_options_without_any_setup() -> None:
+    """Check that the script's own text names what the demo takes."""
+    shown = subprocess.run(
+        ["bash", CHECKOUT / "script" / "run", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={"PATH": "/usr/bin:/bin"},
+    ).stdout
+    taken = {option for action in parser()._actions for option in action.option_strings}
+    assert {word.strip("[],") for word in shown.split() if word.strip("[],")[:1] == "-"} == taken

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import aiohttp
 
-from custom_components.grid_telemetry.stomp.errors import StompConnectionLost
+from custom_components.grid_telemetry.protocols.stomp.errors import StompConnectionLost
 from simulators.rabbitmq import Observer, RabbitMq
 from tests.fixtures.scout import (
     CLAIM_ID,

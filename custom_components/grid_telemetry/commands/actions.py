@@ -13,7 +13,7 @@ from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
-from ..actions import ENTRY_FIELD, link_for
+from ..action import ENTRY_FIELD, link_for
 from ..const import DOMAIN
 from .command import Command
 from .registry import Registry

@@ -1,35 +1,29 @@
-"""The links there are: each line joins a kind to its package."""
+"""The kinds of links there are, in the order of the menu: the only place that lists them."""
 
-from ..const import CONF_KIND, LinkKind
-from . import (
-    GridTelemetryConfigEntry,
-    LinkModule,
-    ardexa,
-    group,
-    modbus,
-    powernaut,
-    scout,
-    setup_server,
-    solarnode,
-    sttp_publisher,
-    sttp_subscriber,
-    virtual_meter,
+from importlib import import_module
+from typing import Final
+
+from ..const import CONF_KIND
+from ..link import GridTelemetryConfigEntry, LinkModule
+
+_PACKAGES: Final = (
+    "modbus",
+    "scout",
+    "powernaut",
+    "sttp_publisher",
+    "sttp_subscriber",
+    "setup_server",
+    "solarnode",
+    "virtual_meter",
+    "group",
+    "ardexa",
 )
 
-LINKS: dict[LinkKind, LinkModule] = {
-    LinkKind.MODBUS: modbus,
-    LinkKind.SCOUT: scout,
-    LinkKind.POWERNAUT: powernaut,
-    LinkKind.STTP_PUBLISHER: sttp_publisher,
-    LinkKind.STTP_SUBSCRIBER: sttp_subscriber,
-    LinkKind.SETUP_SERVER: setup_server,
-    LinkKind.VIRTUAL_METER: virtual_meter,
-    LinkKind.GROUP: group,
-    LinkKind.SOLARNODE: solarnode,
-    LinkKind.ARDEXA: ardexa,
+LINKS: Final[dict[str, LinkModule]] = {
+    name: import_module(f".{name}", __package__).LINK for name in _PACKAGES
 }
 
 
 def link_module(entry: GridTelemetryConfigEntry) -> LinkModule:
-    """Return the package that runs an entry."""
-    return LINKS[LinkKind(entry.data[CONF_KIND])]
+    """Return what the kind of an entry offers."""
+    return LINKS[entry.data[CONF_KIND]]

@@ -5,7 +5,9 @@ from decimal import Decimal
 import re
 from typing import Literal
 
-from homeassistant.const import (
+from ..vocabulary.quantities import QUANTITIES
+from ..vocabulary.unit import (
+    UnitOfApparentEnergy,
     UnitOfApparentPower,
     UnitOfElectricCurrent,
     UnitOfElectricPotential,
@@ -14,8 +16,6 @@ from homeassistant.const import (
     UnitOfReactiveEnergy,
     UnitOfReactivePower,
 )
-
-from ..quantities import QUANTITIES, UNIT_APPARENT_ENERGY
 from . import RegisterMap
 
 type Transformer = Literal["current", "voltage"]
@@ -26,7 +26,7 @@ _UNITS_OF_BOTH = {
     UnitOfApparentPower.VOLT_AMPERE,
     UnitOfEnergy.KILO_WATT_HOUR,
     UnitOfReactiveEnergy.KILO_VOLT_AMPERE_REACTIVE_HOUR,
-    UNIT_APPARENT_ENERGY,
+    UnitOfApparentEnergy.KILO_VOLT_AMPERE_HOUR,
 }
 # What is multiplied by the ratio of each kind of transformer.
 _UNITS: dict[Transformer, set[str]] = {

@@ -8,7 +8,7 @@ from typing import Any
 
 import voluptuous as vol
 
-from ..quantities import QUANTITIES
+from ..vocabulary.quantities import QUANTITIES
 from .model import (
     ADDRESSES,
     DEFAULT_RATED_POWER_W,

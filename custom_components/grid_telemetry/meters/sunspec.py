@@ -11,7 +11,7 @@ from decimal import Decimal
 import re
 from typing import NamedTuple
 
-from ..quantities import QUANTITIES
+from ..vocabulary.quantities import QUANTITIES
 from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap, Source
 
 # The addresses where a device may begin its list of models, the usual one first.

@@ -11,7 +11,7 @@ from homeassistant.helpers import device_registry as dr
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.ardexa import Ardexa
 
 WITHIN_S = 20
@@ -90,7 +90,7 @@ def add_entry(hass: HomeAssistant, cloud: Ardexa) -> AddEntry:
             title="Ardexa dev",
             unique_id=f"ardexa/{cloud.url.removeprefix('http://')}/dev",
             data={
-                CONF_KIND: LinkKind.ARDEXA,
+                CONF_KIND: "ardexa",
                 "url": cloud.url,
                 "workgroup": "dev",
                 "token": cloud.token,
@@ -108,7 +108,7 @@ def add_entry(hass: HomeAssistant, cloud: Ardexa) -> AddEntry:
 @pytest.fixture(autouse=True)
 def soon() -> Any:
     """Let nothing wait for long that waits for something to settle."""
-    package = "custom_components.grid_telemetry.links.ardexa"
+    package = "custom_components.grid_telemetry.links.ardexa.link"
     with (
         patch(f"{package}.GATHER_S", 0.01),
         patch(f"{package}.LAST_RETRY_S", 0.2),

@@ -15,16 +15,7 @@ import voluptuous as vol
 from custom_components.grid_telemetry.const import DOMAIN
 from simulators.ardexa import NOT_A_NUMBER, UPGRADE, Ardexa
 
-from .conftest import (
-    GATEWAY,
-    OTHER,
-    AddEntry,
-    device_of,
-    power_feed,
-    shown,
-    start,
-    until,
-)
+from .conftest import GATEWAY, OTHER, AddEntry, device_of, power_feed, shown, start, until
 
 EVENT = "event.gateway_device_event"
 CONFIG: dict[str, Any] = json.loads((Path(__file__).parent / "config.json").read_text())

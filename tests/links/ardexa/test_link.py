@@ -11,9 +11,9 @@ import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.grid_telemetry import async_remove_config_entry_device
+from custom_components.grid_telemetry.connection.errors import DestinationRefused
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forwarding.errors import DestinationRefused
 from simulators.ardexa import Ardexa
 
 from .conftest import (
@@ -66,19 +66,19 @@ async def test_a_row_becomes_a_sensor_for_each_field(
     await is_shown(hass, "sensor.inverter_note", "ok")
 
 
-async def test_only_values_that_changed_are_written(
+async def test_each_delivery_is_written_and_only_changes_change_a_state(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
     entry = add_entry(feed())
     await start(hass, cloud, entry)
     await send(cloud)
     await is_shown(hass, "sensor.inverter_note", "ok")
-    written: list[str] = []
+    written: list[tuple[str, str]] = []
 
     @callback
-    def note(event: Event[EventStateChangedData]) -> None:
-        if event.data["entity_id"].startswith("sensor.inverter"):
-            written.append(event.data["entity_id"])
+    def note(event: Event[Any]) -> None:
+        if event.data["entity_id"] == POWER:
+            written.append((event.event_type, event.data["new_state"].state))
 
     @callback
     def is_any(data: object) -> bool:
@@ -86,10 +86,16 @@ async def test_only_values_that_changed_are_written(
 
     hass.bus.async_listen("state_changed", note)
     hass.bus.async_listen("state_reported", note, event_filter=is_any)
-    for value in (66920, 66920, 1, 1, 66920):
+    for number, value in enumerate((66920, 66920, 1, 1, 66920)):
         await send(cloud, **{"AC Power": value})
-    await until(lambda: entry.runtime_data.feeds.messages == 6)
-    assert written == [POWER, POWER]
+        await until(lambda expected=number + 2: entry.runtime_data.feeds.messages == expected)
+    assert written == [
+        ("state_reported", "66920"),
+        ("state_reported", "66920"),
+        ("state_changed", "1"),
+        ("state_reported", "1"),
+        ("state_changed", "66920"),
+    ]
 
 
 async def test_data_is_found_by_its_feed_whatever_event_brings_it(

@@ -10,17 +10,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from simulators.ardexa import Ardexa
 
-from .conftest import (
-    FIELDS,
-    GATEWAY,
-    OTHER,
-    ROW,
-    AddEntry,
-    is_shown,
-    power_feed,
-    start,
-    until,
-)
+from .conftest import FIELDS, GATEWAY, OTHER, ROW, AddEntry, is_shown, power_feed, start, until
 
 SUBENTRIES = "custom_components.grid_telemetry.links.ardexa.subentries"
 PLACE = {"device": GATEWAY, "table": "solar", "source": "inverter-01"}

@@ -8,8 +8,8 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 type AddEntry = Callable[..., MockConfigEntry]
 
@@ -42,7 +42,7 @@ def add_entry(hass: HomeAssistant) -> AddEntry:
             domain=DOMAIN,
             title="Meter groups",
             unique_id="group",
-            data={CONF_KIND: LinkKind.GROUP},
+            data={CONF_KIND: "group"},
             subentries_data=groups,
         )
         entry.add_to_hass(hass)

@@ -57,11 +57,11 @@ async def line(
         yield mock_modbus_connection.for_unit(unit_id)
 
     with (
-        patch(f"{LINK}.async_get_unit", get_unit),
-        patch(f"{LINK}.opening.async_get_temporary_unit", get_temporary_unit),
-        patch(f"{LINK}.look.async_get_temporary_unit", get_temporary_unit),
+        patch(f"{LINK}.link.async_get_unit", get_unit),
+        patch(f"{LINK}.connection_test.async_get_temporary_unit", get_temporary_unit),
+        patch(f"{LINK}.unit_access.async_get_temporary_unit", get_temporary_unit),
         # The time of these tests is frozen, and a sleep would not end.
-        patch(f"{LINK}.client.LATE_S", 0),
+        patch(f"{LINK}.line.LATE_S", 0),
     ):
         yield mock_modbus_connection
         # What a flow ended with may be on its way yet.

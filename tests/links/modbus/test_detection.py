@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 import contextlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
-from custom_components.grid_telemetry.links.modbus.look import async_look
+from custom_components.grid_telemetry.links.modbus.unit_access import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
 from simulators.meters import Meter, MeterServer, SimulatedMeter
@@ -395,6 +396,19 @@ async def test_an_exact_id_decides_against_look_alikes(
     assert await search(silent, maps=maps) == [(1, "by_id"), (2, "by_range")]
 
 
+async def test_an_id_that_another_register_has_by_chance_hides_nothing(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(tmp_path, by_range=RANGE, by_id="identify:\n  - {address: 1, equals: [71, 72]}")
+    quantity = maps["by_id"].quantities["power"]
+    elsewhere = replace(maps["by_id"], quantities={"power": replace(quantity, address=9)})
+    unit = answering(silent, 1)
+    unit.holding[0] = [7, 72]
+    unit.fail_read(9, IllegalDataAddressError())
+
+    assert await search(silent, maps={**maps, "by_id": elsewhere}) == [(1, "by_range")]
+
+
 async def test_a_meter_is_known_by_its_device_identification(
     silent: MockModbusConnection, tmp_path: Path
 ) -> None:
@@ -627,7 +641,7 @@ def only_sdm() -> Iterator[None]:
     known = shipped("eastron_sdm630", "eastron_sdm120")
     with (
         patch(f"{LINK}.search_flow.async_load_register_maps", return_value=known),
-        patch(f"{LINK}.meter_flow.async_load_register_maps", return_value=known),
+        patch(f"{LINK}.subentries.async_load_register_maps", return_value=known),
     ):
         yield
 
@@ -1076,7 +1090,7 @@ async def test_a_gateway_that_takes_its_time_is_waited_for(
         data={"kind": "modbus", "transport": "tcp", "host": "127.0.0.1", "port": port},
     )
     entry.add_to_hass(hass)
-    with patch(f"{LINK}.look.REQUEST_TIMEOUT_S", 0.1):
+    with patch(f"{LINK}.unit_access.REQUEST_TIMEOUT_S", 0.1):
         async with server, async_look(hass, entry, 1, timeout_s=5) as unit:
             with pytest.raises(GatewayTargetError):
                 await unit.read_holding_registers(0, 1)
@@ -1126,6 +1140,7 @@ def plausible(register_map: RegisterMap, energy: float) -> dict[str, float]:
         "voltage_l3_l1": 400,
         "voltage_ll": 400,
         "voltage_dc": 600,
+        "voltage_battery": 50,
         "voltage": 230,
         "current": 4,
         "power_factor": 0.95,

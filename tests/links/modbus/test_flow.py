@@ -19,7 +19,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.links.modbus import opening
+from custom_components.grid_telemetry.links.modbus import connection_test
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter, Transport
 
@@ -294,7 +294,7 @@ async def test_an_open_connection_is_enough_where_unit_1_is_silent(
 async def test_a_host_that_swallows_everything_is_told(
     hass: HomeAssistant, line: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(opening, "_TEST_S", 0.01)
+    monkeypatch.setattr(connection_test, "_TEST_S", 0.01)
     result = await form(hass, "tcp")
     with patch.object(line, "connect", asyncio.Event().wait):
         result = await submit(hass, result, {"host": "192.0.2.1", "port": 502})

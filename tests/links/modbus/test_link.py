@@ -31,7 +31,7 @@ from syrupy.assertion import SnapshotAssertion
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.links.modbus.reads import LEAST_PATIENCE_S
+from custom_components.grid_telemetry.links.modbus.timed_unit import LEAST_PATIENCE_S
 
 from .conftest import LINK, after, fail_once, link_entry, meter, start, state, write_sdm630
 
@@ -615,7 +615,7 @@ async def test_a_line_that_is_in_use_with_other_settings_is_tried_again(
 ) -> None:
     entry = link_entry(meter())
     entry.add_to_hass(hass)
-    with patch(f"{LINK}.async_get_unit", side_effect=HomeAssistantError("9600 against 19200")):
+    with patch(f"{LINK}.link.async_get_unit", side_effect=HomeAssistantError("9600 against 19200")):
         await hass.config_entries.async_setup(entry.entry_id)
 
     assert entry.state is ConfigEntryState.SETUP_RETRY

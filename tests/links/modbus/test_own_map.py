@@ -20,7 +20,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from pytest_homeassistant_custom_component.typing import ClientSessionGenerator
 
 from .conftest import LINK, link_entry, meter, start, state
-from .test_meter_flow import METER, form, reconfigure, submit
+from .test_subentries import METER, form, reconfigure, submit
 
 # Home Assistant's web server itself keeps its things so.
 pytestmark = pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")

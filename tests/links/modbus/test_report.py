@@ -15,7 +15,7 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import yaml
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.links.modbus.registers import read_once
+from custom_components.grid_telemetry.links.modbus.register_reader import read_once
 from custom_components.grid_telemetry.links.modbus.sunspec import find_models
 from custom_components.grid_telemetry.meters import load_register_maps
 from simulators.house import House

@@ -27,10 +27,10 @@ import pytest
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus.client import Meter
 from custom_components.grid_telemetry.links.modbus.detection import search_sunspec
-from custom_components.grid_telemetry.links.modbus.registers import RegisterReader, read_once
+from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader, read_once
 from custom_components.grid_telemetry.links.modbus.sunspec import find_models
 from custom_components.grid_telemetry.meters.sunspec import SunSpecPlace, sunspec_map
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.house import House
 from simulators.sunspec import SunSpecDevice, Values, meter_points, solar_device
 

@@ -12,7 +12,7 @@ from modbus_connection.mock import MockModbusConnection
 import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
 from .conftest import link_entry, meter, start
 
@@ -87,12 +87,12 @@ def test_quantities_without_device_class_have_an_icon() -> None:
 
 
 def test_each_error_and_exception_has_a_text() -> None:
-    flow = "".join((LINK / f"{name}.py").read_text() for name in ("flow", "opening"))
+    flow = "".join((LINK / f"{name}.py").read_text() for name in ("flow", "connection_test"))
     meter_flow = "".join(
-        (LINK / f"{name}.py").read_text() for name in ("look", "meter_flow", "search_flow")
+        (LINK / f"{name}.py").read_text() for name in ("unit_access", "subentries", "search_flow")
     )
     own_map = (LINK / "own_map.py").read_text()
-    rest = "".join((LINK / f"{name}.py").read_text() for name in ("__init__", "coordinator"))
+    rest = "".join((LINK / f"{name}.py").read_text() for name in ("link", "coordinator"))
 
     errors = {"timeout", "cannot_connect", "invalid_host", "tls_failed", "certificate_file"}
     assert {key for key in errors if f'"{key}"' in flow} == errors

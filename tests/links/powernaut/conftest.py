@@ -1,7 +1,7 @@
 """The platform's API and its broker, played by the tests."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Generator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Generator, Sequence
 from contextlib import asynccontextmanager
 from email.utils import format_datetime
 import json
@@ -18,9 +18,15 @@ from pytest_homeassistant_custom_component.test_util.aiohttp import (
     AiohttpClientMockResponse,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.errors import DeliveryError
+from custom_components.grid_telemetry.connection.errors import LinkError
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.powernaut.client import Login
+from custom_components.grid_telemetry.protocols.mqtt import (
+    Message,
+    MqttPublishRefused,
+    MqttSession,
+    Subscribed,
+)
 
 from .samples import BATTERY_ID, METER_ID, SITE_ID, SOLAR_ID, Json, listed, resource, site, solar
 
@@ -38,6 +44,7 @@ class FakeApi:
         self._mocker = mocker
         self.clock_ahead_s = 0.0
         self.answers: dict[tuple[str, str], tuple[int, Json | None]] = {}
+        self.headers: dict[str, str] = {}
         self.error: Exception | None = None
         self.answer("GET", "sites", listed(site()))
         self.answer("GET", "resources", listed(resource(), solar()))
@@ -53,7 +60,7 @@ class FakeApi:
             raise self.error
         status, body = self.answers[method.upper(), url.path.removeprefix("/v1/connect/")]
         date = dt_util.utcnow() + dt_util.dt.timedelta(seconds=self.clock_ahead_s)
-        headers = {"Date": format_datetime(date, usegmt=True)}
+        headers = {"Date": format_datetime(date, usegmt=True), **self.headers}
         if body is not None:
             headers["content-type"] = "application/json"
         return AiohttpClientMockResponse(method, url, status=status, json=body, headers=headers)
@@ -68,38 +75,56 @@ class FakeSession:
 
     def __init__(self) -> None:
         self.window = 32
+        self.limit: int | None = None
         self.sent: list[tuple[str, Any]] = []
         self.subscribed: list[str] = []
         self.unsubscribed: list[str] = []
-        self.refuses: set[str] = set()
-        self._incoming: asyncio.Queue[tuple[str, bytes] | DeliveryError] = asyncio.Queue()
+        self.acknowledged: list[int] = []
+        self.refuses: dict[str, tuple[int, str]] = {}
+        """Reason code and text by topic, of messages and of subscriptions."""
+        self._received = 0
+        self._incoming: asyncio.Queue[Message | LinkError] = asyncio.Queue()
+
+    def payload_limit(self, topic: str) -> int | None:
+        return self.limit
 
     def publish(self, topic: str, body: bytes) -> asyncio.Future[None]:
         self.sent.append((topic, json.loads(body)))
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        future.set_result(None)
+        if topic in self.refuses:
+            future.set_exception(MqttPublishRefused(*self.refuses[topic]))
+        else:
+            future.set_result(None)
         return future
 
-    async def subscribe(self, topics: Sequence[str]) -> list[str]:
+    async def subscribe(self, topics: Sequence[str]) -> list[Subscribed]:
         self.subscribed += topics
-        return [topic for topic in topics if topic in self.refuses]
+        return [
+            Subscribed(topic=topic, code=self.refuses[topic][0], text=self.refuses[topic][1])
+            for topic in topics
+            if topic in self.refuses
+        ]
 
     async def unsubscribe(self, topic: str) -> None:
         self.unsubscribed.append(topic)
 
-    async def messages(self) -> AsyncIterator[tuple[str, bytes]]:
+    async def messages(self) -> AsyncGenerator[Message]:
         while True:
             event = await self._incoming.get()
-            if isinstance(event, DeliveryError):
+            if isinstance(event, LinkError):
                 raise event
             yield event
+
+    def acknowledge(self, message: Message) -> None:
+        self.acknowledged.append(message.packet_id)
 
     def receive(self, topic: str, payload: bytes | Json) -> None:
         if isinstance(payload, dict):
             payload = json.dumps(payload).encode()
-        self._incoming.put_nowait((topic, payload))
+        self._received += 1
+        self._incoming.put_nowait(Message(topic, payload, 1, False, self._received))
 
-    def end(self, error: DeliveryError) -> None:
+    def end(self, error: LinkError) -> None:
         self._incoming.put_nowait(error)
 
     def of(self, topic: str) -> list[Any]:
@@ -112,11 +137,13 @@ class FakeBroker:
     def __init__(self) -> None:
         self.sessions: list[FakeSession] = []
         self.logins: list[tuple[Login, str, int]] = []
-        self.error: DeliveryError | None = None
-        self.refuses: set[str] = set()
+        self.error: LinkError | None = None
+        self.refuses: dict[str, tuple[int, str]] = {}
 
     @asynccontextmanager
-    async def open(self, login: Login, identifier: str, qos: int) -> AsyncIterator[FakeSession]:
+    async def open(
+        self, login: Login, identifier: str, qos: int, state: MqttSession
+    ) -> AsyncIterator[FakeSession]:
         self.logins.append((login, identifier, qos))
         if self.error is not None:
             raise self.error
@@ -138,7 +165,7 @@ def api(aioclient_mock: AiohttpClientMocker) -> FakeApi:
 @pytest.fixture
 def broker() -> Generator[FakeBroker]:
     fake = FakeBroker()
-    with patch(f"{PACKAGE}.open_session", fake.open):
+    with patch(f"{PACKAGE}.link.open_session", fake.open):
         yield fake
 
 
@@ -183,7 +210,7 @@ def _subentry(kind: str, title: str, unique_id: str, own: Json) -> ConfigSubentr
 
 
 ENTRY_DATA = {
-    CONF_KIND: LinkKind.POWERNAUT,
+    CONF_KIND: "powernaut",
     "environment": "production",
     "site_key": "key",
     "secret": "secret",

@@ -6,17 +6,16 @@ import json
 import pytest
 
 from custom_components.grid_telemetry.links.powernaut.activations import (
-    MAX_COMMAND_BYTES,
-    MAX_WINDOWS,
+    MAX_ACTIVATIONS,
+    MAX_MESSAGE_BYTES,
     Activation,
-    Command,
-    CommandRefused,
+    ActivationRefused,
     RefusedReason,
     apply,
     in_force,
     next_change,
     not_past,
-    parse_command,
+    parse_activation,
 )
 
 
@@ -53,8 +52,8 @@ START, END = "2024-07-01T14:00:00Z", "2024-07-01T14:15:00Z"
     ],
 )
 def test_commands_are_understood(body: bytes, watts: float | None) -> None:
-    command = parse_command(body, at("13:50"))
-    assert command == Command(start=at("14:00"), end=at("14:15"), watts=watts)
+    command = parse_activation(body, at("13:50"))
+    assert command == Activation(start=at("14:00"), end=at("14:15"), watts=watts)
     assert isinstance(command.watts, type(watts))
 
 
@@ -84,12 +83,12 @@ def test_commands_are_understood(body: bytes, watts: float | None) -> None:
         payload(END, START, 1),
         payload(START, START, 1),
         b'{"timing":null,"value":1}',
-        payload(START, END, 1) + b" " * MAX_COMMAND_BYTES,
+        payload(START, END, 1) + b" " * MAX_MESSAGE_BYTES,
     ],
 )
 def test_what_cannot_be_understood_is_refused(body: bytes) -> None:
-    with pytest.raises(CommandRefused) as refusal:
-        parse_command(body, at("13:50"))
+    with pytest.raises(ActivationRefused) as refusal:
+        parse_activation(body, at("13:50"))
     assert refusal.value.reason is RefusedReason.MALFORMED
     assert refusal.value.detail
 
@@ -99,11 +98,11 @@ def test_what_cannot_be_understood_is_refused(body: bytes) -> None:
 )
 def test_a_window_may_have_begun_but_not_ended(now: str, past: bool) -> None:
     if past:
-        with pytest.raises(CommandRefused) as refusal:
-            parse_command(payload(START, END, 1), at(now))
+        with pytest.raises(ActivationRefused) as refusal:
+            parse_activation(payload(START, END, 1), at(now))
         assert refusal.value.reason is RefusedReason.PAST
     else:
-        assert parse_command(payload(START, END, 1), at(now)).watts == 1
+        assert parse_activation(payload(START, END, 1), at(now)).watts == 1
 
 
 FIRST = window("14:00", "14:15", 1000)
@@ -163,7 +162,7 @@ def test_the_last_word_on_an_instant_counts(
     watts: float | None,
     after: tuple[Activation, ...],
 ) -> None:
-    assert apply(before, Command(start=at(start), end=at(end), watts=watts)) == after
+    assert apply(before, Activation(start=at(start), end=at(end), watts=watts)) == after
 
 
 @pytest.mark.parametrize(
@@ -196,13 +195,13 @@ def test_there_is_a_limit_to_windows_but_none_to_cancelling_them() -> None:
             end=datetime.fromtimestamp(1_720_000_060 + 60 * number, UTC),
             watts=1,
         )
-        for number in range(MAX_WINDOWS)
+        for number in range(MAX_ACTIVATIONS)
     ]
-    with pytest.raises(CommandRefused) as refusal:
-        apply(tuple(day), Command(start=at("14:00"), end=at("14:15"), watts=1))
+    with pytest.raises(ActivationRefused) as refusal:
+        apply(tuple(day), Activation(start=at("14:00"), end=at("14:15"), watts=1))
     assert refusal.value.reason is RefusedReason.TOO_MANY
-    cancelled = apply(tuple(day), Command(start=day[0].start, end=day[9].end, watts=None))
-    assert len(cancelled) == MAX_WINDOWS - 10
+    cancelled = apply(tuple(day), Activation(start=day[0].start, end=day[9].end, watts=None))
+    assert len(cancelled) == MAX_ACTIVATIONS - 10
 
 
 def test_an_activation_survives_the_storage() -> None:

@@ -1,25 +1,29 @@
 """A Powernaut entry that runs: what goes out, what comes in, what the user sees of it."""
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 import itertools
 from typing import Any
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.diagnostics import REDACTED
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.storage import Store
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
     DestinationRefused,
 )
+from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 
 from .conftest import (
     AddEntry,
@@ -434,7 +438,7 @@ async def test_what_is_refused_is_told_and_never_acted_upon(
     found = hass.states.get(EVENT)
     assert found is not None
     assert (found.attributes["event_type"], found.attributes["reason"]) == ("refused", reason)
-    assert f"Home battery: command refused, {reason}" in caplog.text
+    assert f"Home battery: activation refused, {reason}" in caplog.text
 
 
 async def test_commands_for_what_is_not_set_up_are_no_longer_asked_for(
@@ -456,11 +460,80 @@ async def test_a_subscription_that_is_refused_leaves_the_rest_running(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     entry = add_entry(battery_subentry())
-    broker.refuses = {COMMANDS}
+    broker.refuses = {COMMANDS: (0x97, "one a site")}
     await start(hass, entry)
     await next_slot(hass, freezer)
-    assert "Powernaut Home: the broker refuses the activations of Home battery" in caplog.text
+    told = "quota exceeded (0x97): one a site"
+    assert (
+        f"Powernaut Home: the broker refuses the activations of Home battery: {told}" in caplog.text
+    )
     assert len(broker.session.of(BATTERY)) == 1
+    assert issues(hass) == {"powernaut_activations_refused"}
+    last_error = hass.states.get("sensor.powernaut_home_last_error")
+    assert last_error is not None
+    assert last_error.state == "subscription_refused"
+    assert last_error.attributes["detail"] == f"Home battery: {told}"
+    broker.session.refuses = {}
+    for _ in range(76):  # it is asked for again after five minutes
+        await next_slot(hass, freezer)
+    assert broker.session.subscribed == [COMMANDS, COMMANDS]
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("code", [0x87, 0x97, 0x99])
+async def test_a_message_that_is_refused_is_told_and_leaves_the_rest_running(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    code: int,
+) -> None:
+    broker.refuses = {BATTERY: (code, "because")}
+    entry = add_entry(battery_subentry(), solar_subentry())
+    await start(hass, entry)
+    await next_slot(hass, freezer)
+    await next_slot(hass, freezer)
+    assert len(broker.session.of(SOLAR)) == len(broker.session.of(BATTERY)) == 2
+    [issue] = ir.async_get(hass).issues.values()
+    assert issue.translation_key == "powernaut_data_refused"
+    assert issue.translation_placeholders is not None
+    assert issue.translation_placeholders["name"] == "Home battery"
+    assert issue.translation_placeholders["reason"].endswith(f"(0x{code:02X}): because")
+    assert state(hass, "sensor.powernaut_home_last_error") == "message_refused"
+    assert entry.runtime_data.health.dropped == 2
+    broker.session.refuses = {}
+    await next_slot(hass, freezer)
+    assert issues(hass) == set()
+
+
+async def test_a_sensor_that_reports_changes_only_is_told_by_name(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    await start(hass, add_entry(battery_subentry(), solar_subentry()))
+    measure_all(hass)
+    for _ in range(48):
+        measure(hass, "battery", -2500)
+        measure(hass, "solar", 100)
+        await pass_time(hass, freezer, 4)
+    [issue] = ir.async_get(hass).issues.values()
+    assert (issue.translation_key, issue.translation_placeholders) == (
+        "powernaut_silent",
+        {
+            "title": "Powernaut Home",
+            "name": "Home battery",
+            "entity": "sensor.charge",
+            "seconds": "60",
+        },
+    )
+    assert "soc" not in broker.session.of(BATTERY)[-1]
+    assert state(hass, "binary_sensor.powernaut_home_connected") == "on"
+    await next_slot(hass, freezer)
+    assert issues(hass) == set()
 
 
 async def test_when_the_platform_last_saw_data_is_shown(
@@ -509,7 +582,7 @@ async def test_a_resource_that_is_gone_is_told_and_left_alone(
 
     api.answer("GET", "resources", listed(resource(), solar()))
     await pass_time(hass, freezer, 301)
-    assert issues(hass) == set()
+    assert "powernaut_gone" not in issues(hass)
     await next_slot(hass, freezer)
     assert len(broker.session.of(SOLAR)) == 1
     # asked for again, and what was subscribed all the while is not
@@ -530,7 +603,7 @@ async def test_a_resource_that_comes_back_gets_its_activations_in_any_connection
     broker.session.end(ConnectionFailed("connection_lost"))
     await pass_time(hass, freezer, 12)
     assert broker.session.subscribed == []
-    broker.session.refuses = {COMMANDS}
+    broker.session.refuses = {COMMANDS: (0x87, "")}
     for number in range(1, 3):
         api.answer("GET", "resources", listed(resource()))
         await pass_time(hass, freezer, 301)
@@ -538,7 +611,7 @@ async def test_a_resource_that_comes_back_gets_its_activations_in_any_connection
         assert caplog.text.count("refuses the activations of Home battery") == 1
         api.answer("GET", "resources", listed())
         await pass_time(hass, freezer, 301)
-        broker.session.refuses = set()
+        broker.session.refuses = {}
     assert len(broker.sessions) == 2
 
 
@@ -664,7 +737,7 @@ async def test_another_client_under_our_name_is_told_and_not_fought(
     assert issues(hass) == set()
 
 
-async def test_a_broker_that_closes_at_once_again_and_again_is_taken_for_one(
+async def test_a_broker_that_closes_without_a_reason_is_told_and_tried_again_soon(
     hass: HomeAssistant,
     api: FakeApi,
     broker: FakeBroker,
@@ -676,10 +749,137 @@ async def test_a_broker_that_closes_at_once_again_and_again_is_taken_for_one(
         assert len(broker.sessions) == number
         assert issues(hass) == set()
         broker.session.end(ConnectionFailed("connection_lost"))
-        await pass_time(hass, freezer, 5)
-    assert issues(hass) == {"powernaut_taken_over"}
-    await pass_time(hass, freezer, 200)
-    assert len(broker.sessions) == 3
+        await pass_time(hass, freezer, 10)
+    assert issues(hass) == {"powernaut_quick_ends"}
+    assert len(broker.sessions) == 4
+    await pass_time(hass, freezer, 601)
+    assert issues(hass) == set()
+
+
+@pytest.mark.parametrize("code", ["0x8B", "0x89", "0x97", "0x98", "0x9C"])
+async def test_a_broker_that_ends_connections_for_its_own_reasons_is_tried_again_soon(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    code: str,
+) -> None:
+    await start(hass, add_entry(battery_subentry()))
+    for number in range(1, 5):
+        assert len(broker.sessions) == number
+        broker.session.end(ConnectionFailed("broker_ended", f"a reason ({code})"))
+        await pass_time(hass, freezer, 10)
+    assert issues(hass) == set()
+    await receive(hass, broker, command("12:00:00", "12:15:00", 1000))
+    assert setpoint(hass) == ("1000", "on")
+
+
+async def spin() -> None:
+    """Let run what can, though something waits for the storage."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@contextmanager
+def slow_storage() -> Iterator[asyncio.Event]:
+    """Have nothing written before an event is set."""
+    slow = asyncio.Event()
+    write = Store.async_save
+
+    async def write_slowly(store: Store[Any], data: Any) -> None:
+        await slow.wait()
+        await write(store, data)
+
+    with patch.object(Store, "async_save", write_slowly):
+        yield slow
+
+
+async def test_an_activation_is_acknowledged_once_it_is_stored(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(battery_subentry())
+    await start(hass, entry)
+    key = f"{DOMAIN}.activations_{entry.entry_id}"
+    with slow_storage() as slow:
+        broker.session.receive(COMMANDS, command("12:00:00", "12:15:00", 1000))
+        await spin()
+        broker.session.receive(COMMANDS, command("12:00:00", "12:15:00", 2000))
+        await spin()
+        assert setpoint(hass) == ("2000", "on")  # at once
+        assert broker.session.acknowledged == []
+        slow.set()
+        await settle(hass)
+    assert sorted(broker.session.acknowledged) == [1, 2]
+    assert [one["watts"] for one in hass_storage[key]["data"][BATTERY_ID]] == [2000]
+
+
+async def test_a_reload_while_the_storage_is_slow_forgets_no_activation(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(battery_subentry())
+    await start(hass, entry)
+    await receive(hass, broker, command("12:00:00", "12:15:00", 1000))
+    with slow_storage() as slow:
+        broker.session.receive(COMMANDS, command("12:00:00", "12:15:00", 2000))
+        await spin()
+        reload = hass.async_create_task(hass.config_entries.async_reload(entry.entry_id))
+        await spin()
+        slow.set()
+        await reload
+        await settle(hass)
+    assert setpoint(hass) == ("2000", "on")
+
+
+async def test_a_removed_entry_leaves_no_file_though_the_storage_is_slow(
+    hass: HomeAssistant,
+    hass_storage: dict[str, Any],
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+) -> None:
+    entry = add_entry(battery_subentry())
+    await start(hass, entry)
+    with slow_storage() as slow:
+        broker.session.receive(COMMANDS, command("12:00:00", "12:15:00", 2000))
+        await spin()
+        removal = hass.async_create_task(hass.config_entries.async_remove(entry.entry_id))
+        await spin()
+        slow.set()
+        await removal
+        await settle(hass)
+    assert f"{DOMAIN}.activations_{entry.entry_id}" not in hass_storage
+
+
+async def test_a_listener_that_fails_leaves_the_others_and_the_timer(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entry = add_entry(battery_subentry())
+    await start(hass, entry)
+    schedule = entry.runtime_data.schedule.resources[BATTERY_ID]
+
+    def fail() -> None:
+        raise RuntimeError("a broken entity")
+
+    schedule._on_change.insert(0, fail)
+    await receive(hass, broker, command("12:00:00", "12:00:20", 1000))
+    assert setpoint(hass) == ("1000", "on")
+    await pass_time(hass, freezer, 20)
+    assert setpoint(hass) == BASELINE
+    assert "Home battery: a listener failed" in caplog.text
 
 
 async def test_nothing_is_left_when_the_entry_is_unloaded(

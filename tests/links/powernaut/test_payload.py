@@ -6,12 +6,12 @@ import pytest
 from custom_components.grid_telemetry.links.powernaut.payload import (
     Reading,
     Skip,
-    as_json,
-    command_topic,
-    message,
+    activation_topic,
+    as_text,
+    messages,
     parse_json,
     reading,
-    resource_of_command,
+    resource_of_activation,
     resource_topic,
     site_topic,
 )
@@ -22,8 +22,8 @@ RESOURCE = "5b0a3f64-6a3c-4f0e-9f0b-3f1d2c4b5a69"
 def test_topics_carry_the_platforms_ids() -> None:
     assert site_topic(RESOURCE) == f"site/{RESOURCE}/data"
     assert resource_topic(RESOURCE) == f"resource/{RESOURCE}/data"
-    assert command_topic(RESOURCE) == f"resource/{RESOURCE}/commands/setpoint"
-    assert resource_of_command(command_topic(RESOURCE)) == RESOURCE
+    assert activation_topic(RESOURCE) == f"resource/{RESOURCE}/commands/setpoint"
+    assert resource_of_activation(activation_topic(RESOURCE)) == RESOURCE
 
 
 @pytest.mark.parametrize(
@@ -77,23 +77,36 @@ def test_a_state_of_charge_lies_between_nothing_and_the_capacity(
 
 
 def test_one_reading_is_an_object_with_integers_only() -> None:
-    body = message([Reading(1744858463, -2500, 8150)])
+    [(body, _)] = messages([Reading(1744858463, -2500, 8150)], None)
     assert json.loads(body) == {"value": -2500, "soc": 8150, "time": 1744858463}
     assert b"." not in body
 
 
 def test_several_readings_are_an_array_in_order() -> None:
-    body = message([Reading(1744858460, -3000), Reading(1744858464, -3050)])
+    [(body, _)] = messages([Reading(1744858460, -3000), Reading(1744858464, -3050)], None)
     assert json.loads(body) == [
         {"value": -3000, "time": 1744858460},
         {"value": -3050, "time": 1744858464},
     ]
 
 
+@pytest.mark.parametrize("limit", [1, 31, 62, 63, 64, 65, 66, 97, 98, 99, 10_000])
+def test_an_array_is_split_where_the_broker_takes_no_longer_one(limit: int) -> None:
+    readings = [Reading(1744858460 + 4 * number, -3000) for number in range(13)]
+    parts = list(messages(readings, limit))
+    assert [one for _, some in parts for one in some] == readings
+    for body, some in parts:
+        elements = json.loads(body)
+        assert len(elements if isinstance(elements, list) else [elements]) == len(some)
+        assert len(body) <= limit or len(some) == 1
+    if len(parts) > 2:  # as many in each as there is room for
+        assert len(parts[0][0]) + 36 > limit
+
+
 def test_a_payload_is_shown_cut_and_without_breaking_on_bad_bytes() -> None:
-    assert as_json(b'{"a":1}') == '{"a":1}'
-    assert as_json(b"\xff") == "\N{REPLACEMENT CHARACTER}"
-    assert as_json(b"x" * 20, limit=3) == "xxx…"
+    assert as_text(b'{"a":1}') == '{"a":1}'
+    assert as_text(b"\xff") == "\N{REPLACEMENT CHARACTER}"
+    assert as_text(b"x" * 20, limit=3) == "xxx…"
 
 
 @pytest.mark.parametrize("payload", [b"", b"{", b"\xff\xfe", b"[" * 200_000])

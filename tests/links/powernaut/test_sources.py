@@ -5,10 +5,10 @@ from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import State
 import pytest
 
-from custom_components.grid_telemetry.forwarding.point import Point, read
-from custom_components.grid_telemetry.forwarding.sampler import Sample
 from custom_components.grid_telemetry.links.powernaut.payload import Reading, Skip
-from custom_components.grid_telemetry.links.powernaut.sources import Source, readings_of, source_of
+from custom_components.grid_telemetry.links.powernaut.sources import Source, slot_of, source_of
+from custom_components.grid_telemetry.points.point import Point, read
+from custom_components.grid_telemetry.points.sampler import Sample
 
 SLOT = 1_772_366_400.0
 POWER = Point(entity="sensor.power", name="power", unit="W")
@@ -40,8 +40,8 @@ def readings(
         for value, age in [measured]
     ]
     skipped: Counter[Skip] = Counter()
-    found, too_much = readings_of([source(**changes)], SLOT, samples, skipped)
-    return found.get("topic"), dict(skipped), too_much
+    slot = slot_of([source(**changes)], SLOT, samples, skipped)
+    return slot.readings.get("topic"), dict(skipped), slot.over_capacity
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_a_charge_that_is_old_is_left_out_by_the_set_age_alone() -> None:
 
 def test_a_charge_above_the_capacity_is_left_out_and_told() -> None:
     result = readings((1, 0), (10_001, 0))
-    assert result == (Reading(int(SLOT), 1), {Skip.SOC_OUT_OF_RANGE: 1}, {"topic"})
+    assert result == (Reading(int(SLOT), 1), {Skip.SOC_OUT_OF_RANGE: 1}, {"id"})
 
 
 @pytest.mark.parametrize("capacity_kwh", [1.61, 3.55, 8.05, 14.33])
@@ -92,9 +92,9 @@ def test_a_full_battery_is_sent_whatever_its_capacity(capacity_kwh: float) -> No
     assert full is not None
     skipped: Counter[Skip] = Counter()
     samples = [Sample(battery.power, 1, SLOT, SLOT), Sample(battery.soc, full, SLOT, SLOT)]
-    found, too_much = readings_of([battery], SLOT, samples, skipped)
-    assert found == {battery.topic: Reading(int(SLOT), 1, round(capacity_kwh * 1000))}
-    assert (dict(skipped), too_much) == ({}, set())
+    slot = slot_of([battery], SLOT, samples, skipped)
+    assert slot.readings == {battery.topic: Reading(int(SLOT), 1, round(capacity_kwh * 1000))}
+    assert (dict(skipped), slot.over_capacity) == ({}, set())
 
 
 def test_without_power_there_is_nothing_to_send() -> None:

@@ -9,13 +9,21 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
-from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
-from custom_components.grid_telemetry.forwarding.health import Health
-from custom_components.grid_telemetry.links.powernaut.client import PublishRefused
+from custom_components.grid_telemetry.connection.errors import ConnectionFailed
+from custom_components.grid_telemetry.connection.health import Health
 from custom_components.grid_telemetry.links.powernaut.payload import Reading
 from custom_components.grid_telemetry.links.powernaut.stream import Stream
+from custom_components.grid_telemetry.protocols.mqtt import (
+    MqttConnectionLost,
+    MqttPublishRefused,
+    MqttTooLarge,
+)
 
 NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
+
+
+TOLD: list[tuple[str, str | None]] = []
+"""What was said of refusals."""
 
 
 class FakeSender:
@@ -25,10 +33,16 @@ class FakeSender:
         self.futures: list[asyncio.Future[None]] = []
         self.acknowledges = True
         self.broken = False
+        self.limit: int | None = None
+
+    def payload_limit(self, topic: str) -> int | None:
+        return self.limit
 
     def publish(self, topic: str, body: bytes) -> asyncio.Future[None]:
         if self.broken:
             raise ConnectionFailed("connection_lost")
+        if self.limit is not None and len(body) > self.limit:
+            raise MqttTooLarge(len(body), self.limit)
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append((topic, json.loads(body)))
         self.futures.append(future)
@@ -45,7 +59,8 @@ def health(hass: HomeAssistant) -> Health:
 @pytest.fixture
 def stream(health: Health, freezer: FrozenDateTimeFactory) -> Stream:
     freezer.move_to("2026-03-01T12:00:00Z")
-    return Stream("Home", health)
+    TOLD.clear()
+    return Stream("Home", health, lambda topic, reason: TOLD.append((topic, reason)))
 
 
 @asynccontextmanager
@@ -193,14 +208,78 @@ async def test_a_message_that_the_broker_refuses_is_counted_and_told_once(
     async with connected(stream, sender):
         for number in range(3):
             stream.take({"a": reading(number)})
-            sender.futures[-1].set_exception(PublishRefused("Not authorized"))
+            sender.futures[-1].set_exception(MqttPublishRefused(0x87))
             await settle()
     assert (health.delivered, health.dropped, health.queued) == (0, 3, 0)
     assert stream.refused == {"a": 3}
     warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
     assert [record.getMessage() for record in warnings] == [
-        "Home: the broker refuses a: Not authorized"
+        "Home: the broker refuses a: not authorized (0x87)"
     ]
+    assert TOLD == [("a", "not authorized (0x87)")]
+    assert (health.last_error, health.last_error_detail) == (
+        "message_refused",
+        "a: not authorized (0x87)",
+    )
+
+
+async def test_a_refusal_that_changes_or_is_over_is_told(stream: Stream) -> None:
+    sender = FakeSender()
+    sender.acknowledges = False
+    answers = [MqttPublishRefused(0x87), MqttPublishRefused(0x97, "full"), None]
+    async with connected(stream, sender):
+        for number, answer in enumerate(answers):
+            stream.take({"a": reading(number)})
+            if answer is None:
+                sender.futures[-1].set_result(None)
+            else:
+                sender.futures[-1].set_exception(answer)
+            await settle()
+    assert TOLD == [
+        ("a", "not authorized (0x87)"),
+        ("a", "quota exceeded (0x97): full"),
+        ("a", None),
+    ]
+
+
+async def test_an_array_is_split_for_a_broker_with_a_limit(
+    stream: Stream, health: Health, freezer: FrozenDateTimeFactory
+) -> None:
+    for slot in range(0, 12, 4):
+        freezer.move_to(f"2026-03-01T12:00:{slot:02}Z")
+        stream.take({"a": reading(slot)})
+    sender = FakeSender(window=1)
+    sender.limit = 70
+    async with connected(stream, sender):
+        await settle()
+    assert sender.sent == [("a", [element(0), element(4)]), ("a", element(8))]
+    assert (health.delivered, health.dropped, health.queued) == (3, 0, 0)
+
+
+async def test_a_message_that_is_too_large_alone_stops_nothing(
+    stream: Stream, health: Health
+) -> None:
+    sender = FakeSender()
+    sender.limit = 31
+    async with connected(stream, sender):
+        stream.take({"a": reading(0, 1000), "b": reading(0, 1)})
+        await settle()
+    assert sender.sent == [("b", element(0, 1))]
+    assert (health.delivered, health.dropped, health.queued) == (1, 1, 0)
+    assert [topic for topic, _ in TOLD] == ["a"]
+
+
+async def test_what_was_on_its_way_when_the_connection_ended_waits(
+    stream: Stream, health: Health
+) -> None:
+    sender = FakeSender()
+    sender.acknowledges = False
+    async with connected(stream, sender):
+        stream.take({"a": reading(0)})
+        sender.futures[0].set_exception(MqttConnectionLost("gone"))
+        await settle()
+    assert (health.delivered, health.dropped, health.queued) == (0, 0, 1)
+    assert TOLD == []
 
 
 async def test_a_broker_that_does_not_confirm_is_left(

@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.forwarding.errors import ConnectionFailed
+from custom_components.grid_telemetry.connection.errors import ConnectionFailed
 
 from .conftest import AddEntry, FakeApi, battery_subentry, site_subentry, solar_subentry
 from .samples import BATTERY_ID, SITE_ID, SOLAR_ID, listed, resource

@@ -10,10 +10,10 @@ import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.powernaut import flow, subentries
+from custom_components.grid_telemetry.links.powernaut.activation_schedule import EVENT_TYPES
 from custom_components.grid_telemetry.links.powernaut.activations import RefusedReason
 from custom_components.grid_telemetry.links.powernaut.automation import CONDITIONS, TRIGGERS
 from custom_components.grid_telemetry.links.powernaut.const import Environment, ResourceType
-from custom_components.grid_telemetry.links.powernaut.setpoints import EVENT_TYPES
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))

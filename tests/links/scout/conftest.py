@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.scout.const import SUBENTRY_ALARM, SUBENTRY_DEVICE
 from simulators.scout import ScoutServer
 
@@ -47,7 +47,7 @@ def alarm(entity: str, **more: str) -> ConfigSubentryData:
 
 def entry_data(server: ScoutServer) -> dict[str, Any]:
     return {
-        CONF_KIND: LinkKind.SCOUT,
+        CONF_KIND: "scout",
         "url": server.url,
         "host": server.host,
         "claim_id": server.claim_id,

@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -107,6 +107,28 @@ async def test_text_that_is_not_unicode_is_refused_and_the_link_goes_on(
     await call(hass, "scout_send_metrics", metrics=[{"data": {"A": 1}}])
     await server.wait_for(lambda: len(server.metrics) == 1, WITHIN_S)
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_code_of_type_json_has_several_numbers(
+    hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry
+) -> None:
+    harmonics = {"0": 230.1, "1": 0.1, "2": 0.05}
+    await call(
+        hass, "scout_send_metrics", metrics=[{"data": {"HARM_V_AN": harmonics, "V_AN": 230}}]
+    )
+    await server.wait_for(lambda: len(server.metrics) == 2, WITHIN_S)
+    assert {metric.code: metric.value for metric in server.metrics} == {
+        "HARM_V_AN": harmonics,
+        "V_AN": 230,
+    }
+
+
+@pytest.mark.parametrize("value", [{}, {"0": "x"}, {"0": {"1": 2}}, [1], None, {"0": True}])
+async def test_what_is_neither_a_number_nor_numbers_is_refused(
+    hass: HomeAssistant, entry: MockConfigEntry, value: object
+) -> None:
+    with pytest.raises(vol.Invalid):
+        await call(hass, "scout_send_metrics", metrics=[{"data": {"HARM_V_AN": value}}])
 
 
 @pytest.mark.parametrize("device_id", ["\udc80", "a\tb"])
@@ -228,7 +250,7 @@ async def test_an_outbox_that_cannot_be_emptied_says_why(
         pytest.raises(HomeAssistantError) as raised,
     ):
         await call(hass, "clear_outbox")
-    assert raised.value.translation_key == "outbox_not_cleared"
+    assert raised.value.translation_key == "outbox_failed"
 
 
 async def test_which_gateway_has_to_be_said_when_there_are_two(
@@ -249,7 +271,7 @@ async def test_an_entry_of_another_kind_is_refused(
 ) -> None:
     meters = MockConfigEntry(
         domain=DOMAIN,
-        data={CONF_KIND: LinkKind.MODBUS, "transport": "tcp", "host": "127.0.0.1", "port": 1},
+        data={CONF_KIND: "modbus", "transport": "tcp", "host": "127.0.0.1", "port": 1},
     )
     meters.add_to_hass(hass)
     await hass.config_entries.async_setup(meters.entry_id)

@@ -8,12 +8,11 @@ from unittest.mock import patch
 from homeassistant.core import HomeAssistant
 import pytest
 
-from custom_components.grid_telemetry.forwarding.delivery import Packet
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.scout.client import (
     login_test,
@@ -21,8 +20,11 @@ from custom_components.grid_telemetry.links.scout.client import (
     parameters_of,
 )
 from custom_components.grid_telemetry.links.scout.payload import Gateway
-from custom_components.grid_telemetry.stomp.errors import (
+from custom_components.grid_telemetry.protocols.stomp.errors import (
     StompConnectionLost,
+    StompDestinationError,
+    StompError,
+    StompServerError,
     StompTransportError,
     TransportFailure,
 )
@@ -63,7 +65,7 @@ async def test_a_wrong_login_says_what_is_wrong(
     hass: HomeAssistant,
     server: ScoutServer,
     changes: dict[str, Any],
-    error: type[DeliveryError],
+    error: type[LinkError],
     reason: str,
 ) -> None:
     with pytest.raises(error) as raised:
@@ -141,39 +143,29 @@ async def test_each_failure_of_the_transport_has_a_text(
     assert raised.value.reason == reason
 
 
-async def test_greetings_without_a_receipt_do_not_count_as_connected(
-    hass: HomeAssistant, server: ScoutServer
+@pytest.mark.parametrize(
+    ("end", "reason", "blame"),
+    [
+        (StompConnectionLost("closed", code=1000, reason="STOMP died"), "session_ended", "unknown"),
+        (StompConnectionLost("closed", code=1009), "message_too_large", "packet"),
+        (StompDestinationError("not_found", "no exchange"), "destination_refused", "kind"),
+        (StompServerError("Refused", "no JSON"), "message_refused", "packet"),
+        (StompConnectionLost("closed", code=1001), "connection_lost", None),
+        (StompConnectionLost("closed", code=1012), "connection_lost", None),
+        (StompConnectionLost("cut"), "connection_lost", None),
+        (StompServerError("connection_forced", "shutdown"), "connection_lost", None),
+    ],
+)
+async def test_who_is_to_blame_for_an_end_is_told_by_how_it_came(
+    hass: HomeAssistant, server: ScoutServer, end: StompError, reason: str, blame: str | None
 ) -> None:
-    server.behaviour.receipts_withheld = True
-    body = (
-        b'{"gateway_device_id":"MAIN","events":[{"id":"1","type":"A",'
-        b'"ts":"2026-01-01T00:00:00.000Z","status":"INFO","index":"NONE","info":{}}]}'
-    )
-    greeting = Packet((), 1, "EVENT/MAIN", body)
-    with (
-        patch("custom_components.grid_telemetry.links.scout.client._CONFIRMED_WITHIN_S", new=0.05),
-        pytest.raises(ConnectionFailed) as raised,
-    ):
-        async with open_session(
-            hass, parameters_of(entry_data(server)), GATEWAY, [greeting], allow_plain=True
-        ):
-            pytest.fail("a session without a confirmation")
-    assert raised.value.reason == "not_confirmed"
-
-
-async def test_an_end_before_any_receipt_is_a_refused_destination(
-    hass: HomeAssistant, server: ScoutServer
-) -> None:
-    """RabbitMQ before 3.10.14 says no more than this about a missing exchange."""
     async with open_session(
-        hass, parameters_of(entry_data(server)), GATEWAY, [], allow_plain=True
+        hass, parameters_of(entry_data(server)), GATEWAY, allow_plain=True
     ) as session:
         with (
-            patch.object(
-                session._connection,
-                "wait_closed",
-                return_value=StompConnectionLost("closed", code=1000, reason="STOMP died"),
-            ),
-            pytest.raises(DestinationRefused),
+            patch.object(session._connection, "wait_closed", return_value=end),
+            pytest.raises(LinkError) as raised,
         ):
             await session.closed()
+    assert raised.value.reason == reason
+    assert getattr(raised.value, "blame", None) == blame

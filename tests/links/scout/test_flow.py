@@ -12,13 +12,13 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.scout.const import (
     DEFAULT_URL,
     SUBENTRY_ALARM,
@@ -58,7 +58,7 @@ def entry_of(hass: HomeAssistant, *subentries: ConfigSubentryData) -> MockConfig
         domain=DOMAIN,
         title="Circutor Scout Abcd1234",
         unique_id="scout.circutor.com/pro/Abcd1234",
-        data={CONF_KIND: LinkKind.SCOUT, **LOGIN, **GATEWAY},
+        data={CONF_KIND: "scout", **LOGIN, **GATEWAY},
         subentries_data=subentries,
     )
     entry.add_to_hass(hass)
@@ -88,7 +88,8 @@ async def test_a_login_that_works_makes_an_entry(hass: HomeAssistant) -> None:
     assert suggested["serial_number"]
     result = await hass.config_entries.flow.async_configure(result["flow_id"], GATEWAY)
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert result["title"] == "Circutor Scout Abcd1234"
+    assert result["title"] == f"Circutor Scout {GATEWAY['serial_number']}"
+    assert LOGIN["claim_id"] not in result["title"]
     assert result["data"] == {CONF_KIND: "scout", **LOGIN, **GATEWAY}
     assert result["result"].unique_id == "scout.circutor.com/pro/Abcd1234"
 
@@ -103,7 +104,7 @@ async def test_a_login_that_works_makes_an_entry(hass: HomeAssistant) -> None:
     ],
 )
 async def test_a_refused_login_says_why_and_can_be_corrected(
-    hass: HomeAssistant, login: AsyncMock, error: DeliveryError, text: str
+    hass: HomeAssistant, login: AsyncMock, error: LinkError, text: str
 ) -> None:
     login.side_effect = error
     result = await begin(hass)
@@ -183,7 +184,7 @@ async def test_reconfigure_does_not_take_another_entrys_gateway(hass: HomeAssist
     MockConfigEntry(
         domain=DOMAIN,
         unique_id="scout.circutor.com/pro/Other567",
-        data={CONF_KIND: LinkKind.SCOUT, **LOGIN, **GATEWAY},
+        data={CONF_KIND: "scout", **LOGIN, **GATEWAY},
     ).add_to_hass(hass)
     result = await entry.start_reconfigure_flow(hass)
     result = await hass.config_entries.flow.async_configure(
@@ -216,7 +217,7 @@ async def test_reauth_asks_for_the_token_until_it_works(
 @pytest.fixture
 def meter(hass: HomeAssistant) -> dr.DeviceEntry:
     """Put a meter of ours, with a voltage, two energies and a diagnostic, into the registries."""
-    source = MockConfigEntry(domain=DOMAIN, data={CONF_KIND: LinkKind.MODBUS})
+    source = MockConfigEntry(domain=DOMAIN, data={CONF_KIND: "modbus"})
     source.add_to_hass(hass)
     device = dr.async_get(hass).async_get_or_create(
         config_entry_id=source.entry_id, identifiers={(DOMAIN, "meter")}, name="House"
@@ -335,6 +336,70 @@ async def test_a_row_that_cannot_be_sent_is_named(
         result["flow_id"], {"points": [good]}
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+@pytest.mark.parametrize(
+    ("present", "suggested"),
+    [("kWh", "Wh"), ("kvarh", "varh"), ("kVArh", "varh"), ("kVAh", "VAh"), ("KVAH", "VAh")],
+)
+async def test_every_energy_is_suggested_in_one_scale(
+    hass: HomeAssistant, present: str, suggested: str
+) -> None:
+    hass.states.async_set("sensor.energy", "1", {"unit_of_measurement": present})
+    result = await begin_device(hass, entry_of(hass))
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": ["sensor.energy"]}
+    )
+    (row,) = shown_rows(result)
+    assert row["unit"] == suggested
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [{**row, "code": "E"}]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEntry) -> None:
+    entry = entry_of(hass)
+    result = await begin_device(hass, entry)
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"],
+        {"gateway_device_id": "2", "devices": [meter.id], "entities": [], "max_age_s": 600},
+    )
+    row = {"entity": "sensor.house_power", "code": "P", "take": "mean_min_max"}
+    twice = {"entity": "sensor.house_voltage_l1", "code": "P_MAX"}
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, twice]}
+    )
+    assert result["errors"] == {"base": "duplicate_code"}
+    hass.states.async_set("sensor.boiler", "12", {"state_class": "total"})
+    counter = {"entity": "sensor.boiler", "code": "E", "take": "mean"}
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, counter]}
+    )
+    assert result["errors"] == {"base": "counter_is_instant"}
+    assert result["description_placeholders"]["row"] == "sensor.boiler"
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, {**counter, "take": "instant", "guard": "off"}]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    assert subentry.data["max_age_s"] == 600
+    assert [(point["name"], point.get("take")) for point in subentry.data["points"]] == [
+        ("P", "mean"),
+        ("P_MIN", "minimum"),
+        ("P_MAX", "maximum"),
+        ("E", None),
+    ]
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": []}
+    )
+    assert [(row["code"], row.get("take"), row.get("guard")) for row in shown_rows(result)] == [
+        ("P", "mean", None),
+        ("P_MIN", "minimum", None),
+        ("P_MAX", "maximum", None),
+        ("E", None, "off"),
+    ]
 
 
 async def test_a_device_without_any_code_is_not_saved(

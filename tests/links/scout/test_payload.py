@@ -4,7 +4,6 @@ import json
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.outbox import Record, StoredRecord
 from custom_components.grid_telemetry.links.scout.payload import (
     MAX_FRAME_BYTES,
     Channel,
@@ -14,12 +13,12 @@ from custom_components.grid_telemetry.links.scout.payload import (
     WaveformTooLargeError,
     attributes_record,
     event_record,
-    message_type_of,
     metric_records,
     pack,
     timestamp,
     waveform_record,
 )
+from custom_components.grid_telemetry.outbox.store import Record, StoredRecord
 
 AT_MS = 1_727_686_800_000  # 2024-09-30T09:00:00Z
 GATEWAY = Gateway(
@@ -34,7 +33,7 @@ GATEWAY = Gateway(
 def stored(records: list[Record]) -> list[StoredRecord]:
     return [
         StoredRecord(
-            topic=record.topic,
+            destination=record.destination,
             at_ms=record.at_ms,
             body=record.body,
             samples=record.samples,
@@ -76,7 +75,7 @@ def test_destination_and_headers(message_type: MessageType, exchange: str) -> No
 def test_metrics_have_the_shape_of_the_example() -> None:
     records = list(metric_records("MAIN", AT_MS, {"P_CON_TOT_ENERGY": 756387.9, "V_AN": 230}))
     (packet,) = pack(stored(records))
-    assert message_type_of(packet.topic) is MessageType.METRIC
+    assert packet.destination.kind == MessageType.METRIC
     assert packet.samples == 2
     assert json.loads(packet.body) == {
         "gateway_device_id": "MAIN",

@@ -6,10 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from custom_components.grid_telemetry.links.scout.waveform import (
-    WaveformFileError,
-    read_comtrade,
-)
+from custom_components.grid_telemetry.links.scout.waveform import WaveformFileError, read_comtrade
 
 # Two voltages (one in kV) and a channel without a phase, 4 samples at 1 kHz, trigger after 2 ms.
 CONFIGURATION = """\

@@ -9,9 +9,9 @@ from homeassistant.core import HomeAssistant
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.programs import free_port
-from tests.stomp.setup_client import LOGIN, PASSWORD_HASH, SetupClient
+from tests.protocols.stomp.setup_client import LOGIN, PASSWORD_HASH, SetupClient
 
 type AddEntry = Callable[..., MockConfigEntry]
 type LogIn = Callable[..., Awaitable[SetupClient]]
@@ -39,7 +39,7 @@ def add_entry(hass: HomeAssistant, socket_enabled: None) -> AddEntry:
             domain=DOMAIN,
             title="Setup",
             data={
-                CONF_KIND: LinkKind.SETUP_SERVER,
+                CONF_KIND: "setup_server",
                 CONF_HOST: "127.0.0.1",
                 CONF_PORT: free_port(),
                 "allowed_networks": ["127.0.0.0/8"],

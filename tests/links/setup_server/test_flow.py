@@ -11,8 +11,8 @@ from homeassistant.helpers import device_registry as dr, entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.stomp import sns
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.protocols.stomp import sns
 from simulators.certificates import Authority
 from simulators.programs import free_port
 from tests.links.flows import begin_link, suggested
@@ -39,7 +39,7 @@ def meter(hass: HomeAssistant) -> str:
     """Return the id of a meter's device."""
     entry = MockConfigEntry(
         domain=DOMAIN,
-        data={CONF_KIND: LinkKind.MODBUS},
+        data={CONF_KIND: "modbus"},
         subentries_data=[{"subentry_type": "meter", "title": "M", "unique_id": None, "data": {}}],
     )
     entry.add_to_hass(hass)
@@ -185,7 +185,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
         title=f"Setup server 127.0.0.1:{port}",
         unique_id=f"setup_server/127.0.0.1:{port}",
         data={
-            CONF_KIND: LinkKind.SETUP_SERVER,
+            CONF_KIND: "setup_server",
             **{key: value for key, value in SERVER.items() if key not in left_out},
             **SERVER["limits"],
             "port": port,

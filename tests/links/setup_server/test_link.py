@@ -33,12 +33,12 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.grid_telemetry.commands.event import EVENT
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.figures import FIGURE_INTERVAL
-from custom_components.grid_telemetry.quantities import QUANTITIES
+from custom_components.grid_telemetry.entities.diagnostic import UPDATE_INTERVAL
+from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 from simulators.certificates import Authority
-from tests.stomp.setup_client import LOGIN, SetupClient, login_headers
+from tests.protocols.stomp.setup_client import LOGIN, SetupClient, login_headers
 
 from .conftest import AddEntry, LogIn, command
 
@@ -49,7 +49,7 @@ def meter(hass: HomeAssistant) -> str:
     entry = MockConfigEntry(
         domain=DOMAIN,
         title="Line",
-        data={CONF_KIND: LinkKind.MODBUS},
+        data={CONF_KIND: "modbus"},
         subentries_data=[
             {"subentry_type": "meter", "title": "House", "unique_id": None, "data": {}}
         ],
@@ -284,7 +284,7 @@ async def test_ping_tells_whether_all_connections_work(
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"")
     assert reply.headers["message"] == "1 of 1 connections work."
-    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: LinkKind.SCOUT})
+    other = MockConfigEntry(domain=DOMAIN, title="Scout", data={CONF_KIND: "scout"})
     other.add_to_hass(hass)
     reply = await client.ask("/setup/network/ping")
     assert (reply.headers["status"], reply.body) == ("200", b"-1")
@@ -390,6 +390,18 @@ async def scripts(hass: HomeAssistant) -> None:
                 "silent": {"sequence": []},
                 "slow": {"sequence": [{"wait_template": "{{ false }}"}]},
                 "broken": {"sequence": [{"action": "script.not_there"}]},
+                "closed": {
+                    "sequence": [{"condition": "template", "value_template": "{{ false }}"}]
+                },
+                "refusing": {"sequence": [{"stop": "The boiler is off.", "error": True}]},
+                "outer": {"sequence": [{"sequence": [{"stop": "Not now.", "error": True}]}]},
+                "single": {"sequence": [{"wait_template": "{{ false }}", "timeout": 5}]},
+                "parallel": {
+                    "mode": "parallel",
+                    "max": 2,
+                    "sequence": [{"wait_template": "{{ false }}", "timeout": 5}],
+                },
+                "long": {"sequence": [{"delay": 5}, {"delay": 5}]},
             }
         },
     )
@@ -416,6 +428,76 @@ async def test_what_a_script_raises_is_the_message(
     reply = await (await log_in(add_entry(command("/x", "script.broken")))).ask("/x")
     assert reply.headers["status"] == "500"
     assert "script.not_there" in reply.headers["message"]
+
+
+_CONDITION = "The script broke off: a condition of it is not met, or it stopped with an error."
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("script", "status", "message"),
+    [
+        ("closed", "422", _CONDITION),
+        ("refusing", "422", "The boiler is off."),
+        ("outer", "422", "Not now."),
+    ],
+)
+async def test_a_script_that_breaks_off_has_not_done_it(
+    add_entry: AddEntry, log_in: LogIn, script: str, status: str, message: str
+) -> None:
+    client = await log_in(
+        add_entry(command("/x", f"script.{script}"), command("/y", "script.silent"))
+    )
+    reply = await client.ask("/x")
+    assert (reply.headers["status"], reply.headers["message"]) == (status, message)
+    # What became of one run is not said of the next.
+    assert (await client.ask("/y")).headers["status"] == "200"
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("script", "times", "message"),
+    [
+        ("single", 2, "The script is running already."),
+        ("parallel", 3, "The script is running as often as it may at the same time."),
+    ],
+)
+async def test_a_script_that_is_busy_has_not_run(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn, script: str, times: int, message: str
+) -> None:
+    client = await log_in(add_entry(command("/x", f"script.{script}")))
+    for _ in range(times - 1):
+        client.send("SEND", {"destination": "/x"})
+    reply = await client.ask("/x")
+    assert (reply.headers["status"], reply.headers["message"]) == ("500", message)
+    await hass.services.async_call("script", "turn_off", {"entity_id": f"script.{script}"})
+
+
+@pytest.mark.usefixtures("scripts")
+async def test_a_script_that_somebody_stops_has_not_done_it(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
+) -> None:
+    client = await log_in(add_entry(command("/x", "script.long")))
+    client.send("SEND", {"destination": "/x"})
+    async with asyncio.timeout(10):
+        while hass.states.get("script.long").state != "on":
+            await asyncio.sleep(0.01)
+    await hass.services.async_call("script", "turn_off", {"entity_id": "script.long"})
+    reply = await client.read()
+    assert (reply.headers["status"], reply.headers["message"]) == ("500", "The script was stopped.")
+
+
+@pytest.mark.usefixtures("scripts")
+async def test_a_status_that_is_no_number_is_the_scripts_fault(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
+) -> None:
+    async def answer(_: ServiceCall) -> ServiceResponse:
+        return {"status_code": "fine"}
+
+    hass.services.async_register("house", "look", answer, supports_response=SupportsResponse.ONLY)
+    reply = await (await log_in(add_entry(command("/look", "house.look")))).ask("/look")
+    assert reply.headers["status"] == "500"
+    assert reply.headers["message"] == "status_code is no number: 'fine'"
 
 
 @pytest.mark.usefixtures("scripts")
@@ -445,9 +527,10 @@ async def test_the_data_of_other_actions_may_have_templates(
     )
     assert (await client.ask("/level", {"level": "42"})).headers["status"] == "200"
     assert hass.states.get("input_number.level").state == "42.0"
-    reply = await client.ask("/level", {"level": "many"})
-    assert reply.headers["status"] == "500"
-    assert "float" in reply.headers["message"]
+    for level, why in (("many", "float"), ("100", "Invalid value")):
+        reply = await client.ask("/level", {"level": level})
+        assert reply.headers["status"] == "422"
+        assert why in reply.headers["message"]
 
 
 async def test_an_action_that_answers_otherwise_is_itself_the_result(
@@ -657,7 +740,7 @@ async def test_figures_tell_what_goes_on(
     stranger = await SetupClient.connect(hass.config_entries.async_entries(DOMAIN)[0].data["port"])
     stranger.send("CONNECT", {"login": "x" * 300})
     await stranger.error()
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_clients").state in {"1", "2"}
     assert hass.states.get("sensor.setup_commands").state == "1"
@@ -671,7 +754,7 @@ async def test_a_figure_is_no_longer_than_a_state_can_be(
     entry = add_entry()
     assert await hass.config_entries.async_setup(entry.entry_id)
     entry.runtime_data._server.health.last_refusal = "x" * 300
-    async_fire_time_changed(hass, dt_util.utcnow() + FIGURE_INTERVAL)
+    async_fire_time_changed(hass, dt_util.utcnow() + UPDATE_INTERVAL)
     await hass.async_block_till_done()
     assert hass.states.get("sensor.setup_last_refusal").state == "x" * 255
 

@@ -8,7 +8,7 @@ from homeassistant.core import HomeAssistant, State
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.solarnode.client import NodeParameters
 from simulators.solarnode import SolarNode
 from simulators.solarnode_datum import Datum
@@ -58,7 +58,7 @@ def add_entry(hass: HomeAssistant, node: SolarNode) -> AddEntry:
             title="Node",
             unique_id=f"solarnode/127.0.0.1:{node.port}",
             data={
-                CONF_KIND: LinkKind.SOLARNODE,
+                CONF_KIND: "solarnode",
                 "host": "127.0.0.1",
                 "port": node.port,
                 "login": LOGIN,

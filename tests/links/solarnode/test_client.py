@@ -9,11 +9,11 @@ from unittest.mock import patch
 
 import pytest
 
-from custom_components.grid_telemetry.forwarding.errors import (
+from custom_components.grid_telemetry.connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
 from custom_components.grid_telemetry.links.solarnode import client
 from custom_components.grid_telemetry.links.solarnode.client import (
@@ -31,9 +31,9 @@ PING = "/setup/network/ping"
 CLIENT = "custom_components.grid_telemetry.links.solarnode.client"
 
 
-async def refusal(parameters: NodeParameters) -> DeliveryError:
+async def refusal(parameters: NodeParameters) -> LinkError:
     """Return why a login followed by a command fails."""
-    with pytest.raises(DeliveryError) as raised:
+    with pytest.raises(LinkError) as raised:
         async with open_session(parameters) as session:
             await session.command(PING)
     return raised.value
@@ -79,8 +79,7 @@ async def test_a_command_is_answered_by_old_nodes_and_new_ones(
         reply = await session.command("/setup/hello", {"who": "a:b"}, 'say "é"')
         assert session.server == "SolarNode-Setup/1.0.0"
     assert (reply.status, reply.message) == (200, "Done: a\\b,\nall")
-    assert reply.result() == ["a:b", 'say "é"']
-    assert reply.headers["who"] == "a:b"
+    assert reply.result == ["a:b", 'say "é"']
     assert node.logins == 1
 
 
@@ -98,7 +97,7 @@ async def test_what_a_node_answers(
 ) -> None:
     async with open_session(parameters) as session:
         reply = await session.command(destination)
-        assert (reply.status, reply.message, reply.result()) == (status, message, None)
+        assert (reply.status, reply.message, reply.result) == (status, message, None)
         # Subscribed to before the first one only.
         assert (await session.command(destination)).status == status
     assert sum(frame.command == "SUBSCRIBE" for frame in node.requests) == (
@@ -124,7 +123,7 @@ async def test_commands_at_once_get_each_its_own_answer(
         replies = await asyncio.gather(
             *(session.command("/setup/echo", body=str(number)) for number in range(50))
         )
-    assert [reply.result() for reply in replies] == [str(number) for number in range(50)]
+    assert [reply.result for reply in replies] == [str(number) for number in range(50)]
 
 
 async def test_a_wrong_password_is_told(node: SolarNode, parameters: NodeParameters) -> None:
@@ -274,7 +273,7 @@ async def test_what_a_node_may_say_in_place_of_an_answer(
         await session.command(PING)
         (connection,) = node._sessions
         connection._writer.write(text.encode())
-        with pytest.raises(DeliveryError) as raised:
+        with pytest.raises(LinkError) as raised:
             await session.closed()
     assert raised.value.reason == f"solarnode_{reason}"
 

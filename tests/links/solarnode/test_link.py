@@ -81,7 +81,7 @@ async def test_sources_are_devices_and_usual_properties_have_unit_and_class(
     assert units["house_meter_1_phase"] == (None, None, None)
     assert units["house_inverter_1_opstate"] == (None, None, None)
     assert units["weather_temperature"] == ("°C", "temperature", "measurement")
-    assert units["weather_irradiance"] == (None, None, "measurement")
+    assert units["weather_irradiance"] == ("W/m²", "irradiance", "measurement")
     assert units["weather_last_datum"] == (None, "timestamp", None)
     given = {item["sourceId"]: item for item in readings}
     meter = given["/house/meter/1"]
@@ -100,6 +100,25 @@ async def test_values_follow_the_node(
     readings[:] = [datum("/meter/1", "2026-11-20 12:00:10.5Z", i={"watts": -20.5, "voltage": 1})]
     await shown(hass, WATTS, "-20.5")
     await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:10+00:00")
+
+
+async def test_the_same_value_measured_again_is_a_report(
+    hass: HomeAssistant, node: SolarNode, readings: Readings, add_entry: AddEntry
+) -> None:
+    await start(hass, add_entry())
+    # A report changes the time of the state there is.
+    state = await shown(hass, WATTS, "1500")
+    reported, changed = state.last_reported, state.last_changed
+    same = readings[0]
+    readings[:] = [{**same, "created": "2026-11-20 12:00:20Z"}]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:20+00:00")
+    after = (await shown(hass, WATTS, "1500")).last_reported
+    assert after > reported
+    assert state.last_changed == changed
+    polls = len(node.requests)
+    await until(lambda: len(node.requests) > polls + 1)
+    # A node that has nothing newer says nothing of now.
+    assert (await shown(hass, WATTS, "1500")).last_reported == after
 
 
 async def test_only_the_sources_that_are_wanted_are_asked_for(
@@ -205,7 +224,7 @@ async def test_an_answer_that_is_no_json_is_told_and_got_over(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     entry = add_entry()
-    with patch("custom_components.grid_telemetry.forwarding.connection.SETTLED_S", 0):
+    with patch("custom_components.grid_telemetry.connection.kept.SETTLED_S", 0):
         await start(hass, entry)
         node.behaviour.raw_latest = '[{"created":'
         await shown(hass, WATTS, "unavailable")
@@ -221,7 +240,7 @@ async def test_a_connection_that_drops_comes_back_without_a_reload(
     hass: HomeAssistant, node: SolarNode, add_entry: AddEntry, caplog: pytest.LogCaptureFixture
 ) -> None:
     entry = add_entry()
-    with patch("custom_components.grid_telemetry.forwarding.connection.SETTLED_S", 0):
+    with patch("custom_components.grid_telemetry.connection.kept.SETTLED_S", 0):
         await start(hass, entry)
         link = entry.runtime_data
         await node.stop()
@@ -334,7 +353,7 @@ async def test_more_sensors_than_there_can_be_are_refused(
     hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
 ) -> None:
     entry = add_entry()
-    with patch(f"{LINK}.MAX_SENSORS", 2):
+    with patch(f"{LINK}.link.MAX_SENSORS", 2):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await until(lambda: entry.runtime_data.health.last_error == "solarnode_too_many_sensors")
 

@@ -4,10 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from datetime import timedelta
-import time
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 from homeassistant.config_entries import ConfigSubentryData
@@ -19,12 +16,16 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.sttp_publisher.const import SUBENTRY_DEVICE
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.metadata import MeasurementDetail, Metadata
-from custom_components.grid_telemetry.sttp.subscriber import Subscriber, SubscriberParameters
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.metadata import MeasurementDetail, Metadata
+from custom_components.grid_telemetry.protocols.sttp.subscriber import (
+    Subscriber,
+    SubscriberParameters,
+)
 from simulators.programs import free_port
+from tests.clock import clocks_ahead
 
 WITHIN_S = 10
 ALL = "FILTER ActiveMeasurements WHERE True"
@@ -53,15 +54,12 @@ def forward(hass: HomeAssistant) -> Generator[Forward]:
 
     The event loop's own clock runs on: there are real sockets, which a frozen one would stop.
     """
-    ahead_s = 0.0
-    clock = SimpleNamespace(time=lambda: time.time() + ahead_s)
 
     def forward_by(seconds: float) -> None:
-        nonlocal ahead_s
-        ahead_s += seconds
+        ahead.seconds += seconds
         async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=6))
 
-    with patch("custom_components.grid_telemetry.links.sttp_publisher.values.time", clock):
+    with clocks_ahead() as ahead:
         yield forward_by
 
 
@@ -74,7 +72,7 @@ def add_entry(hass: HomeAssistant, socket_enabled: None) -> AddEntry:
             domain=DOMAIN,
             title="STTP",
             data={
-                CONF_KIND: LinkKind.STTP_PUBLISHER,
+                CONF_KIND: "sttp_publisher",
                 "host": "127.0.0.1",
                 "port": free_port(),
                 "allowed_networks": ["127.0.0.0/8"],

@@ -11,7 +11,7 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.certificates import Authority
 from simulators.programs import free_port
 from tests.links.flows import begin_link
@@ -53,7 +53,7 @@ async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssis
         ({"host": "meter"}, {"host": "invalid_address"}),
         ({"host": "192.0.2.1"}, {"host": "foreign_address"}),
         ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "invalid_network"}),
-        ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "sttp_certificate_missing"}),
+        ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "certificate_missing"}),
         ({"tls": {"certificate": "/nowhere/certificate.pem"}}, {"base": "certificate_file"}),
     ],
 )
@@ -79,8 +79,9 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
     flow_id = await begin_link(hass, "sttp_publisher")
-    with patch.object(
-        hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
+    with patch(
+        "custom_components.grid_telemetry.forms.listener.bound_socket",
+        side_effect=PermissionError(13, "Permission denied"),
     ):
         result = await answer(hass, flow_id, port=80)
     assert result["errors"] == {"base": "cannot_listen"}
@@ -109,7 +110,7 @@ def entry_of(hass: HomeAssistant, port: int, **changes: Any) -> MockConfigEntry:
         domain=DOMAIN,
         title=f"STTP 127.0.0.1:{port}",
         unique_id=f"sttp_publisher/127.0.0.1:{port}",
-        data={CONF_KIND: LinkKind.STTP_PUBLISHER, **data, "port": port, **changes},
+        data={CONF_KIND: "sttp_publisher", **data, "port": port, **changes},
     )
     entry.add_to_hass(hass)
     return entry

@@ -9,11 +9,11 @@ from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import section
 from homeassistant.util.yaml import load_yaml_dict
 
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_publisher import flow
-from custom_components.grid_telemetry.links.sttp_publisher.figures import figures
+from custom_components.grid_telemetry.links.sttp_publisher.entities import diagnostic_sensors
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
-from custom_components.grid_telemetry.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -38,7 +38,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 def test_the_forms_are_explained() -> None:
     steps = TEXTS["config"]["step"]
     for texts in ("menu_options", "menu_option_descriptions"):
-        assert LinkKind.STTP_PUBLISHER in steps["user"][texts]
+        assert "sttp_publisher" in steps["user"][texts]
     explained(flow._SCHEMA, steps["sttp_publisher"])
     texts = TEXTS["config_subentries"]["sttp_device"]["step"]
     device = DeviceSubentryFlow()
@@ -49,17 +49,20 @@ def test_the_forms_are_explained() -> None:
 
 
 def test_each_error_and_exception_has_a_text() -> None:
-    assert "sttp_certificate_missing" in TEXTS["config"]["error"]
-    table = (ROOT / "forwarding" / "points_table.py").read_text(encoding="utf-8")
-    shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = )"(\w+)"', table))
+    assert "certificate_missing" in TEXTS["config"]["error"]
+    table = (ROOT / "points" / "table.py").read_text(encoding="utf-8")
+    shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = |id_field: )"(\w+)"', table))
     own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))
-    assert TEXTS["config_subentries"]["sttp_device"]["error"].keys() == shared | own
+    assert (
+        TEXTS["config_subentries"]["sttp_device"]["error"].keys()
+        == (shared - {"counter_is_instant"}) | own
+    )
     exceptions = set(re.findall(r'translation_key="(sttp_\w+)"', SOURCES))
     assert exceptions - {"sttp_point"} <= TEXTS["exceptions"].keys()
 
 
 async def test_each_figure_has_a_name_and_an_icon(hass: HomeAssistant) -> None:
-    for figure in figures(Publisher(), lambda: 0.0):
+    for figure in diagnostic_sensors(Publisher(), lambda: 0.0, list):
         assert TEXTS["entity"]["sensor"][figure.key]["name"]
         assert ICONS["entity"]["sensor"][figure.key]
 

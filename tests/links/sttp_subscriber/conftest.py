@@ -15,15 +15,15 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
-from custom_components.grid_telemetry.sttp import ticks
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.metadata import (
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.protocols.sttp import ticks
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.metadata import (
     DeviceDetail,
     MeasurementDetail,
     Metadata,
 )
-from custom_components.grid_telemetry.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
 
 WITHIN_S = 10
 ALL = "FILTER ActiveMeasurements WHERE True"
@@ -94,7 +94,7 @@ def add_entry(hass: HomeAssistant, publisher: Publisher) -> AddEntry:
             domain=DOMAIN,
             title="Grid",
             data={
-                CONF_KIND: LinkKind.STTP_SUBSCRIBER,
+                CONF_KIND: "sttp_subscriber",
                 "host": "127.0.0.1",
                 "port": publisher.port,
                 "filter_expression": ALL,

@@ -11,10 +11,10 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 
 from custom_components.grid_telemetry.const import CONF_KIND
-from custom_components.grid_telemetry.sttp.frames import SttpError
-from custom_components.grid_telemetry.sttp.publisher import Publisher
-from custom_components.grid_telemetry.sttp.subscriber import SttpRefusedError
-from custom_components.grid_telemetry.tls import server_context
+from custom_components.grid_telemetry.forms.tls import server_context
+from custom_components.grid_telemetry.protocols.sttp.frames import SttpError
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.subscriber import SttpRefusedError
 from simulators.certificates import Authority
 from tests.links.flows import begin_link
 
@@ -22,7 +22,7 @@ from .conftest import ALL, AddEntry, detail, metadata
 
 pytestmark = pytest.mark.usefixtures("no_setup")
 
-RUN = "custom_components.grid_telemetry.sttp.subscriber.Subscriber.run"
+RUN = "custom_components.grid_telemetry.protocols.sttp.subscriber.Subscriber.run"
 
 
 def given(publisher: Publisher, **changes: Any) -> dict[str, Any]:
@@ -53,8 +53,24 @@ async def test_a_publisher_that_answers_makes_an_entry(
         "port": publisher.port,
         "filter_expression": ALL,
         "interval_s": 1,
+        "metadata": "all",
         "use_tls": False,
     }
+
+
+@pytest.mark.parametrize(
+    ("choice", "modes"),
+    [("all", (True, True)), ("internal", (True, False)), ("external", (False, True))],
+)
+async def test_the_metadata_of_relayed_signals_is_asked_for_as_chosen(
+    hass: HomeAssistant, publisher: Publisher, choice: str, modes: tuple[bool, bool]
+) -> None:
+    asked = []
+    with patch(RUN, autospec=True, side_effect=lambda it: asked.append(it.parameters)):
+        await answer(
+            hass, await begin_link(hass, "sttp_subscriber"), given(publisher, metadata=choice)
+        )
+    assert [(item.internal_metadata, item.external_metadata) for item in asked] == [modes]
 
 
 @pytest.mark.parametrize(

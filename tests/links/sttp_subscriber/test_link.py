@@ -18,24 +18,14 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.grid_telemetry import async_remove_config_entry_device
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.links.sttp_subscriber.sensor import SignalSensor
-from custom_components.grid_telemetry.sttp.constants import StateFlags
-from custom_components.grid_telemetry.sttp.frames import SttpError
-from custom_components.grid_telemetry.sttp.measurement import Measurement
-from custom_components.grid_telemetry.sttp.publisher import Publisher
-from custom_components.grid_telemetry.sttp.publisher.catalog import Catalog
+from custom_components.grid_telemetry.links.sttp_subscriber.entities import SignalSensor
+from custom_components.grid_telemetry.protocols.sttp.constants import StateFlags
+from custom_components.grid_telemetry.protocols.sttp.frames import SttpError
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.publisher.catalog import Catalog
 
-from .conftest import (
-    AddEntry,
-    detail,
-    metadata,
-    pass_time,
-    publish,
-    shown,
-    signal_id,
-    start,
-    until,
-)
+from .conftest import AddEntry, detail, metadata, pass_time, publish, shown, signal_id, start, until
 
 
 def sensors(entry: MockConfigEntry) -> list[SignalSensor]:
@@ -281,7 +271,9 @@ async def test_metadata_that_does_not_come_is_told(
     entry = add_entry()
     await start(hass, entry)
     with (
-        patch("custom_components.grid_telemetry.links.sttp_subscriber.METADATA_WITHIN_S", 0.01),
+        patch(
+            "custom_components.grid_telemetry.links.sttp_subscriber.link.METADATA_WITHIN_S", 0.01
+        ),
         patch.object(entry.runtime_data.subscriber, "refresh_metadata"),
         pytest.raises(HomeAssistantError) as raised,
     ):
@@ -314,7 +306,7 @@ async def test_a_certificate_that_cannot_be_read_is_told(
     entry = add_entry(use_tls=True, ca_file="/nowhere/ca.pem")
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == "sttp_certificate"
+    assert entry.error_reason_translation_key == "certificate_file"
 
 
 async def test_unload_ends_the_connection(

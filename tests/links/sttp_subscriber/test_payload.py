@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from custom_components.grid_telemetry.links.sttp_subscriber.payload import signals_of, value_of
-from custom_components.grid_telemetry.sttp.cache import SignalKey
-from custom_components.grid_telemetry.sttp.constants import StateFlags
-from custom_components.grid_telemetry.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.cache import SignalKey
+from custom_components.grid_telemetry.protocols.sttp.constants import StateFlags
+from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
 
 from .conftest import detail, metadata, signal_id
 

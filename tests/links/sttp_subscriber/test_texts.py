@@ -7,7 +7,7 @@ from typing import Any
 
 from homeassistant.data_entry_flow import section
 
-from custom_components.grid_telemetry.const import DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_subscriber import flow
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
@@ -32,7 +32,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 def test_the_form_is_explained() -> None:
     steps = TEXTS["config"]["step"]
     for texts in ("menu_options", "menu_option_descriptions"):
-        assert LinkKind.STTP_SUBSCRIBER in steps["user"][texts]
+        assert "sttp_subscriber" in steps["user"][texts]
     explained(flow._SCHEMA, steps["sttp_subscriber"])
 
 
@@ -42,8 +42,10 @@ def test_each_error_exception_and_issue_has_a_text() -> None:
     assert reasons <= TEXTS["entity"]["sensor"]["health_last_error"]["state"].keys()
     assert reasons | {"sttp_no_signals", "certificate_file"} <= TEXTS["config"]["error"].keys()
     keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
-    assert keys == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected"}
-    assert keys <= TEXTS["exceptions"].keys()
+    selectors = {"sttp_metadata"}
+    assert selectors <= TEXTS["selector"].keys()
+    assert keys - selectors == {"sttp_no_metadata", "sttp_not_connected"}
+    assert keys - selectors <= TEXTS["exceptions"].keys()
     assert set(re.findall(r'_issues\.set\(True, "(\w+)"', SOURCES)) == {"sttp_refused"}
     assert TEXTS["issues"]["sttp_refused"]["description"]
 

@@ -16,7 +16,7 @@ from pymodbus.client import AsyncModbusTcpClient
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.programs import free_port
 
 type AddEntry = Callable[..., MockConfigEntry]
@@ -28,7 +28,10 @@ def point(entity: str, name: str, **more: Any) -> dict[str, Any]:
 
 
 def meter(
-    *points: dict[str, Any], profile: str = "eastron_sdm630", unit: int = 1, max_age_s: int = 300
+    *points: dict[str, Any],
+    profile: str = "eastron_sdm630",
+    unit: int = 1,
+    max_age_s: int | None = 300,
 ) -> ConfigSubentryData:
     return ConfigSubentryData(
         subentry_type="virtual_meter",
@@ -37,7 +40,7 @@ def meter(
         data={
             "unit_id": str(unit),
             "profile": profile,
-            "max_age_s": max_age_s,
+            **({} if max_age_s is None else {"max_age_s": max_age_s}),
             "points": list(points),
         },
     )
@@ -58,7 +61,7 @@ def add_entry(hass: HomeAssistant, socket_enabled: None) -> AddEntry:
         entry = MockConfigEntry(
             domain=DOMAIN,
             title="Virtual meter",
-            data={CONF_KIND: LinkKind.VIRTUAL_METER, **data, **changes},
+            data={CONF_KIND: "virtual_meter", **data, **changes},
             subentries_data=meters,
         )
         entry.add_to_hass(hass)

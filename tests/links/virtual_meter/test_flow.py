@@ -15,7 +15,7 @@ from homeassistant.data_entry_flow import FlowResultType
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN, LinkKind
+from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from simulators.programs import free_port
 
 pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
@@ -110,8 +110,9 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
     flow_id = await begin(hass)
-    with patch.object(
-        hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
+    with patch(
+        "custom_components.grid_telemetry.forms.listener.bound_socket",
+        side_effect=PermissionError(13, "Permission denied"),
     ):
         result = await answer(hass, flow_id, port=502)
     assert result["errors"] == {"base": "cannot_listen"}
@@ -146,7 +147,7 @@ def entry_of(hass: HomeAssistant, place: str, **data: Any) -> MockConfigEntry:
         domain=DOMAIN,
         title=f"Virtual meter {place}",
         unique_id=f"virtual_meter/{place}",
-        data={CONF_KIND: LinkKind.VIRTUAL_METER, **data},
+        data={CONF_KIND: "virtual_meter", **data},
     )
     entry.add_to_hass(hass)
     return entry

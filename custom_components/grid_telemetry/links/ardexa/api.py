@@ -11,7 +11,7 @@ import aiohttp
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from ...forwarding.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
+from ...connection.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
 from .const import CONF_TOKEN, CONF_URL, CONF_WORKGROUP
 from .payload import Device, ShapeError, devices_of
 

@@ -12,7 +12,7 @@ from homeassistant.core import callback
 from socketio import AsyncClient
 from socketio.exceptions import SocketIOError
 
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
+from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
 from .api import SOCKET_PATH, Api, failure_of
 from .payload import Json, error_of, rejection_of, speaks_of_permission
 from .wire import MALFORMED, Opener, new_client
@@ -93,21 +93,21 @@ class Session:
         self._calls: dict[str, Call] = {}
         loop = asyncio.get_running_loop()
         self._opened: asyncio.Future[None] = loop.create_future()
-        self._end: asyncio.Future[DeliveryError] = loop.create_future()
+        self._end: asyncio.Future[LinkError] = loop.create_future()
         client.on("connect", self._take_connect)
         client.on("connect_error", self._take_rejection)
         client.on("disconnect", self._take_disconnect)
         client.on("*", self._take)
 
     async def opened(self) -> None:
-        """Wait until the workgroup lets us in; raises a `DeliveryError` where it does not."""
+        """Wait until the workgroup lets us in; raises a `LinkError` where it does not."""
         waiting: list[asyncio.Future[Any]] = [self._opened, self._end]
         await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
         if self._end.done():
             raise self._end.result()
 
     async def closed(self) -> NoReturn:
-        """Wait for the end of the connection and raise a `DeliveryError` that says why."""
+        """Wait for the end of the connection and raise a `LinkError` that says why."""
         raise await asyncio.shield(self._end)
 
     async def emit(self, event: str, data: Json | None = None) -> None:
@@ -171,7 +171,7 @@ class Session:
         self._take_end(ConnectionFailed("connection_lost", str(reason)))
 
     @callback
-    def _take_end(self, error: DeliveryError) -> None:
+    def _take_end(self, error: LinkError) -> None:
         if not self._end.done():
             self._end.set_result(error)
         for call in self._calls.values():
@@ -240,7 +240,7 @@ async def open_session(api: Api, listener: Listener) -> AsyncIterator[Session]:
             await opener.close()
 
 
-def _failure(err: Exception, token: str) -> DeliveryError:
+def _failure(err: Exception, token: str) -> LinkError:
     """Return what it means that the websocket could not be opened."""
     if isinstance(err, aiohttp.WSServerHandshakeError):
         if err.status in (401, 403):

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "ardexa"
+
 CONF_URL: Final = "url"
 CONF_WORKGROUP: Final = "workgroup"
 CONF_TOKEN: Final = "token"  # noqa: S105 - a name
@@ -21,3 +23,6 @@ DEFAULT_STALE_AFTER_S: Final = 300
 
 EVENT_OPERATION: Final = "grid_telemetry_ardexa_operation"
 """On Home Assistant's bus: who ran or changed what on which device."""
+
+UPGRADE_STEP_WITHIN_S: Final = 180.0
+"""So long an upgrade of an agent may take for each of its steps."""

@@ -29,12 +29,15 @@ class Column(Protocol):
     def show(self, value: object, event_time: str | None) -> None:
         """Show a value that is another than before; None is no value."""
 
+    def confirm(self) -> None:
+        """Take note that the value was delivered again."""
+
     def leave(self) -> None:
         """Be unavailable until the next value."""
 
 
 class Feed:
-    """One feed. What it brings is shown where it differs from what was shown before."""
+    """One feed. What it brings is shown; the same value again, measured later, confirms it."""
 
     def __init__(
         self,
@@ -79,9 +82,13 @@ class Feed:
     def take(self, data: Json) -> None:
         """Take a message of this feed."""
         self._last = self._loop.time()
-        self.last_event_time = data.get("event_time")
+        before, self.last_event_time = self.last_event_time, data.get("event_time")
+        is_new = self.last_event_time is None or self.last_event_time != before
         raw = data["value"]
         if raw == self._raw and type(raw) is type(self._raw) and self.live:
+            if is_new:
+                for column in self.columns:
+                    column.confirm()
             return
         self.live = True
         if self._timer is None:
@@ -99,6 +106,8 @@ class Feed:
             if value != shown[index] or type(value) is not type(shown[index]):
                 shown[index] = value
                 column.show(value, self.last_event_time)
+            elif is_new:
+                column.confirm()
         self._raw = raw
 
     def _row(self, raw: object) -> Sequence[object]:

@@ -16,22 +16,22 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
-from ...steps import LinkSteps
+from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import SECRET
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
-from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL
+from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL, KIND
 from .operations import try_feed
 from .payload import Device, Json, speaks_of_permission
 from .subentries import SUBENTRY_FLOWS
 from .tokens import lifetime_of
 
-__all__ = ["SUBENTRY_FLOWS", "ArdexaSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 PRIVILEGE_WITHIN_S: Final = 10.0
 
-_TOKEN = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
 _PLACE: dict[vol.Marker, Any] = {
     vol.Required(CONF_URL, default=DEFAULT_URL): TextSelector(
         TextSelectorConfig(type=TextSelectorType.URL)
@@ -41,13 +41,13 @@ _PLACE: dict[vol.Marker, Any] = {
 _ALLOW: dict[vol.Marker, Any] = {
     vol.Required(CONF_ALLOW_OPERATIONS, default=False): BooleanSelector()
 }
-_SCHEMA = vol.Schema({**_PLACE, vol.Required(CONF_TOKEN): _TOKEN, **_ALLOW})
+_SCHEMA = vol.Schema({**_PLACE, vol.Required(CONF_TOKEN): SECRET, **_ALLOW})
 # The token is never shown again; left empty, it stays as it is.
-_RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): _TOKEN, **_ALLOW})
-_REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): _TOKEN})
+_RECONFIGURE_SCHEMA = vol.Schema({**_PLACE, vol.Optional(CONF_TOKEN): SECRET, **_ALLOW})
+_REAUTH_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): SECRET})
 
 
-class ArdexaSteps(LinkSteps):
+class ArdexaFlow(EntryFlow):
     """The steps of an Ardexa entry."""
 
     _ardexa_error = ""
@@ -119,7 +119,7 @@ class ArdexaSteps(LinkSteps):
             return {CONF_TOKEN: "ardexa_token_expired"}
         try:
             await _async_try(api_of(self.hass, data))
-        except DeliveryError as err:
+        except LinkError as err:
             self._ardexa_error = err.detail
             return {"base": err.reason}
         return {}
@@ -136,7 +136,7 @@ class _NoListener:
 
 
 async def _async_try(api: Api) -> None:
-    """Raise a `DeliveryError` unless everything works."""
+    """Raise a `LinkError` unless everything works."""
     if (generation := await api.generation()) in ("older", "other"):
         raise DestinationRefused(f"ardexa_{generation}_generation")
     devices = await api.devices()
@@ -164,7 +164,7 @@ async def _async_check_privilege(session: Session, devices: Mapping[str, Device]
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store."""
     return {
-        CONF_KIND: LinkKind.ARDEXA,
+        CONF_KIND: KIND,
         CONF_URL: user_input[CONF_URL].strip().rstrip("/"),
         CONF_WORKGROUP: user_input[CONF_WORKGROUP].strip(),
         CONF_TOKEN: user_input[CONF_TOKEN].strip(),
@@ -187,3 +187,6 @@ def _place(data: Mapping[str, Any]) -> str:
 
 def _title(data: Mapping[str, Any]) -> str:
     return f"Ardexa {data[CONF_WORKGROUP]}"
+
+
+FLOW: Final = ArdexaFlow

@@ -4,13 +4,10 @@ Each raises an `OperationError`.
 """
 
 from collections.abc import Callable
-from typing import Any, Final
+from typing import Any
 
 from .client import ACCEPTED_WITHIN_S, OperationRefused, Session
 from .payload import Json
-
-UPGRADE_STEP_WITHIN_S: Final = 180.0
-"""Between two steps of an upgrade; a download over a slow line is one of them."""
 
 
 async def run_command(session: Session, device_id: str, command: str, within_s: float) -> Json:

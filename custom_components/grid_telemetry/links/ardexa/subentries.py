@@ -22,9 +22,8 @@ from homeassistant.helpers.selector import (
 from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
+from ...connection.errors import LinkError
 from ...const import DOMAIN
-from ...forwarding.errors import DeliveryError
-from . import ArdexaLink
 from .api import api_of
 from .client import OperationError, OperationRefused
 from .const import (
@@ -38,6 +37,7 @@ from .const import (
     DEFAULT_STALE_AFTER_S,
     SUBENTRY_FEED,
 )
+from .link import ArdexaLink
 from .operations import try_feed
 from .payload import Device, Field, Json, Scenario
 
@@ -83,7 +83,7 @@ class FeedSubentryFlow(ConfigSubentryFlow):
             return await self.async_step_typed()
         try:
             self._devices = await api_of(self.hass, self._get_entry().data).devices()
-        except DeliveryError:
+        except LinkError:
             self._devices = {}  # what cannot be chosen can be typed
         schema = vol.Schema(
             {

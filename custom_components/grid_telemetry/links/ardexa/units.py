@@ -5,9 +5,10 @@ from typing import Final
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import PERCENTAGE, UnitOfTemperature
 
-from ...units import classes_of_unit
+from ...entities.unit_classes import classes_of_unit
+from ...vocabulary.unit import canonical
 
-# As people write them; what Home Assistant writes in the same letters is found without.
+# Words that agents are configured with, and that mean a unit with Ardexa only.
 _WRITTEN: Final = {
     "percent": PERCENTAGE,
     "percentage": PERCENTAGE,
@@ -16,15 +17,9 @@ _WRITTEN: Final = {
     "celsius": UnitOfTemperature.CELSIUS,
     "f": UnitOfTemperature.FAHRENHEIT,
     "degf": UnitOfTemperature.FAHRENHEIT,
-    "watt": "W",
     "watts": "W",
-    "volt": "V",
     "volts": "V",
-    "amp": "A",
     "amps": "A",
-    "ampere": "A",
-    "hertz": "Hz",
-    "w/m2": "W/m²",
 }
 # In small letters these are one unit and no other; mW and MW, say, are two.
 _BY_SMALL_LETTERS: Final = {
@@ -35,9 +30,7 @@ _NUMBERS: Final = frozenset({"decimal", "integer"})
 
 def unit_of(written: str | None) -> str | None:
     """Return a unit as Home Assistant writes it, or as it is where that knows none like it."""
-    if written is None or not (written := written.strip()):
-        return None
-    if classes_of_unit(written)[0] is not None:
+    if (written := canonical(written)) is None or classes_of_unit(written)[0] is not None:
         return written
     small = written.lower()
     return _WRITTEN.get(small) or _BY_SMALL_LETTERS.get(small) or written

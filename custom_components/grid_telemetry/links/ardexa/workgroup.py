@@ -12,7 +12,7 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 
 from ...const import DOMAIN
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
 from .entities import (
     DEVICE_NEW,
     META_CHANGED,
@@ -55,7 +55,7 @@ class Workgroup:
         return found
 
     @callback
-    def grow_by(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
         """Take what adds the entities of new devices."""
         self._adders[platform] = add
 

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+KIND: Final = "group"
+
 SUBENTRY_GROUP: Final = "group"
 CONF_NAME: Final = "group_name"
 CONF_GROUP_KIND: Final = "group_kind"

@@ -20,13 +20,15 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.points_table import (
+from ...const import CONF_KIND
+from ...points.table import (
     CONF_DEVICES,
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_MISSING_AS_ZERO,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    MISSING_AS_ZERO_COLUMN,
     PointsSubentryFlow,
     PointsTable,
 )
@@ -35,10 +37,11 @@ from .const import (
     CONF_MAIN_DEVICE,
     CONF_NAME,
     CONF_QUANTITY,
+    KIND,
     SUBENTRY_GROUP,
     GroupKind,
 )
-from .members import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
+from .mapping import QUANTITIES_OF_GROUPS, check_rows, suggest_rows
 
 _TITLE: Final = "Meter groups"
 _NAME: Final = re.compile(r".{1,64}")
@@ -64,6 +67,7 @@ def _table(kind: GroupKind = GroupKind.TOTAL, main_device: str | None = None) ->
                 "selector": {"select": {"options": QUANTITIES_OF_GROUPS, "mode": "dropdown"}}
             },
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_MISSING_AS_ZERO: MISSING_AS_ZERO_COLUMN,
         },
         translation_key="group_member",
         suggest=lambda hass, entity_ids: suggest_rows(hass, entity_ids, kind, main_device),
@@ -92,17 +96,20 @@ class GroupSubentryFlow(PointsSubentryFlow):
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_GROUP: GroupSubentryFlow}
 
 
-class GroupSteps(ConfigFlow):
+class GroupFlow(ConfigFlow):
     """The step that makes the entry of all groups."""
 
     async def async_step_group(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make the entry; there is nothing to ask."""
-        await self.async_set_unique_id(LinkKind.GROUP)
+        await self.async_set_unique_id(KIND)
         self._abort_if_unique_id_configured()
-        return self.async_create_entry(title=_TITLE, data={CONF_KIND: LinkKind.GROUP})
+        return self.async_create_entry(title=_TITLE, data={CONF_KIND: KIND})
 
     async def async_step_group_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Say that there is nothing to change but the groups themselves."""
         return self.async_abort(reason="group_has_nothing_to_change")
+
+
+FLOW: Final = GroupFlow

@@ -1,82 +1,19 @@
-"""The action that makes a report of a meter."""
+"""The actions of Modbus meters."""
 
 from typing import Final
 
-from homeassistant.config_entries import ConfigEntry, ConfigSubentry
-from homeassistant.core import (
-    HomeAssistant,
-    ServiceCall,
-    ServiceResponse,
-    SupportsResponse,
-    callback,
-)
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
-from homeassistant.helpers import config_validation as cv, device_registry as dr
-from homeassistant.helpers.service import async_register_admin_service
-from homeassistant.loader import async_get_integration
-from homeassistant.util import dt as dt_util
-from modbus_connection import ModbusError
+from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
-from ...const import DOMAIN
-from .const import SUBENTRY_METER
-from .report import UnknownMapError, async_report, report_folder, write_report
+from ...action import Action
 
 ATTR_DEVICE: Final = "device_id"
 
-_SCHEMA = vol.Schema({vol.Required(ATTR_DEVICE): cv.string})
-
-
-@callback
-def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the action."""
-    async_register_admin_service(
-        hass,
-        DOMAIN,
-        "report_meter",
-        _async_report_meter,
-        _SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
-
-
-async def _async_report_meter(call: ServiceCall) -> ServiceResponse:
-    """Read a meter and keep what it says in a file."""
-    hass = call.hass
-    entry, meter = _meter(hass, call.data[ATTR_DEVICE])
-    integration = await async_get_integration(hass, DOMAIN)
-    now = dt_util.now()
-    try:
-        report = await async_report(
-            hass, entry, meter, str(integration.version), now.date().isoformat()
-        )
-    except (ModbusError, UnknownMapError) as err:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="meter_silent",
-            translation_placeholders={"meter": meter.title, "error": str(err)},
-        ) from err
-    name = f"{report['register_map']}-{now:%Y%m%d-%H%M%S}"
-    try:
-        path = await hass.async_add_executor_job(write_report, report_folder(hass), name, report)
-    except OSError as err:
-        raise HomeAssistantError(
-            translation_domain=DOMAIN,
-            translation_key="report_not_written",
-            translation_placeholders={"error": str(err)},
-        ) from err
-    return {"file": str(path), "values": report["values"], "refused": report["refused"]}
-
-
-def _meter(hass: HomeAssistant, device_id: str) -> tuple[ConfigEntry, ConfigSubentry]:
-    """Return the meter that a device stands for.
-
-    Raises `ServiceValidationError` for any other device.
-    """
-    device = dr.async_get(hass).async_get(device_id)
-    for domain, identifier in () if device is None else device.identifiers:
-        for entry in hass.config_entries.async_entries(DOMAIN):
-            meter = entry.subentries.get(identifier)
-            if domain == DOMAIN and meter is not None and meter.subentry_type == SUBENTRY_METER:
-                return entry, meter
-    raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_meter")
+ACTIONS: Final = (
+    Action(
+        name="report_meter",
+        schema=vol.Schema({vol.Required(ATTR_DEVICE): cv.string}),
+        handler="async_report_meter",
+        admin=True,
+    ),
+)

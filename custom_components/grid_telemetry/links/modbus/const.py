@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "modbus"
+
 SUBENTRY_METER: Final = "meter"
 CONF_UNIT_ID: Final = "unit_id"
 CONF_REGISTER_MAP: Final = "register_map"

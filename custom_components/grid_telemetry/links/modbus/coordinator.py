@@ -9,14 +9,14 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.typing import UNDEFINED
 from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, UpdateFailed
-from homeassistant.util import dt as dt_util
 from modbus_connection import ModbusError
 
 from ...const import DOMAIN
-from ...quantities import QUANTITIES
-from .. import GridTelemetryConfigEntry
+from ...link import GridTelemetryConfigEntry
+from ...vocabulary.clock import elapsed_s
+from ...vocabulary.counter import Counter, CounterRules
+from ...vocabulary.quantities import QUANTITIES
 from .client import Meter
-from .payload import CounterGuard
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -59,7 +59,10 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         self.subentry_id = subentry_id
         self.group = group
         self.guards = {
-            key: CounterGuard(rated_per_hour=meter.map.rated_power_w / 1000)
+            key: Counter(
+                # One more read that agrees is enough: all of them come from the same register.
+                CounterRules(rated_per_hour=meter.map.rated_power_w / 1000, reports=2, over_s=0)
+            )
             for key in meter.map.quantities
             if QUANTITIES[key].counter
         }
@@ -91,7 +94,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
 
     def _publishable(self, values: dict[str, float]) -> dict[str, float]:
         """Replace what a counter cannot have counted by its last good value."""
-        now = dt_util.utcnow().timestamp()
+        now = elapsed_s()
         published: dict[str, float] = {}
         for key, value in values.items():
             if (guard := self.guards.get(key)) is not None:

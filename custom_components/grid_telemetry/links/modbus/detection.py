@@ -18,9 +18,9 @@ from modbus_connection import (
 
 from ...meters import Check, ObjectCheck, Register, RegisterMap
 from ...meters.sunspec import SunSpecPlace, is_empty_storage, sunspec_map
-from ...quantities import QUANTITIES
-from .readings import telling
-from .registers import Identity, read_once, read_register
+from ...vocabulary.quantities import QUANTITIES
+from .preview import telling
+from .register_reader import Identity, read_once, read_register
 from .sunspec import find_models
 
 # A meter may leave requests that it does not know without an answer; after so many seconds of
@@ -238,18 +238,26 @@ async def _meters(
         found += await search_sunspec(unit, unit_id, known, patience_s=checks.patience_s)
     if meter_key(unit_id, None) in known:
         return found
-    fitting = [
+    identified = [
         register_map
         for register_map in maps.values()
         if register_map.identify and await checks.hold(register_map.identify)
     ]
+    if meters := await _readable(unit, unit_id, identified):
+        return found + meters
     # Where nothing decides what it is, look-alikes are told apart by the user.
-    fitting = fitting or [
+    recognised = [
         register_map
         for register_map in maps.values()
         if register_map.recognise and await checks.hold(register_map.recognise)
     ]
-    for register_map in sorted(fitting, key=_certainty, reverse=True):
+    return found + await _readable(unit, unit_id, recognised)
+
+
+async def _readable(unit: ModbusUnit, unit_id: int, maps: Sequence[RegisterMap]) -> list[Found]:
+    """Return what a unit is by those of some maps that say anything of it, the likeliest first."""
+    found: list[Found] = []
+    for register_map in sorted(maps, key=_certainty, reverse=True):
         with suppress(ModbusError):
             meter = await _read(unit, unit_id, register_map, None)
             if meter.values:

@@ -15,16 +15,16 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 from homeassistant.helpers.typing import UNDEFINED
 
-from ...const import CONF_KIND, DOMAIN, LinkKind
-from ...steps import LinkSteps
-from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT
-from .opening import async_open
+from ...const import CONF_KIND, DOMAIN
+from ...forms.entry_flow import EntryFlow
+from .connection_test import async_open
+from .const import CONF_ANNOUNCED_AS, CONF_TRANSPORT, KIND
 from .transport import Transport, link_title, link_unique_id, modbus_params
 
 _PORT = 502
 
 
-class DiscoverySteps(LinkSteps):
+class DiscoverySteps(EntryFlow):
     """Offer a device that was seen in the network, or follow one to its new address."""
 
     def __init__(self) -> None:
@@ -55,7 +55,7 @@ class DiscoverySteps(LinkSteps):
         self, *, host: str, port: int, announced_as: str, name: str, other_names: Collection[str]
     ) -> ConfigFlowResult:
         data = {
-            CONF_KIND: LinkKind.MODBUS,
+            CONF_KIND: KIND,
             CONF_TRANSPORT: Transport.TCP,
             CONF_HOST: host,
             CONF_PORT: port,

@@ -1,7 +1,7 @@
 """Config steps of the Modbus link: the way to the meters, tested before it is saved."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import (
     SOURCE_IGNORE,
@@ -13,17 +13,16 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, DOMAIN, LinkKind
-from ...serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from ...const import CONF_KIND, DOMAIN
+from ...forms.fields import PORT
+from ...forms.serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from .connection_test import async_open
 from .const import (
     CONF_ANNOUNCED_AS,
     CONF_CA_FILE,
@@ -32,27 +31,17 @@ from .const import (
     CONF_CLIENT_KEY_PASSWORD,
     CONF_TRANSPORT,
     CONF_VERIFY,
+    KIND,
     SUBENTRY_METER,
 )
 from .discovery_flow import DiscoverySteps
-from .meter_flow import MeterSubentryFlow
-from .opening import async_open
-from .transport import (
-    Transport,
-    link_title,
-    link_unique_id,
-    modbus_params,
-)
+from .subentries import MeterSubentryFlow
+from .transport import Transport, link_title, link_unique_id, modbus_params
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: MeterSubentryFlow}
 
 # Certificate files, seldom needed, behind a fold.
 SECTION_CERTIFICATES = "certificates"
-
-_PORT = vol.All(
-    NumberSelector(NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)),
-    vol.Coerce(int),
-)
 
 
 def _host_schema(port: int | None) -> vol.Schema:
@@ -60,7 +49,7 @@ def _host_schema(port: int | None) -> vol.Schema:
     return vol.Schema(
         {
             vol.Required(CONF_HOST): TextSelector(),
-            vol.Required(CONF_PORT, default=default): _PORT,
+            vol.Required(CONF_PORT, default=default): PORT,
         }
     )
 
@@ -94,7 +83,7 @@ _SCHEMAS: Mapping[Transport, vol.Schema] = {
 }
 
 
-class ModbusSteps(DiscoverySteps):
+class ModbusFlow(DiscoverySteps):
     """The steps of a Modbus entry: one form for each transport, new or to change."""
 
     async def async_step_modbus(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
@@ -193,7 +182,7 @@ class ModbusSteps(DiscoverySteps):
     async def _async_finish(
         self, data: dict[str, Any], current: ConfigEntry | None
     ) -> ConfigFlowResult:
-        data = {CONF_KIND: LinkKind.MODBUS, **data}
+        data = {CONF_KIND: KIND, **data}
         unique_id = link_unique_id(data)
         # A device that is offered at the moment can be set up by hand; that ends the offer.
         await self.async_set_unique_id(unique_id, raise_on_progress=False)
@@ -213,3 +202,6 @@ def _as_input(data: Mapping[str, Any]) -> dict[str, Any]:
     """Return the data of an entry in the shape of its form."""
     suggested = serial_input(data)
     return {**suggested, SECTION_CERTIFICATES: suggested}
+
+
+FLOW: Final = ModbusFlow

@@ -20,8 +20,8 @@ import voluptuous as vol
 from ...const import DOMAIN
 from ...meters import RegisterMap, RegisterMapError, parse_register_map
 from .const import CONF_REGISTER_MAP
-from .look import meters_of
 from .maps import map_folder
+from .unit_access import meters_of
 
 CONF_MAP_FILE = "map_file"
 CONF_MAP_TEXT = "map_text"

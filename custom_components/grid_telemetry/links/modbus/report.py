@@ -15,10 +15,10 @@ from ...meters import Check, Register, RegisterMap, RegisterSpace
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import RATIOS, adjusted
 from .const import CONF_REGISTER_MAP, CONF_SUNSPEC, CONF_TURN_SIGN, CONF_UNIT_ID
-from .look import async_in_turn
 from .maps import async_load_register_maps
-from .registers import RegisterReader, read_register
+from .register_reader import RegisterReader, read_register
 from .sunspec import find_again
+from .unit_access import async_in_turn
 
 
 class UnknownMapError(Exception):

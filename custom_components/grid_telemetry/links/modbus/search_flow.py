@@ -8,7 +8,6 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
-from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.config_entries import (
     ConfigSubentry,
     ConfigSubentryData,
@@ -27,7 +26,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...quantities import QUANTITIES
+from ...vocabulary.classes import DeviceClass
+from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
     CONF_CURRENT_RATIO,
@@ -41,7 +41,9 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, Results, Unknown, search
-from .look import (
+from .maps import async_load_register_maps
+from .preview import async_readings
+from .unit_access import (
     NoMeterError,
     async_in_turn,
     async_look,
@@ -49,8 +51,6 @@ from .look import (
     meters_of,
     unit_id_selector,
 )
-from .maps import async_load_register_maps
-from .readings import async_readings
 
 CONF_FIRST_UNIT_ID = "first_unit_id"
 CONF_LAST_UNIT_ID = "last_unit_id"
@@ -275,6 +275,6 @@ def found_data(meter: Found) -> dict[str, Any]:
         data[CONF_ABSENT] = sorted(
             key
             for key in meter.map.quantities.keys() - meter.values.keys()
-            if QUANTITIES[key].device_class is not SensorDeviceClass.ENERGY
+            if QUANTITIES[key].device_class is not DeviceClass.ENERGY
         )
     return data

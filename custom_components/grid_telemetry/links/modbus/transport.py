@@ -12,7 +12,7 @@ from modbus_connection import (
     ModbusUdpParams,
 )
 
-from ...serial_line import CONF_BAUDRATE, CONF_BYTESIZE, CONF_PARITY, CONF_STOPBITS, PARITIES
+from ...forms.serial_line import CONF_BAUDRATE, CONF_BYTESIZE, CONF_PARITY, CONF_STOPBITS, PARITIES
 from .const import (
     CONF_CA_FILE,
     CONF_CLIENT_CERT,
@@ -67,6 +67,11 @@ def modbus_params(data: Mapping[str, Any]) -> ModbusParams:
                 parity=PARITIES[data[CONF_PARITY]],
                 stopbits=data[CONF_STOPBITS],
             )
+
+
+def is_numbered(data: Mapping[str, Any]) -> bool:
+    """Return whether the frames of a connection have a number that joins answer and request."""
+    return Transport(data[CONF_TRANSPORT]) in (Transport.TCP, Transport.UDP, Transport.TLS)
 
 
 def link_title(data: Mapping[str, Any]) -> str:

@@ -1,12 +1,13 @@
-"""Activation setpoints: what the platform commands, and what is in force when.
+"""Activations: what the platform asks of a resource, and whose setpoint is in force when.
 
-A command sets the power of a resource for a window of time, in watts (+ is consumption); `null`
-takes a window back. The last word on an instant counts: a later command replaces earlier ones for
-as far as it reaches. Outside every window the resource follows its baseline. Pure, no I/O.
+An activation sets the power of a resource from its start to its end, in watts (+ is consumption);
+one without a setpoint, `null`, is a cancellation. The last word on an instant counts: a later
+activation replaces earlier ones for as far as it reaches. Outside of all of them the resource
+follows its baseline. Pure, no I/O.
 """
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 import math
@@ -14,18 +15,18 @@ from typing import Any, Final, Self
 
 from .payload import MAX_WATTS, parse_json
 
-MAX_COMMAND_BYTES: Final = 10_000
-MAX_WINDOWS: Final = 2000
+MAX_MESSAGE_BYTES: Final = 10_000
+MAX_ACTIVATIONS: Final = 2000
 """Three weeks of quarter-hours."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Activation:
-    """A setpoint for a window of time, the end not included."""
+    """A setpoint for some time, the end not included; None is a cancellation."""
 
     start: datetime
     end: datetime
-    watts: float
+    watts: float | None
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as plain data for the storage."""
@@ -45,25 +46,16 @@ class Activation:
         )
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Command:
-    """What the platform asks for; None watts is a cancellation."""
-
-    start: datetime
-    end: datetime
-    watts: float | None
-
-
 class RefusedReason(StrEnum):
-    """Why a command is not acted upon."""
+    """Why an activation is not acted upon."""
 
     MALFORMED = "malformed"
     PAST = "past"
     TOO_MANY = "too_many"
 
 
-class CommandRefused(Exception):  # noqa: N818 - named after what happened
-    """The command is not acted upon."""
+class ActivationRefused(Exception):  # noqa: N818 - named after what happened
+    """The activation is not acted upon."""
 
     def __init__(self, reason: RefusedReason, detail: str) -> None:
         """Take the reason and what exactly is wrong."""
@@ -72,29 +64,29 @@ class CommandRefused(Exception):  # noqa: N818 - named after what happened
         self.detail = detail
 
 
-type Windows = tuple[Activation, ...]
-"""Activations in order that do not overlap."""
+type Activations = tuple[Activation, ...]
+"""Activations in order that do not overlap, none of them a cancellation."""
 
 
-def parse_command(payload: bytes, now: datetime) -> Command:
-    """Return the command in a message; raises `CommandRefused`."""
-    if len(payload) > MAX_COMMAND_BYTES:
-        raise CommandRefused(RefusedReason.MALFORMED, f"{len(payload)} bytes")
+def parse_activation(payload: bytes, now: datetime) -> Activation:
+    """Return the activation in a message; raises `ActivationRefused`."""
+    if len(payload) > MAX_MESSAGE_BYTES:
+        raise ActivationRefused(RefusedReason.MALFORMED, f"{len(payload)} bytes")
     try:
-        command = _command(parse_json(payload))
+        activation = _activation(parse_json(payload))
     except ValueError as err:
-        raise CommandRefused(RefusedReason.MALFORMED, str(err)) from err
-    if command.end <= command.start:
-        raise CommandRefused(RefusedReason.MALFORMED, "the window ends before it starts")
-    if command.end <= now:
-        raise CommandRefused(RefusedReason.PAST, f"the window ended at {command.end.isoformat()}")
-    return command
+        raise ActivationRefused(RefusedReason.MALFORMED, str(err)) from err
+    if activation.end <= activation.start:
+        raise ActivationRefused(RefusedReason.MALFORMED, "the end is not after the start")
+    if activation.end <= now:
+        raise ActivationRefused(RefusedReason.PAST, f"it ended at {activation.end.isoformat()}")
+    return activation
 
 
-def _command(message: object) -> Command:
+def _activation(message: object) -> Activation:
     match message:
         case {"timing": {"start": str(start), "end": str(end)}, "value": value}:
-            return Command(start=_instant(start), end=_instant(end), watts=_watts(value))
+            return Activation(start=_instant(start), end=_instant(end), watts=_watts(value))
         case _:
             raise ValueError("timing.start, timing.end or value is missing")
 
@@ -120,41 +112,37 @@ def _watts(value: object) -> float | None:
     return int(value) if value == math.trunc(value) else value
 
 
-def apply(windows: Windows, command: Command) -> Windows:
-    """Return the windows as they are after a command; raises `CommandRefused`."""
+def apply(known: Activations, new: Activation) -> Activations:
+    """Return the activations as they are with a new one; raises `ActivationRefused`."""
     kept: list[Activation] = []
-    for window in windows:
-        if window.end <= command.start or window.start >= command.end:
-            kept.append(window)
+    for one in known:
+        if one.end <= new.start or one.start >= new.end:
+            kept.append(one)
             continue
-        if window.start < command.start:
-            kept.append(_part(window, window.start, command.start))
-        if window.end > command.end:
-            kept.append(_part(window, command.end, window.end))
-    if command.watts is not None:
-        if len(kept) >= MAX_WINDOWS:
-            raise CommandRefused(RefusedReason.TOO_MANY, f"{len(kept)} windows wait already")
-        kept.append(Activation(start=command.start, end=command.end, watts=command.watts))
-    return tuple(sorted(kept, key=lambda window: window.start))
+        if one.start < new.start:
+            kept.append(replace(one, end=new.start))
+        if one.end > new.end:
+            kept.append(replace(one, start=new.end))
+    if new.watts is not None:
+        if len(kept) >= MAX_ACTIVATIONS:
+            raise ActivationRefused(RefusedReason.TOO_MANY, f"{len(kept)} wait already")
+        kept.append(new)
+    return tuple(sorted(kept, key=lambda one: one.start))
 
 
-def _part(window: Activation, start: datetime, end: datetime) -> Activation:
-    return Activation(start=start, end=end, watts=window.watts)
-
-
-def in_force(windows: Windows, now: datetime) -> Activation | None:
+def in_force(activations: Activations, now: datetime) -> Activation | None:
     """Return the activation that holds at an instant, None for the baseline."""
-    return next((window for window in windows if window.start <= now < window.end), None)
+    return next((one for one in activations if one.start <= now < one.end), None)
 
 
-def not_past(windows: Iterable[Activation], now: datetime) -> Windows:
-    """Return the windows that have not ended."""
-    return tuple(window for window in windows if window.end > now)
+def not_past(activations: Iterable[Activation], now: datetime) -> Activations:
+    """Return the activations that have not ended."""
+    return tuple(one for one in activations if one.end > now)
 
 
-def next_change(windows: Windows, now: datetime) -> datetime | None:
-    """Return the next instant at which a window begins or ends."""
+def next_change(activations: Activations, now: datetime) -> datetime | None:
+    """Return the next instant at which an activation begins or ends."""
     return min(
-        (instant for window in windows for instant in (window.start, window.end) if instant > now),
+        (instant for one in activations for instant in (one.start, one.end) if instant > now),
         default=None,
     )

@@ -19,7 +19,7 @@ from homeassistant.helpers.trigger import (
 )
 
 from ...const import DOMAIN
-from .entities import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
+from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
 
 
 def _ours(hass: HomeAssistant, entity_ids: set[str], translation_key: str) -> set[str]:

@@ -9,7 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 from homeassistant.util.ssl import create_client_context
 
-from ...forwarding.errors import ConnectionFailed
+from ...connection.errors import ConnectionFailed
 from .api import PowernautApi
 from .client import Login
 from .const import (

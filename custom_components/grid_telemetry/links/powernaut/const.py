@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+KIND: Final = "powernaut"
+
 CONF_ENVIRONMENT: Final = "environment"
 CONF_SITE_KEY: Final = "site_key"
 CONF_SECRET: Final = "secret"  # noqa: S105 - a name
@@ -62,3 +64,8 @@ TYPES_WITH_SOC: Final = frozenset(
         ResourceType.ELECTRIC_VEHICLE_CHARGING_POINT,
     }
 )
+
+# Translation keys of entities, by which triggers and conditions find them.
+SETPOINT_KEY: Final = "powernaut_setpoint"
+ACTIVATION_KEY: Final = "powernaut_activation"
+COMMAND_KEY: Final = "powernaut_command"

@@ -1,4 +1,4 @@
-"""The entities of a Powernaut entry: setpoints, commands and what the platform has seen."""
+"""The entities of a Powernaut entry: activations and what the platform has seen."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -14,28 +14,26 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
-from .setpoints import EVENT_TYPES, ResourceSetpoint
-from .view import PlatformView
+from .activation_schedule import EVENT_TYPES, ResourceSchedule
+from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
+from .coordinator import PlatformView
 
-SETPOINT_KEY: Final = "powernaut_setpoint"
-ACTIVATION_KEY: Final = "powernaut_activation"
-COMMAND_KEY: Final = "powernaut_command"
 LAST_SEEN_KEY: Final = "powernaut_last_seen"
 
 
-class _SetpointEntity(Entity):
-    """Shows something of a resource's setpoint; it changes by command and by the clock."""
+class _ActivationEntity(Entity):
+    """Shows something of a resource's activations; they change by message and by the clock."""
 
     _attr_has_entity_name = True
     _attr_should_poll = False
 
-    def __init__(self, device: DeviceInfo, unique_id: str, setpoint: ResourceSetpoint) -> None:
+    def __init__(self, device: DeviceInfo, unique_id: str, schedule: ResourceSchedule) -> None:
         self._attr_device_info = device
         self._attr_unique_id = f"{unique_id}_{self.translation_key}"
-        self._setpoint = setpoint
+        self._schedule = schedule
 
 
-class SetpointSensor(_SetpointEntity, SensorEntity):
+class SetpointSensor(_ActivationEntity, SensorEntity):
     """The setpoint in force; unknown is: follow the baseline."""
 
     _attr_translation_key = SETPOINT_KEY
@@ -46,13 +44,13 @@ class SetpointSensor(_SetpointEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> float | None:
-        present = self._setpoint.present
+        present = self._schedule.present
         return None if present is None else present.watts
 
     @property
     @override
     def extra_state_attributes(self) -> Mapping[str, Any]:
-        present = self._setpoint.present
+        present = self._schedule.present
         return {
             "start": None if present is None else present.start.isoformat(),
             "end": None if present is None else present.end.isoformat(),
@@ -60,10 +58,10 @@ class SetpointSensor(_SetpointEntity, SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        self.async_on_remove(self._setpoint.listen(self.async_write_ha_state))
+        self.async_on_remove(self._schedule.listen(self.async_write_ha_state))
 
 
-class ActivationBinarySensor(_SetpointEntity, BinarySensorEntity):
+class ActivationBinarySensor(_ActivationEntity, BinarySensorEntity):
     """Whether a setpoint is in force."""
 
     _attr_translation_key = ACTIVATION_KEY
@@ -72,25 +70,25 @@ class ActivationBinarySensor(_SetpointEntity, BinarySensorEntity):
     @property
     @override
     def is_on(self) -> bool:
-        return self._setpoint.present is not None
+        return self._schedule.present is not None
 
     @override
     async def async_added_to_hass(self) -> None:
-        self.async_on_remove(self._setpoint.listen(self.async_write_ha_state))
+        self.async_on_remove(self._schedule.listen(self.async_write_ha_state))
 
 
-class CommandEvent(_SetpointEntity, EventEntity):
-    """Each command as it comes."""
+class ActivationEvent(_ActivationEntity, EventEntity):
+    """Each activation as it comes."""
 
     _attr_translation_key = COMMAND_KEY
     _attr_event_types = EVENT_TYPES
 
     @override
     async def async_added_to_hass(self) -> None:
-        self.async_on_remove(self._setpoint.listen_commands(self._take))
+        self.async_on_remove(self._schedule.listen_received(self._received))
 
     @callback
-    def _take(self, event_type: str, attributes: dict[str, Any]) -> None:
+    def _received(self, event_type: str, attributes: dict[str, Any]) -> None:
         self._trigger_event(event_type, attributes)
         self.async_write_ha_state()
 

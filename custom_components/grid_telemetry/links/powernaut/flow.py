@@ -1,7 +1,7 @@
 """Config steps of the Powernaut link: where the platform is, the login, the site."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.config_entries import (
@@ -11,9 +11,6 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -23,10 +20,11 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
-from .api import RequestRefused
+from ...connection.errors import LinkError
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT, SECRET, is_url
+from .api import Forbidden, RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
 from .const import (
@@ -41,18 +39,17 @@ from .const import (
     CONF_SITE_KEY,
     DEFAULT_BROKER_PORT,
     DEFAULT_QOS,
+    KIND,
     Environment,
 )
-from .shapes import Site
+from .rest_payload import Site
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "PowernautSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_SITE_KEY): TextSelector(TextSelectorConfig(autocomplete="off")),
-    vol.Required(CONF_SECRET): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-    ),
+    vol.Required(CONF_SECRET): SECRET,
 }
 _QOS: dict[vol.Marker, Any] = {
     vol.Required(CONF_QOS, default=str(DEFAULT_QOS)): vol.All(
@@ -65,12 +62,7 @@ _CUSTOM_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_API_URL): TextSelector(TextSelectorConfig(type=TextSelectorType.URL)),
         vol.Required(CONF_BROKER_HOST): TextSelector(),
-        vol.Required(CONF_BROKER_PORT, default=DEFAULT_BROKER_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_BROKER_PORT, default=DEFAULT_BROKER_PORT): PORT,
         vol.Optional(CONF_CA_FILE): TextSelector(),
         **_CREDENTIALS,
         **_QOS,
@@ -79,7 +71,7 @@ _CUSTOM_SCHEMA = vol.Schema(
 _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 
 
-class PowernautSteps(LinkSteps):
+class PowernautFlow(EntryFlow):
     """The steps of a Powernaut entry."""
 
     _powernaut_data: dict[str, Any]
@@ -161,7 +153,7 @@ class PowernautSteps(LinkSteps):
         )
 
     async def _async_powernaut_save(self, site: Site) -> ConfigFlowResult:
-        data = {CONF_KIND: LinkKind.POWERNAUT, **self._powernaut_data, CONF_SITE_ID: site.id}
+        data = {CONF_KIND: KIND, **self._powernaut_data, CONF_SITE_ID: site.id}
         await self.async_set_unique_id(
             f"{urlsplit(endpoints_of(data).api_url).netloc.lower()}/{site.id}"
         )
@@ -197,26 +189,28 @@ class PowernautSteps(LinkSteps):
 
     async def _async_powernaut_try(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Try the API and the broker; return the errors by field, none when both are open."""
-        for field in (CONF_SITE_KEY, CONF_SECRET):
-            if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
-                return {field: "powernaut_invalid_credential"}
-        if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not _is_https_url(data[CONF_API_URL]):
-            return {CONF_API_URL: "powernaut_invalid_url"}
+        if errors := _form_errors(data):
+            return errors
         try:
             api, login = await async_connections(self.hass, data)
             self._powernaut_sites = [site for site in await api.sites() if not site.deleted]
             await login_test(login)
-        except DeliveryError as err:
+        except LinkError as err:
             self._powernaut_error = err.detail
             return {"base": f"powernaut_{err.reason}"}
         except RequestRefused as err:
             self._powernaut_error = str(err)
-            return {"base": "powernaut_unexpected_answer"}
+            forbidden = isinstance(err, Forbidden)
+            return {"base": f"powernaut_{'forbidden' if forbidden else 'unexpected_answer'}"}
+        return self._powernaut_site_errors()
+
+    def _powernaut_site_errors(self) -> dict[str, str]:
+        """Return what is wrong with the sites that the credentials open."""
         if not self._powernaut_sites:
             return {"base": "powernaut_no_site"}
-        if (entry := self._powernaut_entry()) is not None and entry.data[CONF_SITE_ID] not in {
-            site.id for site in self._powernaut_sites
-        }:
+        entry = self._powernaut_entry()
+        site_ids = {site.id for site in self._powernaut_sites}
+        if entry is not None and entry.data[CONF_SITE_ID] not in site_ids:
             return {"base": "powernaut_other_site"}
         return {}
 
@@ -229,10 +223,14 @@ class PowernautSteps(LinkSteps):
         return None
 
 
-def _is_https_url(url: str) -> bool:
-    """Return whether a text is an address that begins with https://."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme == "https" and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, no port that there is
-        return False
+def _form_errors(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with what was entered, by field, before anything is tried."""
+    for field in (CONF_SITE_KEY, CONF_SECRET):
+        if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
+            return {field: "powernaut_invalid_credential"}
+    if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not is_url(data[CONF_API_URL], "https"):
+        return {CONF_API_URL: "powernaut_invalid_url"}
+    return {}
+
+
+FLOW: Final = PowernautFlow

@@ -4,7 +4,7 @@
 whole watts (+ is consumption), `soc` in whole watt-hours, `time` in epoch seconds.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 import json
@@ -18,7 +18,7 @@ MAX_WATTS: Final = 1_000_000_000
 """Beyond a gigawatt a reading is a fault of the meter."""
 MAX_WATT_HOURS: Final = 1_000_000_000_000
 
-_COMMAND_SUFFIX: Final = "/commands/setpoint"
+_ACTIVATION_SUFFIX: Final = "/commands/setpoint"
 _RESOURCE_PREFIX: Final = "resource/"
 
 
@@ -51,14 +51,14 @@ def resource_topic(resource_id: str) -> str:
     return f"{_RESOURCE_PREFIX}{resource_id}/data"
 
 
-def command_topic(resource_id: str) -> str:
+def activation_topic(resource_id: str) -> str:
     """Return where the activations of a resource come from."""
-    return f"{_RESOURCE_PREFIX}{resource_id}{_COMMAND_SUFFIX}"
+    return f"{_RESOURCE_PREFIX}{resource_id}{_ACTIVATION_SUFFIX}"
 
 
-def resource_of_command(topic: str) -> str:
+def resource_of_activation(topic: str) -> str:
     """Return the resource that a topic of activations belongs to."""
-    return topic.removeprefix(_RESOURCE_PREFIX).removesuffix(_COMMAND_SUFFIX)
+    return topic.removeprefix(_RESOURCE_PREFIX).removesuffix(_ACTIVATION_SUFFIX)
 
 
 def reading(
@@ -85,11 +85,29 @@ def _whole(number: float) -> int:
     return math.floor(abs(number) + 0.5) * (-1 if number < 0 else 1)
 
 
-def message(readings: Sequence[Reading]) -> bytes:
-    """Return the body for readings of one topic: an object for one, an array for several."""
-    if len(readings) == 1:
-        return _object(readings[0]).encode()
-    return f"[{','.join(map(_object, readings))}]".encode()
+def messages(
+    readings: Sequence[Reading], limit: int | None
+) -> Iterator[tuple[bytes, Sequence[Reading]]]:
+    """Yield the bodies for readings of one topic with what is in each, none longer than a limit.
+
+    An object for one reading, an array for several; a single reading is never cut.
+    """
+    batch: list[str] = []
+    size = first = 0
+    for index, one in enumerate(readings):
+        text = _object(one)
+        # An array of n has n + 1 characters of its own.
+        if batch and limit is not None and size + len(text) + len(batch) + 2 > limit:
+            yield _body(batch), readings[first:index]
+            batch, size, first = [], 0, index
+        batch.append(text)
+        size += len(text)
+    if batch:
+        yield _body(batch), readings[first:]
+
+
+def _body(objects: Sequence[str]) -> bytes:
+    return (objects[0] if len(objects) == 1 else f"[{','.join(objects)}]").encode()
 
 
 def _object(one: Reading) -> str:
@@ -98,7 +116,7 @@ def _object(one: Reading) -> str:
     return f'{{"value":{one.watts},"soc":{one.soc_wh},"time":{one.at}}}'
 
 
-def as_json(payload: bytes, limit: int = 1000) -> str:
+def as_text(payload: bytes, limit: int = 1000) -> str:
     """Return a payload as text to show, cut to a length."""
     text = payload.decode(errors="replace")
     return text if len(text) <= limit else f"{text[:limit]}…"

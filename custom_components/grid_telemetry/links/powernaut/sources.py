@@ -8,8 +8,8 @@ from typing import Any
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import PERCENTAGE, UnitOfEnergy, UnitOfPower
 
-from ...forwarding.point import Point
-from ...forwarding.sampler import Sample
+from ...points.point import Point
+from ...points.sampler import Sample
 from .const import (
     CONF_CAPACITY_KWH,
     CONF_INVERT,
@@ -77,36 +77,62 @@ def _soc_point(name: str, data: Mapping[str, Any], capacity_wh: float | None) ->
     )
 
 
-def readings_of(
-    sources: Iterable[Source], at: float, samples: Sequence[Sample], skipped: Counter[Skip]
-) -> tuple[dict[str, Reading], set[str]]:
-    """Return the readings of a slot by topic, and the topics whose state of charge is too much.
+@dataclass(frozen=True, kw_only=True)
+class Slot:
+    """What there is to send of one slot, and what is wrong with the rest."""
 
-    What is left out is counted. Power goes out with the time it was measured at, so it is left
-    out once the platform would discard it, however long a value may be used otherwise.
+    readings: dict[str, Reading]
+    """By topic."""
+    over_capacity: set[str]
+    """The sites and resources whose state of charge is out of range, by platform id."""
+    outdated: set[Point]
+    """The points whose entity has not reported for too long."""
+
+
+def slot_of(
+    sources: Iterable[Source], at: float, samples: Sequence[Sample], skipped: Counter[Skip]
+) -> Slot:
+    """Return what the samples of a slot come to; what is left out is counted.
+
+    Power goes out with the time it was measured at, so it is left out once the platform would
+    discard it, however long a value may be used otherwise.
     """
-    by_point = {id(sample.point): sample for sample in samples}
-    readings: dict[str, Reading] = {}
-    too_much: set[str] = set()
+    by_point = {sample.point: sample for sample in samples}
+    slot = Slot(readings={}, over_capacity=set(), outdated=set())
     for source in sources:
-        if (power := by_point.get(id(source.power))) is None:
+        if (power := by_point.get(source.power)) is None:
             continue  # the sampler counted it
-        if not -_FUTURE_S <= at - power.measured_at <= min(source.max_age_s, SENDABLE_S):
+        age_s = at - power.measured_at
+        if not -_FUTURE_S <= age_s <= min(source.max_age_s, SENDABLE_S):
             skipped[Skip.STALE] += 1
+            if age_s > 0:
+                slot.outdated.add(source.power)
             continue
-        soc_wh = None
-        if source.soc is not None and (soc := by_point.get(id(source.soc))) is not None:
-            if at - soc.measured_at > source.max_age_s:
-                skipped[Skip.SOC_STALE] += 1
-            else:
-                soc_wh = soc.value
+        soc_wh = _state_of_charge(source, at, by_point, skipped, slot.outdated)
         result, skip = reading(
             power.measured_at, power.value, soc_wh, capacity_wh=source.capacity_wh
         )
         if skip is not None:
             skipped[skip] += 1
             if skip is Skip.SOC_OUT_OF_RANGE:
-                too_much.add(source.topic)
+                slot.over_capacity.add(source.platform_id)
         if result is not None:
-            readings[source.topic] = result
-    return readings, too_much
+            slot.readings[source.topic] = result
+    return slot
+
+
+def _state_of_charge(
+    source: Source,
+    at: float,
+    by_point: Mapping[Point, Sample],
+    skipped: Counter[Skip],
+    outdated: set[Point],
+) -> float | None:
+    """Return the state of charge in watt-hours, None where there is none that may be used."""
+    if source.soc is None or (soc := by_point.get(source.soc)) is None:
+        return None
+    if at - soc.measured_at <= source.max_age_s:
+        return soc.value
+    skipped[Skip.SOC_STALE] += 1
+    outdated.add(source.soc)
+    return None

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 import logging
 import time
@@ -11,9 +11,10 @@ from typing import Final, NoReturn, Protocol
 from homeassistant.core import callback
 from homeassistant.util import dt as dt_util
 
-from ...forwarding.errors import ConnectionFailed, DeliveryError
-from ...forwarding.health import Health, as_datetime
-from .payload import SENDABLE_S, Reading, message
+from ...connection.errors import ConnectionFailed, LinkError
+from ...connection.health import Health, as_datetime
+from ...protocols.mqtt import MqttPublishRefused, MqttTooLarge
+from .payload import SENDABLE_S, Reading, messages
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -30,8 +31,15 @@ class Sender(Protocol):
     window: int
     """So many messages may be on their way."""
 
+    def payload_limit(self, topic: str) -> int | None:
+        """Return how long a message on a topic may be, in bytes; None is no limit."""
+
     def publish(self, topic: str, body: bytes) -> asyncio.Future[None]:
-        """Send a message; the future resolves when the broker has it."""
+        """Send a message; the future resolves when the broker has it.
+
+        It fails with `MqttPublishRefused` when the broker does not take it. Raises a `LinkError`,
+        and `MqttTooLarge`.
+        """
 
 
 @dataclass(slots=True)
@@ -46,7 +54,7 @@ class Sent:
 @dataclass(slots=True)
 class _InFlight:
     topic: str
-    readings: list[Reading]
+    readings: Sequence[Reading]
     sent_at: float = field(default_factory=time.monotonic)
 
 
@@ -54,11 +62,14 @@ class Stream:
     """Takes the readings of each slot and hands them to whatever connection there is.
 
     All that waits for a topic goes out in one message, so a topic that had to wait catches up
-    with one array. What is older than `SENDABLE_S` is dropped and counted.
+    with one array, or with several where the broker takes no message that long. What is older than
+    `SENDABLE_S` is dropped and counted.
     """
 
-    def __init__(self, title: str, health: Health) -> None:
-        """Begin without a connection."""
+    def __init__(
+        self, title: str, health: Health, on_refusal: Callable[[str, str | None], None]
+    ) -> None:
+        """Begin without a connection; `on_refusal` gets a topic and the reason, None at its end."""
         self.sent: dict[str, Sent] = {}
         self.refused: Counter[str] = Counter()
         self._title = title
@@ -66,7 +77,8 @@ class Stream:
         self._sender: Sender | None = None
         self._waiting: dict[str, list[Reading]] = {}
         self._in_flight: dict[asyncio.Future[None], _InFlight] = {}
-        self._refusing: set[str] = set()
+        self._refusing: dict[str, str] = {}
+        self._on_refusal = on_refusal
 
     @callback
     def take(self, readings: Mapping[str, Reading]) -> None:
@@ -78,8 +90,15 @@ class Stream:
         self._pump(now)
         self._show_queue()
 
+    @callback
+    def forget(self, topic: str) -> None:
+        """Let go of what is known of a topic that nothing is sent on any more."""
+        self._health.dropped += len(self._waiting.pop(topic, ()))
+        if self._refusing.pop(topic, None) is not None:
+            self._on_refusal(topic, None)
+
     async def run(self, sender: Sender) -> NoReturn:
-        """Send over a connection until it is dead; raises the `DeliveryError` that says so."""
+        """Send over a connection until it is dead; raises the `LinkError` that says so."""
         self._sender = sender
         try:
             now = time.time()
@@ -95,12 +114,13 @@ class Stream:
             self._take_back()
             self._show_queue()
 
-    def _wait(self, topic: str, readings: list[Reading]) -> None:
+    def _wait(self, topic: str, readings: Sequence[Reading]) -> None:
         """Put readings in order; of those about the same instant the later one counts."""
-        if waiting := self._waiting.get(topic):
-            by_time = {reading.at: reading for reading in (*waiting, *readings)}
-            readings = [by_time[at] for at in sorted(by_time)]
-        self._waiting[topic] = readings
+        if not (waiting := self._waiting.get(topic)):
+            self._waiting[topic] = list(readings)
+            return
+        by_time = {reading.at: reading for reading in (*waiting, *readings)}
+        self._waiting[topic] = [by_time[at] for at in sorted(by_time)]
 
     def _sendable(self, readings: list[Reading], now: float) -> list[Reading]:
         """Return the readings that are young enough, and count the others."""
@@ -118,45 +138,64 @@ class Stream:
         """Send while the window has room; a connection that is gone ends by itself."""
         sender = self._sender
         while sender is not None and self._waiting and len(self._in_flight) < sender.window:
-            topic, waiting = next(iter(self._waiting.items()))
-            if readings := self._sendable(waiting, now):
-                try:
-                    future = sender.publish(topic, message(readings))
-                except DeliveryError:
-                    return
-                self._in_flight[future] = _InFlight(topic, readings)
-                future.add_done_callback(self._acknowledged)
-            del self._waiting[topic]
+            topic = next(iter(self._waiting))
+            if not (readings := self._sendable(self._waiting.pop(topic), now)):
+                continue
+            body, sent = next(messages(readings, sender.payload_limit(topic)))
+            if len(sent) < len(readings):
+                self._waiting[topic] = readings[len(sent) :]
+            try:
+                future = sender.publish(topic, body)
+            except MqttTooLarge as err:  # even alone; another one is no shorter
+                self._refuse(topic, sent, str(err))
+                continue
+            except LinkError:
+                self._wait(topic, readings)
+                return
+            self._in_flight[future] = _InFlight(topic, sent)
+            future.add_done_callback(self._acknowledged)
 
     @callback
     def _acknowledged(self, future: asyncio.Future[None]) -> None:
         if future.cancelled() or (packet := self._in_flight.pop(future, None)) is None:
             return
         now = time.time()
-        error = future.exception()
-        if error is None:
-            self._health.delivered += len(packet.readings)
-            self._health.last_delivery = dt_util.utcnow()
-            self._refusing.discard(packet.topic)
-            known = self.sent.get(packet.topic)
-            if known is None or now - known.last > STREAK_GAP_S:
-                self.sent[packet.topic] = Sent(now, now)
-            else:
-                known.last = now
-        else:
-            self._refuse(packet, error)
+        match future.exception():
+            case None:
+                self._accept(packet, now)
+            case MqttPublishRefused() as refusal:
+                self._refuse(packet.topic, packet.readings, str(refusal))
+            case _:  # the connection ended; it goes out over the next one
+                self._wait(packet.topic, packet.readings)
+                return
         self._pump(now)
         self._health.queued -= len(packet.readings)
         if not self._in_flight:
             self._show_queue()
         self._health.notify()
 
-    def _refuse(self, packet: _InFlight, error: BaseException) -> None:
-        self._health.dropped += len(packet.readings)
-        self.refused[packet.topic] += len(packet.readings)
-        if packet.topic not in self._refusing:
-            self._refusing.add(packet.topic)
-            _LOGGER.warning("%s: the broker refuses %s: %s", self._title, packet.topic, error)
+    def _accept(self, packet: _InFlight, now: float) -> None:
+        topic = packet.topic
+        self._health.delivered += len(packet.readings)
+        self._health.last_delivery = dt_util.utcnow()
+        if self._refusing.pop(topic, None) is not None:
+            self._on_refusal(topic, None)
+        known = self.sent.get(topic)
+        if known is None or now - known.last > STREAK_GAP_S:
+            self.sent[topic] = Sent(now, now)
+        else:
+            known.last = now
+
+    def _refuse(self, topic: str, readings: Sequence[Reading], reason: str) -> None:
+        """Count what the broker does not take; what comes next on the topic is tried again."""
+        self._health.dropped += len(readings)
+        self._health.last_error = "message_refused"
+        self._health.last_error_detail = f"{topic}: {reason}"
+        self.refused[topic] += len(readings)
+        if self._refusing.get(topic) != reason:
+            self._refusing[topic] = reason
+            _LOGGER.warning("%s: the broker refuses %s: %s", self._title, topic, reason)
+            self._on_refusal(topic, reason)
 
     def _take_back(self) -> None:
         """Have what was not acknowledged wait again; at least once is what QoS 1 promises."""

@@ -30,8 +30,8 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.errors import DeliveryError
-from ...forwarding.point import Point, can_convert, entity_id_of, reference_of
+from ...connection.errors import LinkError
+from ...points.point import Point, can_convert, entity_id_of, reference_of
 from .api import RequestRefused
 from .connection import async_connections
 from .const import (
@@ -51,7 +51,7 @@ from .const import (
     TYPES_WITH_SOC,
     ResourceType,
 )
-from .shapes import Resource
+from .rest_payload import Resource
 
 _ENTITY = EntitySelector(EntitySelectorConfig(domain=Platform.SENSOR))
 _POWER: dict[vol.Marker, Any] = {
@@ -197,7 +197,7 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
         try:
             api, _ = await async_connections(self.hass, entry.data)
             found = await api.resources(entry.data[CONF_SITE_ID])
-        except DeliveryError, RequestRefused:
+        except LinkError, RequestRefused:
             return await self.async_step_typed()
         if not found:
             return self.async_abort(reason="no_resources")

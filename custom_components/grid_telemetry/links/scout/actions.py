@@ -1,45 +1,14 @@
 """Actions of the Scout link; each answers with what it queued."""
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import datetime
 import math
-from pathlib import Path
 from typing import Any, Final
-from uuid import uuid4
 
-from homeassistant.core import (
-    HomeAssistant,
-    ServiceCall,
-    ServiceResponse,
-    SupportsResponse,
-    callback,
-)
-from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.util import dt as dt_util
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
-from ...const import DOMAIN
-from . import ScoutLink
-from .backfill import async_backfill
+from ...action import ENTRY_FIELD, Action
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
-from .payload import (
-    CODE_PATTERN,
-    DEVICE_ID_PATTERN,
-    MAIN_DEVICE,
-    MAX_WAVEFORM_BYTES,
-    NO_INDEX,
-    Channel,
-    EventStatus,
-    WaveformTooLargeError,
-    attributes_record,
-    event_record,
-    metric_records,
-    waveform_record,
-)
-from .waveform import Waveform, WaveformFileError, read_comtrade
+from .payload import CODE_PATTERN, DEVICE_ID_PATTERN, MAIN_DEVICE, NO_INDEX, EventStatus
 
 ATTR_STATUS: Final = "status"
 ATTR_INDEX: Final = "index"
@@ -64,13 +33,28 @@ ATTR_END: Final = "end"
 
 def _finite(value: Any) -> float:
     """Return a number that JSON can carry."""
-    number = float(value)
+    try:
+        number = float(value)
+    except TypeError as err:
+        raise vol.Invalid("a finite number is expected") from err
     if isinstance(value, bool) or not math.isfinite(number):
         raise vol.Invalid("a finite number is expected")
     return number
 
 
+_MAX_NESTED: Final = 256  # numbers of one code, such as harmonics
 _CODE = vol.All(cv.string, vol.Match(rf"^{CODE_PATTERN.pattern}\Z"))
+_NUMBERS = vol.All({vol.Coerce(str): _finite}, vol.Length(min=1, max=_MAX_NESTED))
+
+
+def _metric(value: Any) -> float | dict[str, float]:
+    """Return a number, or several by name, as codes of type JSON have them."""
+    if not isinstance(value, dict):
+        return _finite(value)
+    numbers: dict[str, float] = _NUMBERS(value)
+    return numbers
+
+
 _DEVICE_ID = vol.All(cv.string, vol.Match(rf"^{DEVICE_ID_PATTERN.pattern}\Z"))
 _ATTRIBUTES = vol.Schema({_CODE: cv.string})
 _DEVICE: dict[vol.Marker, Any] = {
@@ -108,7 +92,7 @@ _METRICS_SCHEMA = vol.Schema(
             [
                 {
                     vol.Optional(ATTR_TIMESTAMP): cv.datetime,
-                    vol.Required(ATTR_DATA): vol.All({_CODE: _finite}, vol.Length(min=1)),
+                    vol.Required(ATTR_DATA): vol.All({_CODE: _metric}, vol.Length(min=1)),
                 }
             ],
         ),
@@ -146,197 +130,12 @@ _BACKFILL_SCHEMA = vol.Schema(
     }
 )
 
-
-@callback
-def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the actions."""
-    for name, handler, schema in (
-        ("scout_send_event", _async_send_event, _EVENT_SCHEMA),
-        ("scout_send_attributes", _async_send_attributes, _ATTRIBUTES_SCHEMA),
-        ("scout_send_metrics", _async_send_metrics, _METRICS_SCHEMA),
-        ("scout_send_waveform", _async_send_waveform, _WAVEFORM_SCHEMA),
-        ("scout_backfill", _async_backfill, _BACKFILL_SCHEMA),
-    ):
-        hass.services.async_register(
-            DOMAIN, name, handler, schema, supports_response=SupportsResponse.OPTIONAL
-        )
-
-
-def _epoch_ms(instant: datetime | None) -> int:
-    """Return a time of a call as epoch milliseconds; without a zone it is local, None is now."""
-    if instant is None:
-        instant = dt_util.utcnow()
-    return round(dt_util.as_utc(instant).timestamp() * 1000)
-
-
-@contextmanager
-def _as_json(field: str) -> Iterator[None]:
-    """Tell the user what JSON cannot carry."""
-    try:
-        yield
-    except (TypeError, ValueError) as err:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="not_json",
-            translation_placeholders={"field": field, "error": str(err)},
-        ) from err
-
-
-async def _async_send_event(call: ServiceCall) -> ServiceResponse:
-    data = call.data
-    event_id = data.get(ATTR_ID) or str(uuid4())
-    info = dict(data[ATTR_INFO])
-    if CONF_CUSTOM_NAME in data:
-        info["EVENT_CUSTOM_NAME"] = data[CONF_CUSTOM_NAME]
-    with _as_json("event"):
-        record = event_record(
-            data[CONF_GATEWAY_DEVICE_ID],
-            _epoch_ms(data.get(ATTR_TIMESTAMP)),
-            event_type=data[CONF_EVENT_TYPE],
-            status=data[ATTR_STATUS],
-            index=data[ATTR_INDEX],
-            info=info,
-            event_id=event_id,
-        )
-    await link_for(call, ScoutLink).async_queue([record])
-    return {"id": event_id, "queued": 1}
-
-
-async def _async_send_attributes(call: ServiceCall) -> ServiceResponse:
-    link = link_for(call, ScoutLink)
-    gateway = call.data.get(ATTR_GATEWAY_ATTRIBUTES)
-    devices = call.data.get(ATTR_DEVICE_ATTRIBUTES)
-    if gateway is None and devices is None:
-        gateway, devices = link.gateway.attributes(), link.device_attributes()
-    with _as_json("attributes"):
-        record = attributes_record(_epoch_ms(None), gateway or {}, devices or {})
-    await link.async_queue([record])
-    return {ATTR_GATEWAY_ATTRIBUTES: gateway, ATTR_DEVICE_ATTRIBUTES: devices, "queued": 1}
-
-
-async def _async_send_metrics(call: ServiceCall) -> ServiceResponse:
-    records = [
-        record
-        for metric in call.data[ATTR_METRICS]
-        for record in metric_records(
-            call.data[CONF_GATEWAY_DEVICE_ID],
-            _epoch_ms(metric.get(ATTR_TIMESTAMP)),
-            metric[ATTR_DATA],
-        )
-    ]
-    await link_for(call, ScoutLink).async_queue(records)
-    return {"queued": sum(record.samples for record in records)}
-
-
-async def _async_send_waveform(call: ServiceCall) -> ServiceResponse:
-    data = call.data
-    if ATTR_FILE in data:
-        waveform = await _async_read_file(call.hass, data[ATTR_FILE])
-    elif missing := [
-        key for key in (ATTR_CHANNELS, ATTR_START_AT, ATTR_SAMPLE_RATE) if key not in data
-    ]:
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="waveform_incomplete",
-            translation_placeholders={"missing": ", ".join(missing)},
-        )
-    else:
-        waveform = _waveform_of(data)
-    waveform_id = data.get(ATTR_ID) or str(uuid4())
-    with _as_json("waveform"):
-        try:
-            record = waveform_record(
-                data[CONF_GATEWAY_DEVICE_ID],
-                start_at_ms=waveform.start_at_ms,
-                first_event_at_ms=waveform.first_event_at_ms,
-                sample_rate=waveform.sample_rate,
-                channels=waveform.channels,
-                waveform_id=waveform_id,
-            )
-        except WaveformTooLargeError as err:
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key="waveform_too_large",
-                translation_placeholders={"limit": str(MAX_WAVEFORM_BYTES // 1000)},
-            ) from err
-    await link_for(call, ScoutLink).async_queue([record])
-    return {
-        "id": waveform_id,
-        "channels": [channel.name for channel in waveform.channels],
-        "samples": sum(len(channel.samples) for channel in waveform.channels),
-        "queued": 1,
-    }
-
-
-def _waveform_of(data: Mapping[str, Any]) -> Waveform:
-    start_at_ms = _epoch_ms(data[ATTR_START_AT])
-    return Waveform(
-        start_at_ms=start_at_ms,
-        first_event_at_ms=(
-            _epoch_ms(data[ATTR_FIRST_EVENT]) if ATTR_FIRST_EVENT in data else start_at_ms
-        ),
-        sample_rate=data[ATTR_SAMPLE_RATE],
-        channels=[
-            Channel(
-                name=channel[ATTR_NAME],
-                sample_factor=channel[ATTR_SAMPLE_FACTOR],
-                samples=channel[ATTR_SAMPLES],
-            )
-            for channel in data[ATTR_CHANNELS]
-        ],
-    )
-
-
-async def _async_read_file(hass: HomeAssistant, name: str) -> Waveform:
-    def read() -> Waveform:
-        if not hass.config.is_allowed_path(name):
-            raise ServiceValidationError(
-                translation_domain=DOMAIN,
-                translation_key="path_not_allowed",
-                translation_placeholders={"path": name},
-            )
-        try:
-            return read_comtrade(Path(name), dt_util.get_default_time_zone())
-        except WaveformFileError as err:
-            raise HomeAssistantError(
-                translation_domain=DOMAIN,
-                translation_key="waveform_file",
-                translation_placeholders={"path": name, "error": str(err)},
-            ) from err
-
-    return await hass.async_add_executor_job(read)
-
-
-async def _async_backfill(call: ServiceCall) -> ServiceResponse:
-    link = link_for(call, ScoutLink)
-    start = dt_util.as_utc(call.data[ATTR_START])
-    # What the sampler is about to take is its own; a backfill ends before the present interval.
-    latest = datetime.fromtimestamp(link.present_slot(), dt_util.UTC)
-    end = min(dt_util.as_utc(call.data.get(ATTR_END, latest)), latest)
-    if start >= end:
-        raise ServiceValidationError(translation_domain=DOMAIN, translation_key="empty_period")
-    device_id = call.data.get(CONF_GATEWAY_DEVICE_ID)
-    devices = link.devices if device_id is None else {device_id: link.devices.get(device_id, ())}
-    if not any(devices.values()):
-        raise ServiceValidationError(
-            translation_domain=DOMAIN,
-            translation_key="unknown_device",
-            translation_placeholders={
-                "device": device_id or "",
-                "known": ", ".join(link.devices) or "none",
-            },
-        )
-    if "recorder" not in call.hass.config.components:
-        raise HomeAssistantError(translation_domain=DOMAIN, translation_key="recorder_missing")
-    dropped_before = link.outbox.dropped_samples
-    result = await async_backfill(
-        call.hass, link.outbox, devices, start=start, end=end, interval_s=link.interval_s
-    )
-    link.delivery.wake()
-    return {
-        "from_history": result.from_history,
-        "from_statistics": result.from_statistics,
-        "dropped": link.outbox.dropped_samples - dropped_before,
-        "start": start.isoformat(),
-        "end": end.isoformat(),
-    }
+ACTIONS: Final = (
+    Action(name="scout_send_event", schema=_EVENT_SCHEMA, handler="async_send_event"),
+    Action(
+        name="scout_send_attributes", schema=_ATTRIBUTES_SCHEMA, handler="async_send_attributes"
+    ),
+    Action(name="scout_send_metrics", schema=_METRICS_SCHEMA, handler="async_send_metrics"),
+    Action(name="scout_send_waveform", schema=_WAVEFORM_SCHEMA, handler="async_send_waveform"),
+    Action(name="scout_backfill", schema=_BACKFILL_SCHEMA, handler="async_backfill_points"),
+)

@@ -1,6 +1,7 @@
 """Alarms: the changes of a binary sensor as events of the platform."""
 
 from collections.abc import Callable, Mapping
+import json
 import time
 from typing import Any, Final
 
@@ -12,31 +13,25 @@ from homeassistant.helpers.event import (
     async_track_entity_registry_updated_event,
     async_track_state_change_event,
 )
-from homeassistant.helpers.storage import Store
 
-from ...const import DOMAIN
-from ...forwarding.issues import Issues
-from ...forwarding.outbox import Record
-from ...forwarding.point import Point, entity_id_of
-from ...forwarding.points_table import CONF_ENTITY
-from ...forwarding.watch import ENTITY_REMOVED, last_entity_id
-from .. import GridTelemetryConfigEntry
-from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID, SUBENTRY_ALARM
-from .payload import EventStatus, event_record
+from ...connection.issues import Issues
+from ...link import GridTelemetryConfigEntry
+from ...outbox.store import Mark, Outbox, Record
+from ...points.issues import ENTITY_REMOVED, last_entity_id
+from ...points.point import Point, entity_id_of, moves_an_entity
+from ...points.table import CONF_ENTITY
+from .const import (
+    CONF_CUSTOM_NAME,
+    CONF_EVENT_TYPE,
+    CONF_GATEWAY_DEVICE_ID,
+    CONF_INDEX,
+    SUBENTRY_ALARM,
+)
+from .payload import NO_INDEX, EventStatus, event_record
 
-type StoredAlarms = dict[str, dict[str, Any]]
-"""What the platform was told of each alarm that is on, by subentry id."""
-
-_STORAGE_VERSION: Final = 1
-_SAVE_DELAY_S: Final = 1.0
 _STATUS: Final = {STATE_ON: EventStatus.ON, STATE_OFF: EventStatus.OFF}
 # An alarm that is changed in one of these is another one to the platform; its sensor is not.
-_TOLD: Final = (CONF_GATEWAY_DEVICE_ID, CONF_EVENT_TYPE, CONF_CUSTOM_NAME)
-
-
-def alarm_store(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> Store[StoredAlarms]:
-    """Return where the alarms of an entry that are on are kept."""
-    return Store(hass, _STORAGE_VERSION, f"{DOMAIN}.alarms_{entry.entry_id}")
+_KNOWN_BY: Final = (CONF_GATEWAY_DEVICE_ID, CONF_EVENT_TYPE, CONF_CUSTOM_NAME)
 
 
 class AlarmWatch:
@@ -51,10 +46,12 @@ class AlarmWatch:
     ) -> None:
         """Prepare to report an event at each change."""
         self.is_on = False
-        """Whether the platform was told that the condition began, and not yet that it ended."""
+        """Whether the platform knows, or will know, that the condition began and did not end."""
         self.subentry_id = subentry.subentry_id
-        self.told: dict[str, Any] = {key: subentry.data.get(key) for key in _TOLD}
-        """What the platform knows the alarm by."""
+        self.mark_key = f"alarm/{subentry.subentry_id}"
+        self._known_by = {key: subentry.data.get(key) for key in _KNOWN_BY}
+        if (index := subentry.data.get(CONF_INDEX)) is not None:
+            self._known_by[CONF_INDEX] = index
         self._hass = hass
         self._data: Mapping[str, Any] = subentry.data
         self._issues = issues
@@ -62,6 +59,10 @@ class AlarmWatch:
         name = self._data.get(CONF_CUSTOM_NAME) or self._data[CONF_EVENT_TYPE]
         self._point = Point(entity=self._data[CONF_ENTITY], name=name)
         self._untrack: list[CALLBACK_TYPE] = []
+
+    def mark_value(self, status: EventStatus) -> str:
+        """Return what the platform knows of the alarm once an event is delivered."""
+        return json.dumps({"status": status, **self._known_by}, sort_keys=True)
 
     @callback
     def start(self) -> None:
@@ -74,6 +75,12 @@ class AlarmWatch:
             entity_id is None,
             ENTITY_REMOVED,
             self.subentry_id,
+            fixable=True,
+            data={
+                "entity": self._point.entity,
+                "entity_id": entity_id or last_entity_id(self._hass, self._point),
+                "name": self._point.name,
+            },
             name=self._point.name,
             entity=entity_id or last_entity_id(self._hass, self._point),
         )
@@ -88,7 +95,13 @@ class AlarmWatch:
             async_track_state_change_event(self._hass, entity_id, self._async_changed),
             async_track_entity_registry_updated_event(self._hass, entity_id, self._async_renamed),
         ]
-        if state := self._hass.states.get(entity_id):
+        self.look()
+
+    @callback
+    def look(self) -> None:
+        """Report the present state, if the platform does not know it."""
+        entity_id = entity_id_of(self._hass, self._point)
+        if entity_id is not None and (state := self._hass.states.get(entity_id)):
             self._report(_STATUS.get(state.state), time.time())
 
     @callback
@@ -105,7 +118,7 @@ class AlarmWatch:
 
     @callback
     def _async_renamed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
+        if moves_an_entity(event.data):
             self._async_look_again(event)
 
     @callback
@@ -125,7 +138,9 @@ class AlarmWatch:
                 round(at * 1000),
                 event_type=self._data[CONF_EVENT_TYPE],
                 status=status,
+                index=self._data.get(CONF_INDEX) or NO_INDEX,
                 info={"EVENT_CUSTOM_NAME": custom_name} if custom_name else None,
+                mark=Mark(self.mark_key, self.mark_value(status)),
             )
         )
 
@@ -136,29 +151,48 @@ def _is_new(event_data: er.EventEntityRegistryUpdatedData) -> bool:
 
 
 class Alarms:
-    """The alarms of an entry; which of them are on is known over reloads and restarts."""
+    """The alarms of an entry.
+
+    What the platform knows of them is in the outbox: the marks of the events that it confirmed,
+    and behind them those of the events that wait. An event that is dropped is so missed at once,
+    and the alarm reported anew.
+    """
 
     def __init__(
         self,
         hass: HomeAssistant,
         entry: GridTelemetryConfigEntry,
         issues: Issues,
+        outbox: Outbox,
         queue: Callable[[Record], None],
     ) -> None:
         """Prepare to put an event into the queue at each change."""
+        self._outbox = outbox
         self._queue = queue
-        self._store = alarm_store(hass, entry)
-        self._unsaved = False
+        self._reports = 0
         self._watches = [
-            AlarmWatch(hass, subentry, issues, self._take)
+            AlarmWatch(hass, subentry, issues, self._report)
             for subentry in entry.get_subentries_of_type(SUBENTRY_ALARM)
         ]
 
     async def async_load(self) -> None:
-        """Take up what the platform was told before the restart."""
-        stored = await self._store.async_load() or {}
+        """Learn what the platform knows, or will know when all that waits is delivered."""
+        if not self._watches:
+            return
+        reports = -1
+        known: Mapping[str, str] = {}
+        while reports != self._reports:  # else something was reported while the file was read
+            reports = self._reports
+            awaited = await self._outbox.awaited_marks()
+            known = {**self._outbox.marks, **awaited}
         for watch in self._watches:
-            watch.is_on = stored.get(watch.subentry_id) == watch.told
+            watch.is_on = known.get(watch.mark_key) == watch.mark_value(EventStatus.ON)
+
+    async def async_reconcile(self) -> None:
+        """Report anew what the platform will not come to know, as events were dropped."""
+        await self.async_load()
+        for watch in self._watches:
+            watch.look()
 
     @callback
     def start(self) -> None:
@@ -166,19 +200,13 @@ class Alarms:
         for watch in self._watches:
             watch.start()
 
-    async def async_stop(self) -> None:
-        """Watch no longer, and keep which are on. May be called again."""
+    @callback
+    def stop(self) -> None:
+        """Watch no longer. May be called again."""
         for watch in self._watches:
             watch.stop()
-        if self._unsaved:
-            await self._store.async_save(self._as_stored())
 
     @callback
-    def _take(self, record: Record) -> None:
+    def _report(self, record: Record) -> None:
+        self._reports += 1
         self._queue(record)
-        self._unsaved = True
-        self._store.async_delay_save(self._as_stored, _SAVE_DELAY_S)
-
-    def _as_stored(self) -> StoredAlarms:
-        self._unsaved = False
-        return {watch.subentry_id: watch.told for watch in self._watches if watch.is_on}

@@ -1,7 +1,7 @@
 """The connection to Scout: the login, what is said first, and what each refusal means."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 import ipaddress
 import re
@@ -9,27 +9,36 @@ import socket
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
+import aiohttp
 from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
-from ...forwarding.delivery import Packet
-from ...forwarding.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
-from ...stomp.client import StompConnection, StompParameters, connect
-from ...stomp.errors import (
+from ...connection.errors import (
+    Blame,
+    ConnectionFailed,
+    CredentialsRefused,
+    DestinationRefused,
+    LinkError,
+    SendingRefused,
+)
+from ...outbox.packet import Packet
+from ...protocols.stomp.client import StompConnection, StompParameters, connect
+from ...protocols.stomp.errors import (
     StompAuthenticationError,
     StompConnectionLost,
     StompDestinationError,
     StompError,
     StompHostError,
+    StompServerError,
     StompTransportError,
     TransportFailure,
 )
 from .const import CONF_CLAIM_ID
-from .payload import Gateway, message_type_of
+from .payload import Gateway, MessageType
 
-_DIED = "STOMP died"
-_CONFIRMED_WITHIN_S = 30.0
+# What a broker that goes away says to its clients, whatever they sent.
+_GOING_AWAY = "connection_forced"
 _TRANSPORT_REASONS = {
     TransportFailure.TLS: "tls_failed",
     TransportFailure.DNS: "unknown_server",
@@ -75,20 +84,35 @@ def _detail(err: StompError, claim_id: str) -> str:
     return re.sub(re.escape(claim_id), "**", str(err), flags=re.IGNORECASE)
 
 
-def _raise_for(err: StompError, claim_id: str) -> NoReturn:
-    """Raise what the delivery acts upon, from what the connection met."""
+def _login_error(err: StompError, claim_id: str) -> LinkError:
+    """Return what the login met."""
     detail = _detail(err, claim_id)
     match err:
         case StompAuthenticationError():
-            raise CredentialsRefused("invalid_auth", detail) from err
+            return CredentialsRefused("invalid_auth", detail)
         case StompHostError():
-            raise DestinationRefused("unknown_host", detail) from err
-        case StompDestinationError():
-            raise DestinationRefused("destination_refused", detail) from err
+            return DestinationRefused("unknown_host", detail)
         case StompTransportError():
-            raise ConnectionFailed(_TRANSPORT_REASONS[err.kind], detail) from err
+            return ConnectionFailed(_TRANSPORT_REASONS[err.kind], detail)
         case _:
-            raise ConnectionFailed("cannot_connect", detail) from err
+            return ConnectionFailed("cannot_connect", detail)
+
+
+def _session_error(err: StompError, claim_id: str) -> LinkError:
+    """Return what ended a session."""
+    detail = _detail(err, claim_id)
+    match err:
+        case StompDestinationError():
+            return SendingRefused("destination_refused", detail, blame=Blame.KIND)
+        case StompServerError() if err.message.lower() != _GOING_AWAY:
+            return SendingRefused("message_refused", detail, blame=Blame.PACKET)
+        case StompConnectionLost() if err.code == aiohttp.WSCloseCode.OK:
+            # RabbitMQ says no more than this where an exchange is missing or forbidden.
+            return SendingRefused("session_ended", detail)
+        case StompConnectionLost() if err.code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG:
+            return SendingRefused("message_too_large", detail, blame=Blame.PACKET)
+        case _:
+            return ConnectionFailed("connection_lost", detail)
 
 
 async def _connect(
@@ -98,7 +122,7 @@ async def _connect(
         await _check_plain(parameters.url, allow_plain=allow_plain)
         return await connect(async_get_clientsession(hass), parameters)
     except StompError as err:
-        _raise_for(err, parameters.login)
+        raise _login_error(err, parameters.login) from err
     except ValueError as err:  # no name, or no port, that a host can have
         raise ConnectionFailed("unknown_server", str(err)) from err
 
@@ -106,7 +130,7 @@ async def _connect(
 async def login_test(
     hass: HomeAssistant, parameters: StompParameters, *, allow_plain: bool
 ) -> None:
-    """Log in and out again; raises a `DeliveryError` whose reason names the error text."""
+    """Log in and out again; raises a `LinkError` whose reason names the error text."""
     connection = await _connect(hass, parameters, allow_plain=allow_plain)
     await connection.close()
 
@@ -117,68 +141,35 @@ class ScoutSession:
     def __init__(self, connection: StompConnection, gateway: Gateway) -> None:
         self._connection = connection
         self._gateway = gateway
-        self._confirmed = False
 
     async def publish(self, packet: Packet) -> asyncio.Future[None]:
         """Send a packet; the future resolves when the broker confirms it."""
-        message_type = message_type_of(packet.topic)
+        message_type = MessageType(packet.destination.kind)
         try:
-            receipt = await self._connection.send(
+            return await self._connection.send(
                 self._gateway.destination(message_type),
                 self._gateway.headers(message_type),
                 packet.body,
             )
         except StompError as err:
-            self._raise_for(err)
-        receipt.add_done_callback(self._remember)
-        return receipt
-
-    def _remember(self, receipt: asyncio.Future[None]) -> None:
-        if not receipt.cancelled() and receipt.exception() is None:
-            self._confirmed = True
-
-    async def confirmed(self, receipts: Iterable[asyncio.Future[None]]) -> None:
-        """Wait until the broker has confirmed some messages."""
-        try:
-            async with asyncio.timeout(_CONFIRMED_WITHIN_S):
-                await asyncio.gather(*receipts)
-        except TimeoutError as err:
-            raise ConnectionFailed("not_confirmed") from err
-        except StompError as err:
-            self._raise_for(err)
+            raise _session_error(err, self._gateway.claim_id) from err
 
     async def closed(self) -> NoReturn:
         """Wait for the end of the session and raise why."""
-        self._raise_for(await self._connection.wait_closed() or StompConnectionLost("closed by us"))
-
-    def _raise_for(self, err: StompError) -> NoReturn:
-        # RabbitMQ before 3.10.14 says nothing but "STOMP died" where an exchange is missing or
-        # forbidden. A session that ends so before any message was confirmed has met just that.
-        if isinstance(err, StompConnectionLost) and err.reason == _DIED and not self._confirmed:
-            detail = _detail(err, self._gateway.claim_id)
-            raise DestinationRefused("destination_refused", detail) from err
-        _raise_for(err, self._gateway.claim_id)
+        end = await self._connection.wait_closed() or StompConnectionLost("closed by us")
+        raise _session_error(end, self._gateway.claim_id) from end
 
 
 @asynccontextmanager
 async def open_session(
-    hass: HomeAssistant,
-    parameters: StompParameters,
-    gateway: Gateway,
-    greetings: Sequence[Packet],
-    *,
-    allow_plain: bool,
+    hass: HomeAssistant, parameters: StompParameters, gateway: Gateway, *, allow_plain: bool
 ) -> AsyncIterator[ScoutSession]:
-    """Log in, send the greetings, and close at the end.
+    """Log in, and close at the end.
 
     Raises `CredentialsRefused`, `DestinationRefused` or `ConnectionFailed`.
     """
     connection = await _connect(hass, parameters, allow_plain=allow_plain)
-    session = ScoutSession(connection, gateway)
     try:
-        # An exchange that is missing or closed to us shows only now, by the greetings' fate.
-        receipts = [await session.publish(packet) for packet in greetings]
-        await session.confirmed(receipts)
-        yield session
+        yield ScoutSession(connection, gateway)
     finally:
         await connection.close()

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "scout"
+
 DEFAULT_URL: Final = "wss://scout.circutor.com/ws/stomp"
 DEFAULT_HOST: Final = "pro"
 DEFAULT_GATEWAY_TYPE: Final = "HOME_ASSISTANT"
@@ -16,6 +18,7 @@ CONF_GATEWAY_TYPE: Final = "gateway_type"
 CONF_SERIAL_NUMBER: Final = "serial_number"
 CONF_FIRMWARE_VERSION: Final = "firmware_version"
 CONF_HARDWARE_VERSION: Final = "hardware_version"
+CONF_FIRMWARE_MEASURE: Final = "firmware_measure"
 CONF_INTERVAL_S: Final = "interval_s"
 CONF_MAX_AGE_DAYS: Final = "max_age_days"
 CONF_MAX_SAMPLES: Final = "max_samples"
@@ -25,5 +28,7 @@ SUBENTRY_ALARM: Final = "alarm"
 
 CONF_GATEWAY_DEVICE_ID: Final = "gateway_device_id"
 CONF_CODE: Final = "code"
+CONF_CONNECTION_TYPE: Final = "connection_type"
 CONF_EVENT_TYPE: Final = "event_type"
 CONF_CUSTOM_NAME: Final = "custom_name"
+CONF_INDEX: Final = "index"

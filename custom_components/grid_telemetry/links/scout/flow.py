@@ -1,6 +1,6 @@
 """Config steps of the Scout link: the login, the gateway's identity, devices and alarms."""
 
-from typing import Any
+from typing import Any, Final
 from urllib.parse import urlsplit
 
 from homeassistant.config_entries import ConfigFlowResult
@@ -8,22 +8,21 @@ from homeassistant.const import CONF_HOST, CONF_TOKEN, CONF_URL
 from homeassistant.helpers import instance_id
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
     TextSelectorType,
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
+from ...connection.errors import LinkError
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import SECRET, is_url, whole_number
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
     CONF_CLAIM_ID,
+    CONF_FIRMWARE_MEASURE,
     CONF_FIRMWARE_VERSION,
     CONF_GATEWAY_TYPE,
     CONF_HARDWARE_VERSION,
@@ -38,11 +37,13 @@ from .const import (
     DEFAULT_MAX_AGE_DAYS,
     DEFAULT_MAX_SAMPLES,
     DEFAULT_URL,
+    KIND,
 )
+from .link import entry_title
 from .payload import CLAIM_ID_PATTERN
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "ScoutSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _LOGIN_SCHEMA = vol.Schema(
     {
@@ -51,26 +52,11 @@ _LOGIN_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_HOST, default=DEFAULT_HOST): TextSelector(),
         vol.Required(CONF_CLAIM_ID): TextSelector(),
-        vol.Required(CONF_TOKEN): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-        ),
+        vol.Required(CONF_TOKEN): SECRET,
         vol.Required(CONF_ALLOW_PLAIN, default=False): BooleanSelector(),
     }
 )
-_TOKEN_SCHEMA = vol.Schema(
-    {
-        vol.Required(CONF_TOKEN): TextSelector(
-            TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-        )
-    }
-)
-
-
-def _whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
-    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
-    if unit is not None:
-        config["unit_of_measurement"] = unit
-    return vol.All(NumberSelector(config), vol.Coerce(int))
+_TOKEN_SCHEMA = vol.Schema({vol.Required(CONF_TOKEN): SECRET})
 
 
 _GATEWAY_SCHEMA = vol.Schema(
@@ -79,16 +65,17 @@ _GATEWAY_SCHEMA = vol.Schema(
         vol.Required(CONF_GATEWAY_TYPE, default=DEFAULT_GATEWAY_TYPE): TextSelector(),
         vol.Optional(CONF_FIRMWARE_VERSION): TextSelector(),
         vol.Required(CONF_HARDWARE_VERSION, default=DEFAULT_HARDWARE_VERSION): TextSelector(),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): _whole_number(1, 3600, "s"),
-        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): _whole_number(1, 366, "d"),
-        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): _whole_number(
+        vol.Optional(CONF_FIRMWARE_MEASURE): TextSelector(),
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): whole_number(1, 3600, "s"),
+        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): whole_number(1, 366, "d"),
+        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): whole_number(
             1_000, 50_000_000
         ),
     }
 )
 
 
-class ScoutSteps(LinkSteps):
+class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
 
     _scout_login: dict[str, Any]
@@ -128,8 +115,8 @@ class ScoutSteps(LinkSteps):
                 if isinstance(value, str) and not value.isprintable()
             }
             if not errors:
-                data = {CONF_KIND: LinkKind.SCOUT, **self._scout_login, **user_input}
-                return self._save(data, lambda data: f"Circutor Scout {data[CONF_CLAIM_ID]}")
+                data = {CONF_KIND: KIND, **self._scout_login, **user_input}
+                return self._save(data, entry_title)
         if user_input is not None:
             suggested = user_input
         elif (current := self._current) is not None:
@@ -173,28 +160,22 @@ class ScoutSteps(LinkSteps):
         """Return the errors of a login, by field; none when the platform took it."""
         if not CLAIM_ID_PATTERN.fullmatch(data[CONF_CLAIM_ID]):
             return {CONF_CLAIM_ID: "invalid_claim_id"}
-        if not _is_websocket_url(data[CONF_URL]):
+        if not is_url(data[CONF_URL], "ws", "wss"):
             return {CONF_URL: "invalid_url"}
         for field in (CONF_HOST, CONF_TOKEN):
             if not data[field].isprintable():
                 return {field: "not_a_header_value"}
         try:
             await login_test(self.hass, parameters_of(data), allow_plain=data[CONF_ALLOW_PLAIN])
-        except DeliveryError as err:
+        except LinkError as err:
             self._scout_error = err.detail
             return {"base": err.reason}
         return {}
 
 
-def _is_websocket_url(url: str) -> bool:
-    """Return whether a text is the address of a WebSocket; a path is not needed."""
-    try:
-        parts = urlsplit(url)
-        return parts.scheme in ("ws", "wss") and bool(parts.hostname) and parts.port != 0
-    except ValueError:  # brackets that do not match, no port that there is
-        return False
-
-
 def _unique_id(data: dict[str, Any]) -> str:
     """Return what tells gateways apart: the server, its virtual host and the claim id."""
     return f"{urlsplit(data[CONF_URL]).netloc.lower()}/{data[CONF_HOST]}/{data[CONF_CLAIM_ID]}"
+
+
+FLOW: Final = ScoutFlow

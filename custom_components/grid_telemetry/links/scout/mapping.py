@@ -4,22 +4,29 @@ from collections.abc import Sequence
 from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass
-from homeassistant.const import UnitOfElectricPotential, UnitOfEnergy, UnitOfReactiveEnergy
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
 from ...const import DOMAIN
-from ...forwarding.points_table import (
+from ...points.point import can_convert
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
     CONF_UNIT,
     MappingError,
     Row,
     device_class_of,
-    point_of,
+    points_of,
     unit_of,
 )
-from ...quantities import QUANTITIES
+from ...vocabulary.quantities import QUANTITIES
+from ...vocabulary.unit import (
+    UnitOfApparentEnergy,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfReactiveEnergy,
+    canonical,
+)
 from .const import CONF_CODE
 from .payload import CODE_PATTERN
 
@@ -29,12 +36,14 @@ _CODES_BY_DEVICE_CLASS: dict[str, str] = {
     SensorDeviceClass.VOLTAGE: "V_PP",
     SensorDeviceClass.ENERGY: "P_CON_TOT_ENERGY",
 }
-# The unit of the *_ENERGY counters is not stated there; Circutor's gateways keep them in Wh.
-_UNITS_BY_DEVICE_CLASS: dict[str, str] = {
-    SensorDeviceClass.VOLTAGE: UnitOfElectricPotential.VOLT,
-    SensorDeviceClass.ENERGY: UnitOfEnergy.WATT_HOUR,
-    SensorDeviceClass.REACTIVE_ENERGY: UnitOfReactiveEnergy.VOLT_AMPERE_REACTIVE_HOUR,
-}
+# The unit of the *_ENERGY counters is not stated there; Circutor's gateways keep them in Wh, so all
+# three kinds of energy are suggested in that scale.
+_UNITS: tuple[str, ...] = (
+    UnitOfElectricPotential.VOLT,
+    UnitOfEnergy.WATT_HOUR,
+    UnitOfReactiveEnergy.VOLT_AMPERE_REACTIVE_HOUR,
+    UnitOfApparentEnergy.VOLT_AMPERE_HOUR,
+)
 
 
 def suggest_rows(hass: HomeAssistant, entity_ids: Sequence[str]) -> list[Row]:
@@ -64,7 +73,8 @@ def _suggestion(
 ) -> tuple[str, str | None]:
     """Return the code (empty: none is proven) and the unit to send."""
     device_class = device_class_of(hass, entity_id) or ""
-    unit = _UNITS_BY_DEVICE_CLASS.get(device_class, unit_of(hass, entity_id))
+    present = canonical(unit_of(hass, entity_id))
+    unit = next((wanted for wanted in _UNITS if can_convert(present, wanted)), present)
     if entry is not None and entry.platform == DOMAIN and entry.translation_key in QUANTITIES:
         return QUANTITIES[entry.translation_key].scout or "", unit
     return _CODES_BY_DEVICE_CLASS.get(device_class, ""), unit
@@ -84,7 +94,8 @@ def check_rows(
             continue
         if not CODE_PATTERN.fullmatch(code):
             raise MappingError("invalid_code", code)
-        if code in points:
-            raise MappingError("duplicate_code", code)
-        points[code] = point_of(hass, row, code).as_dict()
+        for point in points_of(hass, row, code):
+            if point.name in points:
+                raise MappingError("duplicate_code", point.name)
+            points[point.name] = point.as_dict()
     return list(points.values())

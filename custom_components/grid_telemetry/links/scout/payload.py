@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
 import json
-import math
 import re
 from typing import Any
 from uuid import uuid4
 
-from ...forwarding.delivery import Packet
-from ...forwarding.outbox import Lane, Record, StoredRecord
+from ...outbox.packet import Packet
+from ...outbox.store import Destination, Lane, Mark, Record, StoredRecord
 
 MAX_FRAME_BYTES = 64 * 1024
 """A frame stays below this; brokers of this kind bound frames at 64 KiB and more."""
@@ -68,6 +67,8 @@ class Gateway:
     gateway_type: str
     firmware_version: str
     hardware_version: str
+    firmware_measure: str | None = None
+    """Version of the part that measures, where the gateway has one of its own."""
 
     def destination(self, message_type: MessageType) -> str:
         """Return where messages of a kind go."""
@@ -75,11 +76,13 @@ class Gateway:
 
     def headers(self, message_type: MessageType) -> dict[str, str]:
         """Return the headers of a message, in the protocol's version 1.0."""
+        measure = self.firmware_measure
         return {
             "myc-version": "1.0",
             "myc-message-type": message_type,
             "myc-fw-version": self.firmware_version,
             "myc-hw-version": self.hardware_version,
+            **({} if measure is None else {"myc-fw-measure": measure}),
             "myc-gw-type": self.gateway_type,
             "myc-serial-number": self.serial_number,
             # The broker writes the message to disk before it confirms it.
@@ -89,9 +92,11 @@ class Gateway:
 
     def attributes(self) -> dict[str, str]:
         """Return the gateway's own attributes."""
+        measure = self.firmware_measure
         return {
             "SERIAL_NUMBER": self.serial_number,
             "FW_VERSION": self.firmware_version,
+            **({} if measure is None else {"FW_MEASURE": measure}),
             "HW_VERSION": self.hardware_version,
             "HW_MODEL": self.gateway_type,
         }
@@ -110,8 +115,12 @@ def _json(value: Any) -> str:
     return text
 
 
+type Metric = float | Mapping[str, float]
+"""A number, or the numbers of a code of type JSON by their name, such as harmonics by order."""
+
+
 def metric_records(
-    device_id: str, at_ms: int, data: Mapping[str, float], lane: Lane = Lane.SAMPLES
+    device_id: str, at_ms: int, data: Mapping[str, Metric], lane: Lane = Lane.SAMPLES
 ) -> Iterator[Record]:
     """Return the records that carry the values of one device at one instant."""
     codes = list(data)
@@ -119,7 +128,7 @@ def metric_records(
     for start in range(0, len(codes), _MAX_CODES_PER_RECORD):
         chunk = {code: data[code] for code in codes[start : start + _MAX_CODES_PER_RECORD]}
         yield Record(
-            topic=_topic(MessageType.METRIC, device_id),
+            destination=Destination(MessageType.METRIC, device_id),
             at_ms=at_ms,
             body=_json({"ts": ts, "data": chunk}),
             samples=len(chunk),
@@ -136,6 +145,7 @@ def event_record(
     index: str | int = NO_INDEX,
     info: Mapping[str, Any] | None = None,
     event_id: str | None = None,
+    mark: Mark | None = None,
 ) -> Record:
     """Return the record of one event; it gets an id of its own where none is given."""
     event = {
@@ -147,11 +157,12 @@ def event_record(
         "info": dict(info or {}),
     }
     return Record(
-        topic=_topic(MessageType.EVENT, device_id),
+        destination=Destination(MessageType.EVENT, device_id),
         at_ms=at_ms,
         body=_json(event),
         samples=1,
         lane=Lane.MESSAGES,
+        mark=mark,
     )
 
 
@@ -167,7 +178,7 @@ def attributes_record(
     if devices:
         message["device_attributes"] = {key: dict(value) for key, value in devices.items()}
     return Record(
-        topic=_topic(MessageType.ATTRIBUTE),
+        destination=Destination(MessageType.ATTRIBUTE),
         at_ms=at_ms,
         body=_json(message),
         samples=1,
@@ -220,7 +231,7 @@ def waveform_record(
     if len(body.encode()) > MAX_WAVEFORM_BYTES:
         raise WaveformTooLargeError
     return Record(
-        topic=_topic(MessageType.WAVEFORM, device_id),
+        destination=Destination(MessageType.WAVEFORM, device_id),
         at_ms=start_at_ms,
         body=body,
         samples=1,
@@ -228,16 +239,12 @@ def waveform_record(
     )
 
 
-def _topic(message_type: MessageType, device_id: str = "") -> str:
-    return f"{message_type}/{device_id}"
-
-
-def message_type_of(topic: str) -> MessageType:
-    """Return the kind of message that an outbox topic stands for."""
-    return MessageType(topic.partition("/")[0])
-
-
 _LISTS = {MessageType.METRIC: "metrics", MessageType.EVENT: "events"}
+
+
+def packet_of(record: Record) -> Packet:
+    """Return the packet of one record that was never kept."""
+    return _packet(record.destination, [record], ())
 
 
 def pack(records: Iterable[StoredRecord]) -> Iterator[Packet]:
@@ -246,48 +253,42 @@ def pack(records: Iterable[StoredRecord]) -> Iterator[Packet]:
     Metrics and events of one device share a message, several timestamps each, in the order
     given; attributes and waveforms are messages of their own.
     """
-    open_messages: dict[str, list[StoredRecord]] = {}
-    sizes: dict[str, int] = {}
+    open_messages: dict[Destination, list[StoredRecord]] = {}
+    sizes: dict[Destination, int] = {}
     for record in records:
-        if message_type_of(record.topic) not in _LISTS:
-            yield Packet(
-                ids=(record.id,),
-                samples=record.samples,
-                topic=record.topic,
-                body=record.body.encode(),
-            )
+        destination = record.destination
+        if destination.kind not in _LISTS:
+            yield _packet(destination, [record], (record.id,))
             continue
         # Characters above ASCII take up to four bytes; rarely there, so not worth encoding twice.
         size = len(record.body) if record.body.isascii() else 4 * len(record.body)
-        if (joined := open_messages.get(record.topic)) is None:
-            open_messages[record.topic] = [record]
-            sizes[record.topic] = size
-        elif sizes[record.topic] + size < _MAX_BODY_BYTES:
+        if (joined := open_messages.get(destination)) is None:
+            open_messages[destination] = [record]
+            sizes[destination] = size
+        elif sizes[destination] + size < _MAX_BODY_BYTES:
             joined.append(record)
-            sizes[record.topic] += size + 1
+            sizes[destination] += size + 1
         else:
-            yield _joined(joined)
-            open_messages[record.topic] = [record]
-            sizes[record.topic] = size
-    for joined in open_messages.values():
-        yield _joined(joined)
+            yield _joined(destination, joined)
+            open_messages[destination] = [record]
+            sizes[destination] = size
+    for destination, joined in open_messages.items():
+        yield _joined(destination, joined)
 
 
-def _joined(records: Sequence[StoredRecord]) -> Packet:
-    topic = records[0].topic
-    kind, _, device_id = topic.partition("/")
-    body = (
-        f'{{"gateway_device_id":{_json(device_id)},"{_LISTS[MessageType(kind)]}":['
-        f"{','.join(record.body for record in records)}]}}"
-    )
+def _joined(destination: Destination, records: Sequence[StoredRecord]) -> Packet:
+    return _packet(destination, records, tuple(record.id for record in records))
+
+
+def _packet(destination: Destination, records: Sequence[Record], ids: tuple[int, ...]) -> Packet:
+    body = ",".join(record.body for record in records)
+    kind = MessageType(destination.kind)
+    if (name := _LISTS.get(kind)) is not None:
+        body = f'{{"gateway_device_id":{_json(destination.device)},"{name}":[{body}]}}'
     return Packet(
-        ids=tuple(record.id for record in records),
+        ids=ids,
         samples=sum(record.samples for record in records),
-        topic=topic,
+        destination=destination,
         body=body.encode(),
+        in_order=kind is MessageType.EVENT,
     )
-
-
-def finite(value: float) -> bool:
-    """Return whether JSON has a number for a value."""
-    return math.isfinite(value)

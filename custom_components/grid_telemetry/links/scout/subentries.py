@@ -18,22 +18,30 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.point import Point, entity_id_of, reference_of
-from ...forwarding.points_table import (
+from ...forms.fields import whole_number
+from ...points.point import Point, entity_id_of, reference_of
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_GUARD,
+    CONF_MAX_AGE_S,
+    CONF_TAKE,
     CONF_UNIT,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    GUARD_COLUMN,
+    TAKE_COLUMN,
     UNIT_COLUMN,
     PointsSubentryFlow,
     PointsTable,
 )
 from .const import (
     CONF_CODE,
+    CONF_CONNECTION_TYPE,
     CONF_CUSTOM_NAME,
     CONF_EVENT_TYPE,
     CONF_GATEWAY_DEVICE_ID,
+    CONF_INDEX,
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
@@ -54,6 +62,7 @@ _ALARM_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_GATEWAY_DEVICE_ID, default=MAIN_DEVICE): TextSelector(),
         vol.Optional(CONF_CUSTOM_NAME): TextSelector(),
+        vol.Optional(CONF_INDEX): TextSelector(),
     }
 )
 
@@ -66,12 +75,17 @@ class DeviceSubentryFlow(PointsSubentryFlow):
         id_field=CONF_GATEWAY_DEVICE_ID,
         id_default=MAIN_DEVICE,
         id_pattern=DEVICE_ID_PATTERN,
-        more_fields={},
+        more_fields={
+            vol.Optional(CONF_CONNECTION_TYPE): TextSelector(),
+            vol.Optional(CONF_MAX_AGE_S): whole_number(1, 604_800, "s"),
+        },
         columns={
             CONF_ENTITY: ENTITY_COLUMN,
             CONF_CODE: {"selector": {"text": {}}},
             CONF_UNIT: UNIT_COLUMN,
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_TAKE: TAKE_COLUMN,
+            CONF_GUARD: GUARD_COLUMN,
         },
         translation_key="scout_point",
         suggest=suggest_rows,

@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "setup_server"
+
 CONF_LOGIN: Final = "login"
 CONF_PASSWORD_HASH: Final = "password_hash"  # noqa: S105
 CONF_ALLOW_RESTART: Final = "allow_restart"

@@ -19,25 +19,18 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
-    whole_number,
+    listener_data,
+    listener_fields,
+    validation_errors,
 )
-from ...steps import LinkSteps
-from ...stomp.sns import MAX_PASSWORD_BYTES, hash_password
-from ...tls import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    SERVER_TLS_FIELDS,
-    server_context_of,
-    server_tls_data,
-)
+from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
     CONF_ALLOW_RESTART,
@@ -52,11 +45,12 @@ from .const import (
     DEFAULT_MAX_BODY_BYTES,
     DEFAULT_MAX_CONNECTIONS,
     DEFAULT_PORT,
+    KIND,
 )
 from .sources import default_source_id, suggested_sources
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "SetupServerSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_LIMITS: Final = "limits"
 SECTION_TLS: Final = "tls"
@@ -95,7 +89,7 @@ _SOURCES_SCHEMA: Final = vol.Schema(
 def _schema(password: vol.Marker) -> vol.Schema:
     return vol.Schema(
         {
-            **listening_fields(DEFAULT_PORT),
+            **listener_fields(DEFAULT_PORT),
             vol.Required(CONF_LOGIN, default=DEFAULT_LOGIN): TextSelector(
                 TextSelectorConfig(autocomplete="username")
             ),
@@ -108,7 +102,7 @@ def _schema(password: vol.Marker) -> vol.Schema:
     )
 
 
-class SetupServerSteps(LinkSteps):
+class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
@@ -127,12 +121,7 @@ class SetupServerSteps(LinkSteps):
                 unique_id = f"setup_server/{address_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
                 self._abort_if_taken()
-                try:
-                    await self.hass.async_add_executor_job(server_context_of, data)
-                except OSError as err:
-                    errors, detail = {"base": "certificate_file"}, str(err)
-                else:
-                    errors, detail = await async_try_to_listen(data, current)
+                errors, detail = await async_try_to_listen(self.hass, data, current)
             if not errors:
                 stored = {} if current is None else current.data
                 data[CONF_PASSWORD_HASH] = (
@@ -217,8 +206,8 @@ class SetupServerSteps(LinkSteps):
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store, but for the password's hash and the sources."""
     return {
-        CONF_KIND: LinkKind.SETUP_SERVER,
-        **listening_data(user_input),
+        CONF_KIND: KIND,
+        **listener_data(user_input),
         CONF_LOGIN: user_input[CONF_LOGIN].strip(),
         **{key: user_input[key] for key in _OPTIONS},
         **user_input[SECTION_LIMITS],
@@ -228,13 +217,11 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 def _mistakes(data: Mapping[str, Any], password: str) -> dict[str, str]:
     """Return what is wrong, by field."""
-    errors = mistakes_of(data)
+    errors = validation_errors(data)
     if not _LOGIN.fullmatch(data[CONF_LOGIN]):
         errors[CONF_LOGIN] = "setup_invalid_login"
     if len(password.encode()) > MAX_PASSWORD_BYTES or "\0" in password:
         errors[CONF_PASSWORD] = "setup_password_too_long"
-    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
-        errors["base"] = "certificate_missing"
     return errors
 
 
@@ -251,3 +238,6 @@ def _twice(rows: list[dict[str, str]]) -> str | None:
             if values.count(row[key]) > 1:
                 return row[CONF_SOURCE_ID]
     return None
+
+
+FLOW: Final = SetupServerFlow

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import UTC, datetime
 
-from ...datum import Datum, Group, Property
+from ...vocabulary.datum import Datum, Group, Property
 
 _DIGITS = 6
 """Behind the point: less than any unit conversion adds of its own."""

@@ -12,9 +12,9 @@ from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.util import slugify
 
 from ...const import DOMAIN
-from ...datum import PROPERTIES, PROPERTY_OF, Datum, Group, Property
-from ...forwarding.point import Point, Refusal, can_convert, evaluate
-from ...forwarding.points_table import device_class_of, readings_of, unit_of
+from ...points.point import Point, Refusal, can_convert, evaluate
+from ...points.table import device_class_of, readings_of, unit_of
+from ...vocabulary.datum import PROPERTIES, PROPERTY_OF, Datum, Group, Property
 from .const import CONF_DEVICE, CONF_SOURCE_ID
 from .payload import datum_of
 

@@ -14,7 +14,7 @@ from homeassistant.helpers.selector import ActionSelector, TextSelector
 import voluptuous as vol
 
 from ...commands.built_in import RESERVED
-from ...listening import whole_number
+from ...forms.fields import whole_number
 from .const import (
     CONF_ACTION,
     CONF_DESTINATION,

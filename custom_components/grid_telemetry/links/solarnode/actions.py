@@ -1,40 +1,17 @@
 """The action that sends a setup command to a node."""
 
-import json
-from typing import Any, Final, NoReturn
+from typing import Final
 
-from homeassistant.core import (
-    HomeAssistant,
-    ServiceCall,
-    ServiceResponse,
-    SupportsResponse,
-    callback,
-)
-from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv
-from homeassistant.helpers.service import async_register_admin_service
 import voluptuous as vol
 
-from ...actions import ENTRY_FIELD, link_for
-from ...const import DOMAIN
-from . import SolarNodeLink
-from .client import COMMAND_WITHIN_S, MAX_BODY_BYTES, MAX_LINE_BYTES
+from ...action import ENTRY_FIELD, Action
+from .const import COMMAND_WITHIN_S
 
 ATTR_DESTINATION: Final = "destination"
 ATTR_HEADERS: Final = "headers"
 ATTR_BODY: Final = "body"
 ATTR_TIMEOUT: Final = "timeout"
-
-# What belongs to the session, and what nodes would not pass on as a parameter.
-_RESERVED: Final = frozenset(
-    {
-        *("accept-version", "host", "login", "passcode", "heart-beat", "version", "session"),
-        *("server", "destination", "id", "ack", "transaction", "receipt", "message-id"),
-        *("subscription", "receipt-id", "message", "content-length", "authenticate"),
-        *("authorization", "auth-hash", "date", "request-id", "status"),
-    }
-)
-_RESERVED_DESTINATIONS: Final = ("/setup/authenticate", "/setup/datum/live")
 
 _SCHEMA = vol.Schema(
     {
@@ -51,67 +28,7 @@ _SCHEMA = vol.Schema(
     }
 )
 
-
-@callback
-def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the action; it can restart a machine, so only administrators may call it."""
-    async_register_admin_service(
-        hass,
-        DOMAIN,
-        "solarnode_command",
-        _async_command,
-        _SCHEMA,
-        supports_response=SupportsResponse.OPTIONAL,
-    )
-
-
-async def _async_command(call: ServiceCall) -> ServiceResponse:
-    destination: str = call.data[ATTR_DESTINATION]
-    headers: dict[str, str] = call.data[ATTR_HEADERS]
-    body = call.data[ATTR_BODY]
-    text = (
-        body
-        if isinstance(body, str)
-        else json.dumps(body, separators=(",", ":"), ensure_ascii=False)
-    )
-    _check(destination, headers, text)
-    link = link_for(call, SolarNodeLink)
-    reply = await link.async_command(destination, headers, text, call.data[ATTR_TIMEOUT])
-    result: Any
-    try:
-        result = reply.result()
-    except ValueError, RecursionError:
-        result = reply.body
-    return {"status": reply.status, "message": reply.message, "result": result}
-
-
-def _check(destination: str, headers: dict[str, str], body: str) -> None:
-    """Refuse what would end the connection; raises `ServiceValidationError`."""
-    if destination in _RESERVED_DESTINATIONS:
-        _refuse("solarnode_reserved_destination", destination)
-    if reserved := _RESERVED & headers.keys():
-        _refuse("solarnode_reserved_header", min(reserved))
-    for name, value in {**headers, ATTR_DESTINATION: destination}.items():
-        line = f"{name}:{value}"
-        # As it goes over the wire, where these take two characters.
-        if _size(line, name) + sum(map(line.count, ":\\\r\n")) > MAX_LINE_BYTES:
-            _refuse("solarnode_header_too_long", name)
-    if (size := _size(body, ATTR_BODY)) > MAX_BODY_BYTES:
-        _refuse("solarnode_body_too_long", str(size))
-
-
-def _size(text: str, what: str) -> int:
-    """Return the size in bytes; raises `ServiceValidationError` for what cannot be sent."""
-    try:
-        data = text.encode()
-    except UnicodeEncodeError:
-        data = b"\0"
-    if b"\0" in data:
-        _refuse("solarnode_invalid_text", what)
-    return len(data)
-
-
-def _refuse(key: str, what: str) -> NoReturn:
-    raise ServiceValidationError(
-        translation_domain=DOMAIN, translation_key=key, translation_placeholders={"what": what}
-    )
+ACTIONS: Final = (
+    # It can restart a machine.
+    Action(name="solarnode_command", schema=_SCHEMA, handler="async_command", admin=True),
+)

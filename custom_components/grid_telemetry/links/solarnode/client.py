@@ -6,28 +6,28 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import itertools
-import json
 import re
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
-from ...forwarding.errors import (
+from ...connection.errors import (
     ConnectionFailed,
     CredentialsRefused,
-    DeliveryError,
     DestinationRefused,
+    LinkError,
 )
-from ...stomp import sns
-from ...stomp.errors import (
+from ...protocols.stomp import sns
+from ...protocols.stomp.errors import (
     StompError,
     StompLimitError,
     StompProtocolError,
     StompTransportError,
     TransportFailure,
 )
-from ...stomp.frames import Frame
-from ...stomp.tcp import TcpStream
+from ...protocols.stomp.frames import Frame
+from ...protocols.stomp.reply import Reply, result_of
+from ...protocols.stomp.tcp import TcpStream
+from .const import COMMAND_WITHIN_S
 
-COMMAND_WITHIN_S: Final = 15.0
 LIMIT_REASON: Final = "solarnode_reply_too_large"
 LIVE_DESTINATION: Final = "/setup/datum/live"
 MAX_BODY_BYTES: Final = 4096
@@ -62,20 +62,6 @@ class NodeParameters:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The answer to a command."""
-
-    status: int
-    message: str | None
-    headers: Mapping[str, str]
-    body: str
-
-    def result(self) -> Any:
-        """Return what the body says as JSON, None without one; raises ValueError."""
-        return json.loads(self.body) if self.body.strip() else None
-
-
-@dataclass(frozen=True, kw_only=True)
 class LiveMessage:
     """What came on a live subscription: values, or the status that says why not."""
 
@@ -93,7 +79,7 @@ async def open_session(parameters: NodeParameters) -> AsyncIterator[NodeSession]
     """Connect and log in.
 
     A node says nothing when the login is right, so a refusal is told by the first command.
-    Raises a `DeliveryError`.
+    Raises a `LinkError`.
     """
     try:
         stream = await TcpStream.open(parameters.host, parameters.port, stall_s=_STALL_S)
@@ -163,7 +149,7 @@ class NodeSession:
         self._receipts: dict[str, asyncio.Future[None]] = {}
         self._live: dict[str, TakeLive] = {}
         self._subscribed: dict[str, str] = {}  # ids by destination, the oldest first
-        self._end: asyncio.Future[DeliveryError] = asyncio.get_running_loop().create_future()
+        self._end: asyncio.Future[LinkError] = asyncio.get_running_loop().create_future()
         self._task = asyncio.create_task(self._run(), name="SolarNode session")
 
     async def stop(self) -> None:
@@ -172,7 +158,7 @@ class NodeSession:
         await asyncio.wait({self._task})
 
     async def closed(self) -> NoReturn:
-        """Wait for the end of the connection and raise the `DeliveryError` that says why."""
+        """Wait for the end of the connection and raise the `LinkError` that says why."""
         raise await asyncio.shield(self._end)
 
     async def command(
@@ -185,7 +171,7 @@ class NodeSession:
     ) -> Reply:
         """Send a command and return the reply.
 
-        Raises NoAnswer, a `DeliveryError` when the connection ends before the reply came, and
+        Raises NoAnswer, a `LinkError` when the connection ends before the reply came, and
         ValueError for what STOMP cannot carry.
         """
         # The colon comes back escaped where the node escapes twice; so that is told apart.
@@ -228,7 +214,7 @@ class NodeSession:
     ) -> str | None:
         """Subscribe to the live datum of a source; None where the node does not know that.
 
-        A node that does not know it says nothing at all. Raises a `DeliveryError`.
+        A node that does not know it says nothing at all. Raises a `LinkError`.
         """
         live_id = f"live-{next(self._live_ids)}"
         receipt: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -278,12 +264,12 @@ class NodeSession:
                 self._take(await self._stream.read())
         except StompError as err:
             self._finish(_lost(err))
-        except DeliveryError as err:
+        except LinkError as err:
             self._finish(err)
         finally:
             self._finish(ConnectionFailed("connection_lost", "closed by us"))
 
-    def _finish(self, error: DeliveryError) -> None:
+    def _finish(self, error: LinkError) -> None:
         if self._end.done():
             return
         self._end.set_result(error)
@@ -331,8 +317,7 @@ class NodeSession:
                 Reply(
                     status=_status(headers),
                     message=headers.get("message"),
-                    headers=headers,
-                    body=frame.body.decode(errors="replace"),
+                    result=result_of(frame.body.decode(errors="replace")),
                 )
             )
 
@@ -348,7 +333,7 @@ def _status(headers: Mapping[str, str]) -> int:
     return int(status) if status.isascii() and status.isdecimal() and len(status) < 10 else 0
 
 
-def _refusal(frame: Frame) -> DeliveryError:
+def _refusal(frame: Frame) -> LinkError:
     """Return what an ERROR means; the texts are SolarNode's own, with its slips."""
     message = _plain(frame.headers.get("message", ""))[:200]
     lower = message.lower()
@@ -361,7 +346,7 @@ def _refusal(frame: Frame) -> DeliveryError:
     return ConnectionFailed("solarnode_refused", message)
 
 
-def _lost(err: StompError) -> DeliveryError:
+def _lost(err: StompError) -> LinkError:
     if isinstance(err, StompLimitError):
         return ConnectionFailed(LIMIT_REASON, str(err))
     if isinstance(err, StompProtocolError):

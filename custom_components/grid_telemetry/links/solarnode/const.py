@@ -2,6 +2,8 @@
 
 from typing import Final
 
+KIND: Final = "solarnode"
+
 CONF_LOGIN: Final = "login"
 CONF_SOURCES: Final = "sources"
 CONF_INTERVAL_S: Final = "interval_s"
@@ -14,3 +16,6 @@ MAX_LIVE_SOURCES: Final = 2
 """More a node does not stream to one client."""
 MAX_SENSORS: Final = 5_000
 """More sensors than Home Assistant is made for."""
+
+COMMAND_WITHIN_S: Final = 15.0
+"""So long a node may take to answer a setup command, unless told otherwise."""

@@ -3,9 +3,7 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
-from homeassistant.config_entries import (
-    ConfigFlowResult,
-)
+from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.helpers.selector import (
     NumberSelector,
@@ -13,16 +11,15 @@ from homeassistant.helpers.selector import (
     NumberSelectorMode,
     TextSelector,
     TextSelectorConfig,
-    TextSelectorType,
 )
 import voluptuous as vol
 
-from ...ant import is_pattern, matches
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
-from ...stomp.sns import MAX_PASSWORD_BYTES
-from . import parameters_of
+from ...connection.errors import LinkError
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT, SECRET
+from ...protocols.stomp.patterns import is_pattern, matches
+from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
 from .const import (
     CONF_INTERVAL_S,
@@ -31,26 +28,21 @@ from .const import (
     CONF_SOURCES,
     DEFAULT_INTERVAL_S,
     DEFAULT_PORT,
+    KIND,
     MAX_LIVE_SOURCES,
 )
 from .latest import Latest, read_latest
-from .plan import Plan
+from .link import parameters_of
+from .request_batches import Plan
 
 _CREDENTIALS: dict[vol.Marker, Any] = {
     vol.Required(CONF_LOGIN): TextSelector(TextSelectorConfig(autocomplete="off")),
-    vol.Required(CONF_PASSWORD): TextSelector(
-        TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off")
-    ),
+    vol.Required(CONF_PASSWORD): SECRET,
 }
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         **_CREDENTIALS,
         vol.Optional(CONF_SOURCES, default=list): TextSelector(TextSelectorConfig(multiple=True)),
         vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
@@ -68,7 +60,7 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 _ATTEMPTS: Final = 6
 
 
-class SolarNodeSteps(LinkSteps):
+class SolarNodeFlow(EntryFlow):
     """The steps of a SolarNode's entry."""
 
     async def async_step_solarnode(
@@ -127,7 +119,7 @@ class SolarNodeSteps(LinkSteps):
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store."""
     return {
-        CONF_KIND: LinkKind.SOLARNODE,
+        CONF_KIND: KIND,
         **user_input,
         CONF_HOST: user_input[CONF_HOST].strip(),
         CONF_SOURCES: _names(user_input[CONF_SOURCES]),
@@ -151,7 +143,7 @@ async def _async_try(data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
         return {CONF_LIVE_SOURCES: "solarnode_live_sources"}, ""
     try:
         latest = await _async_read(data)
-    except DeliveryError as err:
+    except LinkError as err:
         return {"base": err.reason}, err.detail
     if data[CONF_SOURCES] and not latest.datum:
         return {CONF_SOURCES: "solarnode_no_sources"}, ""
@@ -159,14 +151,18 @@ async def _async_try(data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
 
 
 async def _async_read(data: Mapping[str, Any]) -> Latest:
-    """Return the latest datum; raises a `DeliveryError`."""
+    """Return the latest datum; raises a `LinkError`."""
     plan = Plan(data[CONF_SOURCES], matches)
     attempts = 1
     while True:
         try:
             async with open_session(parameters_of(data)) as session:
                 return await read_latest(session, plan, lambda: ())
-        except DeliveryError as err:
+        except LinkError as err:
             if err.reason != "connection_lost" or attempts == _ATTEMPTS:
                 raise
             attempts += 1
+
+
+FLOW: Final = SolarNodeFlow
+SUBENTRY_FLOWS: Final[dict[str, type[ConfigSubentryFlow]]] = {}

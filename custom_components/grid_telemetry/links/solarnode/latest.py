@@ -4,11 +4,12 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Final
 
-from ...datum import Datum
-from ...forwarding.errors import ConnectionFailed, DeliveryError, DestinationRefused
-from .client import LIMIT_REASON, NoAnswer, NodeSession, Reply
+from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
+from ...protocols.stomp.reply import Reply
+from ...vocabulary.datum import Datum
+from .client import LIMIT_REASON, NoAnswer, NodeSession
 from .payload import JSON_TYPE, datum_of
-from .plan import Plan, Request, body_of
+from .request_batches import Plan, Request, body_of
 
 LATEST: Final = "/setup/datum/latest"
 WITHIN_S: Final = 15.0
@@ -26,7 +27,7 @@ class Latest:
 async def read_latest(
     session: NodeSession, plan: Plan, known: Callable[[], Collection[str]]
 ) -> Latest:
-    """Ask for the latest datum; raises a `DeliveryError`, after each of which the session is over.
+    """Ask for the latest datum; raises a `LinkError`, after each of which the session is over.
 
     `known` gives the sources that a request can be split into.
     """
@@ -35,7 +36,7 @@ async def read_latest(
     for request in list(plan.requests):
         try:
             reply = await _ask(session, request)
-        except DeliveryError as err:
+        except LinkError as err:
             if err.reason in {"connection_lost", LIMIT_REASON} and not plan.broke(request, known()):
                 raise DestinationRefused(LIMIT_REASON, err.detail) from err
             raise

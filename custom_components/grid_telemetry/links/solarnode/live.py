@@ -22,7 +22,7 @@ async def follow_live(
 ) -> bool:
     """Stream a source to `take`, again and again; False where the node does not know that.
 
-    Raises a `DeliveryError` when the connection ends, if that is noticed here first.
+    Raises a `LinkError` when the connection ends, if that is noticed here first.
     """
     while True:
         messages: asyncio.Queue[LiveMessage] = asyncio.Queue()

@@ -9,11 +9,20 @@ from homeassistant.core import HomeAssistant
 from homeassistant.helpers.storage import Store
 
 from ...const import DOMAIN
-from ...forwarding.point import Point
-from ...forwarding.points_table import CONF_POINTS
-from .. import GridTelemetryConfigEntry
-from .const import CONF_ACRONYM, CONF_MAX_AGE_S, CONF_PHASE, CONF_SIGNAL, SUBENTRY_DEVICE
-from .signals import Kind, Signal
+from ...link import GridTelemetryConfigEntry
+from ...points.point import Point
+from ...points.table import CONF_POINTS
+from .const import (
+    CONF_ACRONYM,
+    CONF_MAX_AGE_S,
+    CONF_MAX_PAUSE_S,
+    CONF_MIN_CHANGE,
+    CONF_PHASE,
+    CONF_SIGNAL,
+    DEFAULT_MAX_PAUSE_S,
+    SUBENTRY_DEVICE,
+)
+from .mapping import Kind, Signal
 
 # Of our own making; never to be changed, for every signal ID hangs on it.
 _NAMESPACE: Final = UUID("6d2f4c1e-6f0b-5c7e-9d55-3f1f0c7c2b9a")
@@ -82,6 +91,8 @@ async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Se
             signal_id=uuid5(namespace, point.entity),
             number=given[point.entity],
             max_age_s=max_age_s,
+            min_change=stored.get(CONF_MIN_CHANGE, 0.0),
+            max_pause_s=stored.get(CONF_MAX_PAUSE_S, DEFAULT_MAX_PAUSE_S),
         )
 
     return [

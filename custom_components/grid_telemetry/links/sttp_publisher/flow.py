@@ -1,57 +1,41 @@
 """Config steps of the STTP publisher link: where it listens, and to whom it opens."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
+from ...forms.listener import (
     address_of,
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
-    whole_number,
+    listener_data,
+    listener_fields,
+    validation_errors,
 )
-from ...steps import LinkSteps
-from ...sttp.constants import DEFAULT_PORT
-from .const import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    CONF_MAX_SUBSCRIBERS,
-    DEFAULT_MAX_SUBSCRIBERS,
-)
-from .server import async_tls_context
+from ...forms.tls import SERVER_TLS_FIELDS, server_tls_data
+from ...protocols.sttp import DEFAULT_PORT
+from .const import CONF_MAX_SUBSCRIBERS, DEFAULT_MAX_SUBSCRIBERS, KIND
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "SttpPublisherSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_TLS = "tls"
 
 _SCHEMA = vol.Schema(
     {
-        **listening_fields(DEFAULT_PORT),
+        **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): whole_number(1, 1_000),
-        vol.Required(SECTION_TLS): section(
-            vol.Schema(
-                {
-                    vol.Optional(CONF_CERTIFICATE): TextSelector(),
-                    vol.Optional(CONF_KEY): TextSelector(),
-                    vol.Optional(CONF_CLIENT_CA): TextSelector(),
-                }
-            ),
-            {"collapsed": True},
-        ),
+        vol.Required(SECTION_TLS): section(vol.Schema(SERVER_TLS_FIELDS), {"collapsed": True}),
     }
 )
 
 
-class SttpPublisherSteps(LinkSteps):
+class SttpPublisherFlow(EntryFlow):
     """The steps of an STTP publisher's entry."""
 
     async def async_step_sttp_publisher(
@@ -62,10 +46,10 @@ class SttpPublisherSteps(LinkSteps):
         detail = ""
         if user_input is not None:
             data = _data_of(user_input)
-            if not (errors := _mistakes(data)):
+            if not (errors := validation_errors(data)):
                 await self.async_set_unique_id(_unique_id(data))
                 self._abort_if_taken()
-                errors, detail = await self._async_sttp_try(data)
+                errors, detail = await async_try_to_listen(self.hass, data, self._current)
             if not errors:
                 return self._save(data, lambda data: f"STTP {address_of(data)}")
         suggested: Mapping[str, Any] = user_input or {}
@@ -85,34 +69,20 @@ class SttpPublisherSteps(LinkSteps):
         """Change where it listens and whom it lets in."""
         return await self.async_step_sttp_publisher(user_input)
 
-    async def _async_sttp_try(self, data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-        """Read the certificates and listen; return the errors by field, and the system's words."""
-        try:
-            await async_tls_context(self.hass, data)
-        except OSError as err:
-            return {"base": "certificate_file"}, str(err)
-        return await async_try_to_listen(data, self._current)
-
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to store; a file that was emptied comes as an empty text."""
-    files = user_input.get(SECTION_TLS, {})
+    """Return what to store."""
     return {
-        CONF_KIND: LinkKind.STTP_PUBLISHER,
+        CONF_KIND: KIND,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
-        **listening_data(user_input),
-        **{key: value for key, value in files.items() if value},
+        **listener_data(user_input),
+        **server_tls_data(user_input.get(SECTION_TLS, {})),
     }
-
-
-def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the errors of what cannot be, by field."""
-    errors = mistakes_of(data)
-    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
-        errors["base"] = "sttp_certificate_missing"
-    return errors
 
 
 def _unique_id(data: Mapping[str, Any]) -> str:
     """Return what two entries for the same server have in common."""
     return f"sttp_publisher/{address_of(data)}"
+
+
+FLOW: Final = SttpPublisherFlow

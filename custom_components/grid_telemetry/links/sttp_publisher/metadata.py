@@ -10,11 +10,11 @@ from uuid import UUID
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 
-from ...forwarding.point import entity_id_of
-from ...forwarding.points_table import unit_of
-from ...sttp.metadata import DeviceDetail, MeasurementDetail, Metadata, PhasorDetail
+from ...points.point import entity_id_of
+from ...points.table import unit_of
+from ...protocols.sttp import DeviceDetail, MeasurementDetail, Metadata, PhasorDetail
 from .devices import Device
-from .signals import Kind, Signal
+from .mapping import Kind, Signal
 
 SOURCE: Final = "HA"
 # How a signal reference names a kind; FQ and DF stand without a number.

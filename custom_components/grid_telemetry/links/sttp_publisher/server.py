@@ -1,46 +1,27 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 import ssl
 from typing import Any
 
 from homeassistant.const import CONF_HOST, CONF_PORT
-from homeassistant.core import HomeAssistant
 
-from ...listening import CONF_ALLOWED_NETWORKS
-from ...sttp.publisher import Limits, Publisher
-from ...tls import server_context
-from .const import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    CONF_MAX_SUBSCRIBERS,
-)
-
-_UNSHARED = 8
-"""So many connections one address may have in any case, if there are as many."""
+from ...forms.listener import allowed_networks
+from ...protocols.listener import share_of
+from ...protocols.sttp import History, Limits, Publisher
+from .const import CONF_MAX_SUBSCRIBERS
 
 
-async def async_tls_context(hass: HomeAssistant, data: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return the TLS context, None without TLS; raises OSError where a file cannot be read."""
-    if (certificate := data.get(CONF_CERTIFICATE)) is None:
-        return None
-    return await hass.async_add_executor_job(
-        server_context, certificate, data.get(CONF_KEY), data.get(CONF_CLIENT_CA)
-    )
-
-
-def publisher_of(data: Mapping[str, Any], tls: ssl.SSLContext | None) -> Publisher:
-    """Return the publisher of an entry; one address gets no more than half of its connections."""
+def publisher_of(
+    data: Mapping[str, Any], tls: ssl.SSLContext | None, history: History
+) -> Publisher:
+    """Return the publisher of an entry."""
     connections = data[CONF_MAX_SUBSCRIBERS]
     return Publisher(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         tls=tls,
-        allowed_networks=[ip_network(network) for network in data[CONF_ALLOWED_NETWORKS]],
-        limits=Limits(
-            connections=connections,
-            connections_per_address=max(connections // 2, min(connections, _UNSHARED)),
-        ),
+        history=history,
+        allowed_networks=allowed_networks(data),
+        limits=Limits(connections=connections, connections_per_address=share_of(connections)),
     )

@@ -10,12 +10,16 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...forwarding.points_table import (
+from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_GUARD,
     CONF_UNIT,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    GUARD_COLUMN,
+    MAX_AGE_COLUMN,
+    MIN_CHANGE_COLUMN,
     UNIT_COLUMN,
     PointsSubentryFlow,
     PointsTable,
@@ -23,13 +27,15 @@ from ...forwarding.points_table import (
 from .const import (
     CONF_ACRONYM,
     CONF_MAX_AGE_S,
+    CONF_MAX_PAUSE_S,
+    CONF_MIN_CHANGE,
     CONF_NAME,
     CONF_PHASE,
     CONF_SIGNAL,
     DEFAULT_MAX_AGE_S,
     SUBENTRY_DEVICE,
 )
-from .signals import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
+from .mapping import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
 
 _MAX_AGE: vol.All[Any] = vol.All(
     NumberSelector(
@@ -60,6 +66,9 @@ class DeviceSubentryFlow(PointsSubentryFlow):
             CONF_PHASE: {"selector": _choice(list(PHASES))},
             CONF_UNIT: UNIT_COLUMN,
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_MIN_CHANGE: MIN_CHANGE_COLUMN,
+            CONF_MAX_PAUSE_S: MAX_AGE_COLUMN,
+            CONF_GUARD: GUARD_COLUMN,
         },
         translation_key="sttp_point",
         suggest=suggest_rows,

@@ -10,19 +10,27 @@ from typing import Any, Final, NoReturn
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
-from ...forwarding.errors import ConnectionFailed, DestinationRefused
-from ...sttp.cache import SignalKey
-from ...sttp.frames import SttpError
-from ...sttp.subscriber import SttpRefusedError, Subscriber, SubscriberParameters
-from ...tls import client_context
+from ...connection.errors import ConnectionFailed, DestinationRefused
+from ...forms.tls import client_context
+from ...protocols.sttp import (
+    SignalKey,
+    SttpError,
+    SttpRefusedError,
+    Subscriber,
+    SubscriberParameters,
+)
 from .const import (
     CONF_CA_FILE,
     CONF_CERTIFICATE,
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     MAX_SIGNALS,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SUBSCRIBED_WITHIN_S: Final = 30.0
@@ -40,12 +48,15 @@ async def async_parameters(hass: HomeAssistant, data: Mapping[str, Any]) -> Subs
         tls = await hass.async_add_executor_job(
             client_context, data.get(CONF_CA_FILE), data.get(CONF_CERTIFICATE), data.get(CONF_KEY)
         )
+    metadata = data.get(CONF_METADATA, METADATA_ALL)
     return SubscriberParameters(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         filter_expression=data[CONF_FILTER_EXPRESSION],
         tls=tls,
         interval_s=data[CONF_INTERVAL_S],
+        internal_metadata=metadata != METADATA_EXTERNAL,
+        external_metadata=metadata != METADATA_INTERNAL,
     )
 
 
@@ -61,7 +72,7 @@ async def open_session(
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Connect and go on once `subscribed` is set; yields the task that receives.
 
-    Raises a `DeliveryError`.
+    Raises a `LinkError`.
     """
     receiving = asyncio.create_task(subscriber.run())
     waiting = asyncio.create_task(subscribed.wait())
@@ -83,7 +94,7 @@ async def open_session(
 
 
 async def received(receiving: asyncio.Task[None]) -> None:
-    """Wait for the end of a session; raises the `DeliveryError` that says why it ended."""
+    """Wait for the end of a session; raises the `LinkError` that says why it ended."""
     try:
         await receiving
     except (SttpError, OSError) as err:
@@ -91,7 +102,7 @@ async def received(receiving: asyncio.Task[None]) -> None:
 
 
 async def async_try_subscription(parameters: SubscriberParameters) -> int:
-    """Subscribe for a moment and return the number of signals; raises a `DeliveryError`."""
+    """Subscribe for a moment and return the number of signals; raises a `LinkError`."""
     subscribed = asyncio.Event()
     count = 0
 

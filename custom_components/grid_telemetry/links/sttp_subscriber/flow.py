@@ -1,9 +1,9 @@
 """Config steps of the STTP subscriber link: the publisher, and what to subscribe to."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
-from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
@@ -11,15 +11,18 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    SelectSelector,
+    SelectSelectorConfig,
     TextSelector,
     TextSelectorConfig,
 )
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...forwarding.errors import DeliveryError
-from ...steps import LinkSteps
-from ...sttp.constants import DEFAULT_PORT
+from ...connection.errors import LinkError
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import PORT
+from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
     CONF_CA_FILE,
@@ -27,9 +30,14 @@ from .const import (
     CONF_FILTER_EXPRESSION,
     CONF_INTERVAL_S,
     CONF_KEY,
+    CONF_METADATA,
     CONF_USE_TLS,
     DEFAULT_FILTER_EXPRESSION,
     DEFAULT_INTERVAL_S,
+    KIND,
+    METADATA_ALL,
+    METADATA_EXTERNAL,
+    METADATA_INTERNAL,
 )
 
 SECTION_TLS = "tls"
@@ -37,12 +45,7 @@ SECTION_TLS = "tls"
 _SCHEMA = vol.Schema(
     {
         vol.Required(CONF_HOST): TextSelector(),
-        vol.Required(CONF_PORT, default=DEFAULT_PORT): vol.All(
-            NumberSelector(
-                NumberSelectorConfig(min=1, max=65_535, step=1, mode=NumberSelectorMode.BOX)
-            ),
-            vol.Coerce(int),
-        ),
+        vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
             TextSelectorConfig(multiline=True)
         ),
@@ -53,6 +56,12 @@ _SCHEMA = vol.Schema(
                 step="any",
                 mode=NumberSelectorMode.BOX,
                 unit_of_measurement="s",
+            )
+        ),
+        vol.Required(CONF_METADATA, default=METADATA_ALL): SelectSelector(
+            SelectSelectorConfig(
+                options=[METADATA_ALL, METADATA_INTERNAL, METADATA_EXTERNAL],
+                translation_key="sttp_metadata",
             )
         ),
         vol.Required(CONF_USE_TLS, default=False): BooleanSelector(),
@@ -70,7 +79,7 @@ _SCHEMA = vol.Schema(
 )
 
 
-class SttpSubscriberSteps(LinkSteps):
+class SttpSubscriberFlow(EntryFlow):
     """The steps of an STTP subscriber's entry."""
 
     async def async_step_sttp_subscriber(
@@ -111,7 +120,7 @@ class SttpSubscriberSteps(LinkSteps):
             return "certificate_file", str(err)
         try:
             count = await async_try_subscription(parameters)
-        except DeliveryError as err:
+        except LinkError as err:
             return err.reason, err.detail
         return (None, "") if count else ("sttp_no_signals", "")
 
@@ -120,7 +129,7 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store; a file that was emptied comes as an empty text."""
     files = user_input.get(SECTION_TLS, {})
     return {
-        CONF_KIND: LinkKind.STTP_SUBSCRIBER,
+        CONF_KIND: KIND,
         **{key: value for key, value in user_input.items() if key != SECTION_TLS},
         CONF_HOST: user_input[CONF_HOST].strip(),
         CONF_FILTER_EXPRESSION: user_input[CONF_FILTER_EXPRESSION].strip(),
@@ -136,3 +145,7 @@ def _unique_id(data: Mapping[str, Any]) -> str:
 
 def _title(data: Mapping[str, Any]) -> str:
     return f"STTP {data[CONF_HOST]}:{data[CONF_PORT]}"
+
+
+FLOW: Final = SttpSubscriberFlow
+SUBENTRY_FLOWS: Final[dict[str, type[ConfigSubentryFlow]]] = {}

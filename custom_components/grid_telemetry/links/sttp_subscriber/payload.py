@@ -7,10 +7,7 @@ import re
 from typing import Final
 from uuid import UUID
 
-from ...sttp.cache import SignalKey
-from ...sttp.constants import StateFlags
-from ...sttp.measurement import Measurement
-from ...sttp.metadata import Metadata
+from ...protocols.sttp import Measurement, Metadata, SignalKey, StateFlags
 
 _UNITS_BY_KIND: Final = {
     "FREQ": "Hz",

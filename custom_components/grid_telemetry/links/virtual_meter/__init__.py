@@ -1,113 +1,12 @@
-"""Virtual meter link: the states of sensors, served as Modbus meters that others can read."""
+"""The virtual meter: sensors as a Modbus meter."""
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Final
 
-from homeassistant.const import Platform
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.entity import Entity
+from ...link import LinkModule
+from .const import KIND, SUBENTRY_METER
 
-from ...const import DOMAIN
-from ...entity import link_device_info
-from ...figures import Figure
-from ...forwarding.watch import PointWatch
-from ...modbus_server.server import SerialServer, TcpServer
-from .. import GridTelemetryConfigEntry
-from .const import SUBENTRY_METER
-from .figures import figures
-from .meter import PlayedMeter, meter_of
-from .server import place_of, server_of
-
-MODEL = "Virtual meter"
-
-
-class VirtualMeterLink:
-    """A port or a line with the meters that are played on it."""
-
-    platforms: Sequence[Platform] = (Platform.SENSOR,)
-
-    def __init__(
-        self,
-        hass: HomeAssistant,
-        entry: GridTelemetryConfigEntry,
-        server: TcpServer | SerialServer,
-        meters: Sequence[PlayedMeter],
-    ) -> None:
-        self.server = server
-        self._hass = hass
-        self._entry = entry
-        self._meters = meters
-        self._watch = PointWatch(hass, entry, [point for meter in meters for point in meter.points])
-        self._unlisten: CALLBACK_TYPE | None = None
-
-    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
-        """Return the health of the server."""
-        device = link_device_info(self._entry, MODEL)
-        return {
-            None: [
-                Figure(self._entry, device, description)
-                for description in figures(self.server, self._stale, self._hass.loop.time)
-            ]
-        }
-
-    async def async_start(self) -> None:
-        """Follow the registry; the server was started with the link."""
-        self._unlisten = self._hass.bus.async_listen(
-            er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed
-        )
-        self._watch.start()
-
-    async def async_stop(self) -> None:
-        """End; the port or the line is free when this returns."""
-        if self._unlisten is not None:
-            self._unlisten()
-            self._unlisten = None
-        self._watch.stop()
-        await self.server.stop()
-
-    def diagnostics(self) -> dict[str, Any]:
-        """Return the health, and what cannot be read of each meter."""
-        health = self.server.health
-        return {
-            "clients": self.server.clients,
-            "requests": health.requests,
-            "refused": health.refused,
-            "last_refusal": health.last_refusal,
-            "stale": {meter.unit: meter.stale() for meter in self._meters},
-        }
-
-    def _stale(self) -> int:
-        return sum(len(meter.stale()) for meter in self._meters)
-
-    @callback
-    def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        if event.data["action"] != "update" or "old_entity_id" in event.data:
-            for meter in self._meters:
-                meter.forget_names()
-
-
-async def async_setup_link(
-    hass: HomeAssistant, entry: GridTelemetryConfigEntry
-) -> VirtualMeterLink:
-    """Return the link of an entry, listening."""
-    subentries = list(entry.get_subentries_of_type(SUBENTRY_METER))
-    meters = await hass.async_add_executor_job(
-        lambda: [meter_of(hass, subentry) for subentry in subentries]
-    )
-    server = server_of(entry.data, {meter.unit: meter.read for meter in meters})
-    # Gives the port back wherever the setup ends.
-    entry.async_on_unload(server.stop)
-    try:
-        await server.start()
-    except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="cannot_serve",
-            translation_placeholders={
-                "place": place_of(entry.data),
-                "error": err.strerror or str(err),
-            },
-        ) from err
-    return VirtualMeterLink(hass, entry, server, meters)
+LINK: Final = LinkModule(
+    kind=KIND,
+    package=__name__,
+    first_subentry=SUBENTRY_METER,
+)

@@ -11,31 +11,32 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
-from ...const import CONF_KIND, LinkKind
-from ...listening import (
+from ...const import CONF_KIND
+from ...forms.entry_flow import EntryFlow
+from ...forms.fields import whole_number
+from ...forms.listener import (
     async_try_to_listen,
-    listening_data,
-    listening_fields,
-    mistakes_of,
-    whole_number,
+    listener_data,
+    listener_fields,
+    validation_errors,
 )
-from ...serial_line import SERIAL_FIELDS, serial_input
-from ...steps import LinkSteps
+from ...forms.serial_line import SERIAL_FIELDS, serial_input
 from .const import (
     CONF_MAX_CLIENTS,
     CONF_TRANSPORT,
     DEFAULT_MAX_CLIENTS,
     DEFAULT_PORT,
+    KIND,
     Transport,
 )
 from .server import place_of, server_of
 from .subentries import SUBENTRY_FLOWS
 
-__all__ = ["SUBENTRY_FLOWS", "VirtualMeterSteps"]
+__all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 _PORT_SCHEMA: Final = vol.Schema(
     {
-        **listening_fields(DEFAULT_PORT),
+        **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_CLIENTS, default=DEFAULT_MAX_CLIENTS): whole_number(1, 32),
     }
 )
@@ -46,7 +47,7 @@ _SCHEMAS: Final = {
 }
 
 
-class VirtualMeterSteps(LinkSteps):
+class VirtualMeterFlow(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
     async def async_step_virtual_meter(
@@ -91,10 +92,10 @@ class VirtualMeterSteps(LinkSteps):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
-            data = {CONF_KIND: LinkKind.VIRTUAL_METER, CONF_TRANSPORT: transport, **user_input}
+            data = {CONF_KIND: KIND, CONF_TRANSPORT: transport, **user_input}
             if transport is not Transport.SERIAL:
-                data |= listening_data(user_input)
-                errors = mistakes_of(data)
+                data |= listener_data(user_input)
+                errors = validation_errors(data)
             if not errors:
                 unique_id = f"virtual_meter/{place_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
@@ -115,7 +116,7 @@ class VirtualMeterSteps(LinkSteps):
     ) -> tuple[dict[str, str], str]:
         """Listen, or open the line; return the errors by field, and the system's words."""
         if data[CONF_TRANSPORT] != Transport.SERIAL:
-            return await async_try_to_listen(data, current)
+            return await async_try_to_listen(self.hass, data, current)
         if (
             current is not None
             and current.state is ConfigEntryState.LOADED
@@ -130,3 +131,6 @@ class VirtualMeterSteps(LinkSteps):
             return {"base": "cannot_open"}, err.strerror or str(err)
         await server.stop()
         return {}, ""
+
+
+FLOW: Final = VirtualMeterFlow

@@ -11,8 +11,8 @@ from typing import Final
 from ... import meters
 from ...meters import Register, RegisterMap, RegisterSpace, read_register_map
 from ...meters.sunspec import BASES, COMMON_MODEL, SunSpecPlace, sunspec_map
-from ...modbus_server.frames import ExceptionCode, RequestRefusedError
-from ...quantities import QUANTITIES
+from ...protocols.modbus_server.frames import ExceptionCode, RequestRefusedError
+from ...vocabulary.quantities import QUANTITIES
 from .const import PROFILE_NAMES, Profile
 
 _SPACES: Final[Mapping[int, RegisterSpace]] = {3: "holding", 4: "input"}
@@ -95,6 +95,9 @@ class Image:
         register = self.register_map.quantities[key]
         if value is not None:
             scale = register.scale.scaleb(self.exponents.get(key, 0))
+            if register.ratio_or_percent and register.scale_address is not None:
+                # The standard has a power factor in percent where it is an integer.
+                scale = scale.scaleb(-2)
             try:
                 return encode(register, value / float(scale))
             except struct.error, OverflowError:

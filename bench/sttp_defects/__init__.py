@@ -1,0 +1,1 @@
+"""The defects of sttpapi's publisher, shown: `pytest bench/sttp_defects`."""

@@ -1,0 +1,58 @@
+"""What the actions of every link share: their declaration, and the entry that a call is for."""
+
+from dataclasses import dataclass
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import ServiceCall, SupportsResponse
+from homeassistant.exceptions import ServiceValidationError
+from homeassistant.helpers import config_validation as cv, service
+import voluptuous as vol
+
+from .const import DOMAIN
+
+ATTR_CONFIG_ENTRY: Final = "config_entry_id"
+ENTRY_FIELD: dict[vol.Marker, Any] = {vol.Optional(ATTR_CONFIG_ENTRY): cv.string}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Action:
+    """An action as it is registered, whether or not an entry of its kind exists."""
+
+    name: str
+    schema: vol.Schema
+    handler: str
+    """The name of the function that answers a call."""
+    response: SupportsResponse = SupportsResponse.OPTIONAL
+    admin: bool = False
+    """Only administrators may call it."""
+
+
+def link_for[L](call: ServiceCall, wanted: type[L]) -> L:
+    """Return the running link that a call is for.
+
+    The entry may be left out of the call where only one link of the wanted kind is running.
+    Raises `ServiceValidationError`.
+    """
+    entry_id = call.data.get(ATTR_CONFIG_ENTRY)
+    if entry_id is None:
+        running = [
+            entry.runtime_data
+            for entry in call.hass.config_entries.async_entries(DOMAIN)
+            if entry.state is ConfigEntryState.LOADED and isinstance(entry.runtime_data, wanted)
+        ]
+        if len(running) != 1:
+            raise ServiceValidationError(
+                translation_domain=DOMAIN,
+                translation_key="choose_entry",
+                translation_placeholders={"count": str(len(running))},
+            )
+        return running[0]
+    entry = service.async_get_config_entry(call.hass, DOMAIN, entry_id)
+    if not isinstance(entry.runtime_data, wanted):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="wrong_kind",
+            translation_placeholders={"title": entry.title},
+        )
+    return entry.runtime_data

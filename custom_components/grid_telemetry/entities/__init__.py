@@ -1,0 +1,1 @@
+"""What the entities of several links share."""

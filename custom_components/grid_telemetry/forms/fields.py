@@ -1,0 +1,37 @@
+"""Fields that forms of several links have, and what may be typed into them."""
+
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from homeassistant.helpers.selector import (
+    NumberSelector,
+    NumberSelectorConfig,
+    NumberSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
+    TextSelectorType,
+)
+import voluptuous as vol
+
+SECRET: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, autocomplete="off"))
+"""A password or token; what is typed is not shown, and never filled in by the browser."""
+
+
+def whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
+    """Return the validator of a number in a box."""
+    config = NumberSelectorConfig(min=low, max=high, step=1, mode=NumberSelectorMode.BOX)
+    if unit is not None:
+        config["unit_of_measurement"] = unit
+    return vol.All(NumberSelector(config), vol.Coerce(int))
+
+
+PORT: Final = whole_number(1, 65_535)
+
+
+def is_url(text: str, *schemes: str) -> bool:
+    """Return whether a text is an address with one of the schemes; a path is not needed."""
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
+    except ValueError:  # brackets that do not match, no port that there is
+        return False

@@ -1,0 +1,117 @@
+"""What links that listen on a TCP port share: the fields of their forms, and what may be wrong."""
+
+from collections.abc import Mapping
+import errno
+from ipaddress import ip_address, ip_network
+from typing import Any, Final
+
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers.selector import (
+    TextSelector,
+    TextSelectorConfig,
+)
+import voluptuous as vol
+
+from ..const import DOMAIN
+from ..protocols.listener import Network, bound_socket
+from .fields import PORT
+from .tls import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, server_context_of
+
+CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
+
+_DEFAULT_HOST: Final = "127.0.0.1"
+_DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
+_ERRORS_BY_NUMBER: dict[int | None, tuple[str, str]] = {
+    errno.EADDRINUSE: (CONF_PORT, "port_in_use"),
+    errno.EADDRNOTAVAIL: (CONF_HOST, "foreign_address"),
+}
+
+
+def listener_fields(port: int) -> dict[vol.Marker, Any]:
+    """Return the fields that say where to listen and whom to let in: at first, this machine."""
+    return {
+        vol.Required(CONF_HOST, default=_DEFAULT_HOST): TextSelector(),
+        vol.Required(CONF_PORT, default=port): PORT,
+        vol.Required(CONF_ALLOWED_NETWORKS, default=list(_DEFAULT_NETWORKS)): TextSelector(
+            TextSelectorConfig(multiple=True)
+        ),
+    }
+
+
+def listener_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what to store of these fields."""
+    return {
+        CONF_HOST: user_input[CONF_HOST].strip(),
+        CONF_PORT: user_input[CONF_PORT],
+        CONF_ALLOWED_NETWORKS: [text.strip() for text in user_input[CONF_ALLOWED_NETWORKS]],
+    }
+
+
+def validation_errors(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of what is no address, and of TLS without a certificate, by field."""
+    errors: dict[str, str] = {}
+    try:
+        ip_address(data[CONF_HOST])
+    except ValueError:
+        errors[CONF_HOST] = "invalid_address"
+    try:
+        for text in data[CONF_ALLOWED_NETWORKS]:
+            ip_network(text)
+    except ValueError:
+        errors[CONF_ALLOWED_NETWORKS] = "invalid_network"
+    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
+        errors["base"] = "certificate_missing"
+    return errors
+
+
+def allowed_networks(data: Mapping[str, Any]) -> list[Network]:
+    """Return the networks that an entry lets in."""
+    return [ip_network(text) for text in data[CONF_ALLOWED_NETWORKS]]
+
+
+def address_of(data: Mapping[str, Any]) -> str:
+    """Return address and port as they are written."""
+    host = data[CONF_HOST]
+    return f"{f'[{host}]' if ':' in host else host}:{data[CONF_PORT]}"
+
+
+async def async_try_to_listen(
+    hass: HomeAssistant, data: Mapping[str, Any], current: ConfigEntry | None
+) -> tuple[dict[str, str], str]:
+    """Read the certificates and listen for a moment, both as the server does.
+
+    Returns the errors by field, and the system's words. An entry that is changed has its present
+    port itself: what is left to try is the address.
+    """
+    port = data[CONF_PORT]
+    if (
+        current is not None
+        and current.state is ConfigEntryState.LOADED
+        and current.data.get(CONF_PORT) == port
+    ):
+        port = 0
+    try:
+        await hass.async_add_executor_job(server_context_of, data)
+    except OSError as err:
+        return {"base": "certificate_file"}, str(err)
+    try:
+        bound_socket(data[CONF_HOST], port).close()
+    except OSError as err:
+        field, key = _ERRORS_BY_NUMBER.get(err.errno, ("base", "cannot_listen"))
+        return {field: key}, err.strerror or str(err)
+    return {}, ""
+
+
+def cannot_listen(data: Mapping[str, Any], err: OSError) -> ConfigEntryNotReady:
+    """Return the error of an entry whose address cannot be had; it is tried again."""
+    return ConfigEntryNotReady(
+        translation_domain=DOMAIN,
+        translation_key="cannot_listen",
+        translation_placeholders={
+            "address": address_of(data),
+            "error": err.strerror or str(err),
+        },
+    )

@@ -1,0 +1,365 @@
+"""Config steps of a meter: what it is, then what it says, then it is saved."""
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    ConfigSubentry,
+    SubentryFlowResult,
+)
+from homeassistant.helpers.selector import (
+    BooleanSelector,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
+    TextSelector,
+)
+from homeassistant.helpers.translation import async_get_translations
+import voluptuous as vol
+
+from ...const import DOMAIN
+from ...meters import RegisterMap
+from ...meters.model import ADDRESSES
+from ...meters.sunspec import SunSpecPlace, sunspec_map
+from .adjustment import RATIOS, adjusted, parse_ratio
+from .const import (
+    CONF_FAST_INTERVAL_S,
+    CONF_METER_NAME,
+    CONF_REGISTER_MAP,
+    CONF_SLOW_INTERVAL_S,
+    CONF_SUNSPEC,
+    CONF_TURN_SIGN,
+    CONF_UNIT_ID,
+)
+from .detection import meter_key, search_sunspec
+from .maps import async_load_register_maps
+from .own_map import (
+    CONF_MAP_FILE,
+    CONF_MAP_NAME,
+    CONF_MAP_TEXT,
+    CONF_REPLACE,
+    OWN_MAP_SCHEMA,
+    OwnMap,
+    OwnMapError,
+    async_check,
+    async_store,
+    async_text_of,
+)
+from .preview import async_readings
+from .register_reader import read_once
+from .search_flow import SearchSteps
+from .sunspec import find_again
+from .unit_access import NoMeterError, async_look, interval_fields, meters_of, unit_id_selector
+
+# The choice in place of a register map for a device that tells itself where its values are.
+SUNSPEC = "sunspec"
+CONF_SUNSPEC_BASE = "sunspec_base"
+GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
+# The choice in place of a register map for one that the user brings; no file can have this name.
+OWN_MAP = "own/"
+
+
+class MeterSubentryFlow(SearchSteps):
+    """Add meters to a line, or change one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._maps: Mapping[str, RegisterMap] = {}
+        self._input: dict[str, Any] = {}
+        self._own: OwnMap | None = None
+        self._own_label = ""
+        self._found: dict[str, str] = {}
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask whether to look for the meters or to tell what they are."""
+        return self.async_show_menu(step_id="user", menu_options=["search", "model"])
+
+    async def async_step_model(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask what the meter is and how often it shall be read."""
+        return await self._async_meter_step("model", user_input)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change a meter; its sensors and their history stay."""
+        return await self._async_meter_step("reconfigure", user_input)
+
+    async def async_step_confirm(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Show what the meter says, to be compared with its display."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            try:
+                if self._own is not None:
+                    await async_store(self.hass, self._own)
+                return self._finish()
+            except OwnMapError as err:
+                errors[err.field] = err.key
+                self._found["error"] = str(err)
+        return self.async_show_form(
+            step_id="confirm",
+            data_schema=vol.Schema({}),
+            errors=errors,
+            description_placeholders=self._found,
+        )
+
+    async def async_step_sunspec_base(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask where a device begins its list of models that is at none of the usual addresses."""
+        errors = {"base": "no_sunspec"}
+        detail = ""
+        if user_input is not None:
+            try:
+                base = int(user_input[CONF_SUNSPEC_BASE], 0)
+            except ValueError:
+                base = ADDRESSES
+            errors = {}
+            if not 0 <= base <= ADDRESSES - 2:
+                errors[CONF_SUNSPEC_BASE] = "base_invalid"
+            else:
+                try:
+                    return await self._async_offer_models(base)
+                except NoMeterError as err:
+                    errors["base"] = err.key
+                    detail = str(err)
+        return self.async_show_form(
+            step_id="sunspec_base",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema({vol.Required(CONF_SUNSPEC_BASE): TextSelector()}), user_input
+            ),
+            errors=errors,
+            description_placeholders={"error": detail},
+        )
+
+    async def async_step_own_map(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Take a map of the user's own and try it against the meter."""
+        errors: dict[str, str] = {}
+        suggested: dict[str, Any] = {}
+        detail = ""
+        if user_input is not None:
+            # A file is there once; what was in it can be put right in the form.
+            suggested = {key: user_input[key] for key in user_input if key != CONF_MAP_FILE}
+            try:
+                suggested[CONF_MAP_NAME], suggested[CONF_MAP_TEXT] = await async_text_of(
+                    self.hass, user_input
+                )
+                own = await async_check(
+                    self.hass,
+                    suggested[CONF_MAP_NAME],
+                    suggested[CONF_MAP_TEXT],
+                    replace=user_input[CONF_REPLACE],
+                )
+                self._maps = {**self._maps, own.map.key: own.map}
+                self._input[CONF_REGISTER_MAP] = own.map.key
+                await self._async_look()
+            except OwnMapError as err:
+                errors[err.field] = err.key
+                detail = str(err)
+            except NoMeterError as err:
+                errors["base"] = err.key
+                detail = str(err)
+            else:
+                self._own = own
+                return await self.async_step_confirm()
+        return self.async_show_form(
+            step_id="own_map",
+            data_schema=self.add_suggested_values_to_schema(OWN_MAP_SCHEMA, suggested),
+            errors=errors,
+            description_placeholders={
+                "error": detail,
+                "mistakes": detail if "map_invalid" in errors.values() else "",
+                "guide": GUIDE,
+            },
+        )
+
+    @property
+    def _current(self) -> ConfigSubentry | None:
+        """Return the meter that is changed; None for a new one."""
+        return self._get_reconfigure_subentry() if self.source == SOURCE_RECONFIGURE else None
+
+    @property
+    def _place(self) -> SunSpecPlace | None:
+        """Return where the meter to be changed has its SunSpec model, if it is one."""
+        current = self._current
+        place = None if current is None else current.data.get(CONF_SUNSPEC)
+        return None if place is None else SunSpecPlace(**place)
+
+    async def _async_meter_step(
+        self, step_id: str, user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
+        if not self._maps:
+            self._maps = await async_load_register_maps(self.hass)
+            texts = await async_get_translations(
+                self.hass, self.hass.config.language, "selector", [DOMAIN]
+            )
+            self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None and not (errors := self._check(user_input)):
+            current = self._current
+            # What no field asks for stays.
+            stays = current.data if current is not None else {}
+            self._input = {
+                **{key: stays[key] for key in stays if key not in (*RATIOS, CONF_TURN_SIGN)},
+                **user_input,
+                **{key: parse_ratio(user_input[key]) for key in RATIOS if key in user_input},
+            }
+            if not self._input[CONF_TURN_SIGN]:
+                del self._input[CONF_TURN_SIGN]
+            if self._asks_same_registers():
+                return self._finish()
+            if self._input[CONF_REGISTER_MAP] == OWN_MAP:
+                return await self.async_step_own_map()
+            try:
+                if self._input[CONF_REGISTER_MAP] == SUNSPEC:
+                    return await self._async_offer_models()
+                await self._async_look()
+            except NoMeterError as err:
+                errors["base"] = err.key
+                detail = str(err)
+            else:
+                return await self.async_step_confirm()
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(
+                self._schema(), user_input or self._suggested()
+            ),
+            errors=errors,
+            description_placeholders={"error": detail},
+        )
+
+    def _schema(self) -> vol.Schema:
+        fields: dict[vol.Marker, Any] = {vol.Required(CONF_UNIT_ID, default=1): unit_id_selector()}
+        # A SunSpec model stays what it is; another model of the device is another meter.
+        if self._place is None:
+            fields[vol.Required(CONF_REGISTER_MAP)] = SelectSelector(
+                SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
+            )
+        return vol.Schema(
+            {
+                **fields,
+                vol.Optional(CONF_METER_NAME): TextSelector(),
+                **interval_fields(),
+                **{vol.Optional(key): TextSelector() for key in RATIOS},
+                vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
+            }
+        )
+
+    def _models(self) -> list[SelectOptionDict]:
+        labels = {
+            key: register_map.label + ("" if register_map.verified else " (unverified)")
+            for key, register_map in self._maps.items()
+        }
+        if self._current is None:
+            labels[SUNSPEC] = "SunSpec"
+        return [
+            *(
+                SelectOptionDict(value=key, label=label)
+                for key, label in sorted(labels.items(), key=lambda item: item[1])
+            ),
+            SelectOptionDict(value=OWN_MAP, label=self._own_label),
+        ]
+
+    def _suggested(self) -> dict[str, Any]:
+        if (current := self._current) is None:
+            return {}
+        ratios = {key: f"{current.data[key]:g}" for key in RATIOS if key in current.data}
+        return {**current.data, **ratios, CONF_METER_NAME: current.title}
+
+    def _others(self) -> list[ConfigSubentry]:
+        """Return the other meters on the line."""
+        current = self._current
+        return [
+            meter
+            for meter in meters_of(self._get_entry())
+            if current is None or meter.subentry_id != current.subentry_id
+        ]
+
+    def _check(self, user_input: dict[str, Any]) -> dict[str, str]:
+        errors = {}
+        key = meter_key(user_input[CONF_UNIT_ID], self._place)
+        if user_input.get(CONF_REGISTER_MAP) != SUNSPEC and any(
+            meter.unique_id == key for meter in self._others()
+        ):
+            errors[CONF_UNIT_ID] = "unit_in_use"
+        if user_input[CONF_SLOW_INTERVAL_S] < user_input[CONF_FAST_INTERVAL_S]:
+            errors[CONF_SLOW_INTERVAL_S] = "slow_below_fast"
+        for ratio in RATIOS:
+            try:
+                parse_ratio(user_input.get(ratio, "1"))
+            except ValueError:
+                errors[ratio] = "ratio_invalid"
+        return errors
+
+    def _asks_same_registers(self) -> bool:
+        """Return whether only names or intervals change, which needs no answer of the meter."""
+        current = self._current
+        return current is not None and all(
+            current.data[key] == self._input[key] for key in (CONF_UNIT_ID, CONF_REGISTER_MAP)
+        )
+
+    async def _async_offer_models(self, base: int | None = None) -> SubentryFlowResult:
+        """Go on with choosing among the SunSpec models of the unit."""
+        unit_id = self._input[CONF_UNIT_ID]
+        known = {str(meter.unique_id) for meter in meters_of(self._get_entry())}
+        async with async_look(self.hass, self._get_entry(), unit_id) as unit:
+            found = await search_sunspec(unit, unit_id, known, base)
+        if not found and base is None:
+            return await self.async_step_sunspec_base()
+        if not found:
+            raise NoMeterError("no_sunspec")
+        self._search_input = self._input
+        self._offer(found)
+        return await self.async_step_found()
+
+    async def _async_look(self) -> None:
+        """Read the meter and keep what it says for the next step."""
+        unit_id = self._input[CONF_UNIT_ID]
+        # Everything is read once.
+        async with async_look(self.hass, self._get_entry(), unit_id) as unit:
+            if (place := self._place) is None:
+                register_map = self._maps[self._input[CONF_REGISTER_MAP]]
+            else:
+                place = await find_again(unit, place)
+                self._input[CONF_SUNSPEC] = asdict(place)
+                register_map = sunspec_map(place)
+            register_map = adjusted(register_map, self._input)
+            identity, values = await read_once(unit, register_map, register_map.quantities)
+        if not values:
+            raise NoMeterError("map_mismatch")
+        lines = [f"- {name}: {value}" for name, value in await async_readings(self.hass, values)]
+        self._found = {
+            "meter": register_map.label,
+            "unit_id": str(unit_id),
+            "serial_number": identity.serial_number or "-",
+            "values": "\n".join(lines),
+        }
+
+    def _finish(self) -> SubentryFlowResult:
+        data = dict(self._input)
+        title = data.pop(CONF_METER_NAME, None) or self._default_title()
+        unique_id = meter_key(data[CONF_UNIT_ID], self._place)
+        if (current := self._current) is None:
+            return self.async_create_entry(title=title, data=data, unique_id=unique_id)
+        return self.async_update_and_abort(
+            self._get_entry(), current, title=title, data=data, unique_id=unique_id
+        )
+
+    def _default_title(self) -> str:
+        place = self._place
+        register_map = (
+            self._maps[self._input[CONF_REGISTER_MAP]] if place is None else sunspec_map(place)
+        )
+        title = f"{register_map.manufacturer} {register_map.models[0]}"
+        if any(meter.title == title for meter in self._others()):
+            title = f"{title} {self._input[CONF_UNIT_ID]}"
+        return title

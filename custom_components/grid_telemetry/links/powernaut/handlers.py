@@ -1,0 +1,177 @@
+"""What the actions of the Powernaut link do."""
+
+from collections.abc import Awaitable
+from datetime import datetime, timedelta
+from typing import Final, cast
+
+from homeassistant.core import ServiceCall, ServiceResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.util import dt as dt_util
+from homeassistant.util.json import JsonValueType
+
+from ...action import link_for
+from ...connection.errors import CredentialsRefused, LinkError
+from ...const import DOMAIN
+from .actions import (
+    ATTR_BID_ID,
+    ATTR_CURVE,
+    ATTR_END,
+    ATTR_EXPIRES_AT,
+    ATTR_POWER_TYPE,
+    ATTR_PRICE,
+    ATTR_SKIP_ACTIVATED,
+    ATTR_START,
+    ATTR_STATUS,
+    ATTR_WATTS,
+)
+from .api import Forbidden, RateLimited, RequestRefused
+from .const import CONF_RESOURCE_ID
+from .link import PowernautLink
+from .rest_payload import (
+    MAX_QUARTERS,
+    QUARTER_S,
+    baseline_body,
+    bid_body,
+    is_quarter,
+    present_quarter,
+)
+
+_QUARTER: Final = timedelta(seconds=QUARTER_S)
+_HTTP_CONFLICT: Final = 409
+
+
+def _resource(call: ServiceCall, link: PowernautLink) -> str:
+    """Return the resource that a call is for; it may be left out where there is only one."""
+    resource_id: str | None = call.data.get(CONF_RESOURCE_ID)
+    if resource_id is None and len(link.resource_ids) == 1:
+        return link.resource_ids[0]
+    if resource_id not in link.resource_ids:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_unknown_resource",
+            translation_placeholders={
+                "resource": resource_id or "-",
+                "known": ", ".join(link.resource_ids) or "-",
+            },
+        )
+    return resource_id
+
+
+def _quarter(moment: datetime) -> datetime:
+    """Return a time of a call in UTC; without a zone it is local. It has to be a quarter-hour."""
+    if not is_quarter(moment := dt_util.as_utc(moment)):
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_no_quarter",
+            translation_placeholders={"time": moment.isoformat()},
+        )
+    return moment
+
+
+async def _ask[T](request: Awaitable[T]) -> T:
+    """Return what the platform answers, or raise what went wrong in the user's words."""
+    try:
+        return await request
+    except Forbidden as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_forbidden",
+            translation_placeholders={"error": err.message},
+        ) from err
+    except RateLimited as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_rate_limited",
+            translation_placeholders={"error": err.detail},
+        ) from err
+    except CredentialsRefused as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="powernaut_login_refused"
+        ) from err
+    except RequestRefused as err:
+        # A conflict is nobody's mistake: the bid was accepted meanwhile, a window activated.
+        kind = HomeAssistantError if err.status == _HTTP_CONFLICT else ServiceValidationError
+        raise kind(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_request_refused",
+            translation_placeholders={"error": err.message},
+        ) from err
+    except LinkError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_unreachable",
+            translation_placeholders={"error": str(err)},
+        ) from err
+
+
+async def async_get_activations(call: ServiceCall) -> ServiceResponse:
+    """Return the activations of a resource."""
+    link = link_for(call, PowernautLink)
+    start, end = call.data.get(ATTR_START), call.data.get(ATTR_END)
+    found = await _ask(
+        link.api.activations(
+            _resource(call, link), start and dt_util.as_utc(start), end and dt_util.as_utc(end)
+        )
+    )
+    return {"activations": cast("list[JsonValueType]", found)}
+
+
+async def async_set_baseline(call: ServiceCall) -> ServiceResponse:
+    """Set the baseline of a resource, or of the site where none is named."""
+    link = link_for(call, PowernautLink)
+    values: list[float] = call.data[ATTR_WATTS]
+    now = dt_util.utcnow()
+    start = _quarter(call.data.get(ATTR_START, present_quarter(now)))
+    earliest = present_quarter(now)
+    if not earliest <= start <= earliest + MAX_QUARTERS * _QUARTER:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_baseline_start",
+            translation_placeholders={"time": start.isoformat()},
+        )
+    body = baseline_body(
+        start,
+        values,
+        call.data[ATTR_POWER_TYPE],
+        skip_activated=call.data[ATTR_SKIP_ACTIVATED],
+    )
+    if CONF_RESOURCE_ID in call.data:
+        target = _resource(call, link)
+        await _ask(link.api.set_baseline("resources", target, body))
+    else:
+        target = link.site_id
+        await _ask(link.api.set_baseline("sites", target, body))
+    return {
+        "id": target,
+        "start": start.isoformat(),
+        "end": (start + len(values) * _QUARTER).isoformat(),
+        "watts": cast("list[JsonValueType]", values),
+    }
+
+
+async def async_place_bid(call: ServiceCall) -> ServiceResponse:
+    """Place a bid for one quarter-hour and return it."""
+    link = link_for(call, PowernautLink)
+    start = _quarter(call.data[ATTR_START])
+    expires_at = call.data.get(ATTR_EXPIRES_AT)
+    body = bid_body(
+        start,
+        start + _QUARTER,
+        [(point[ATTR_WATTS], point.get(ATTR_PRICE)) for point in call.data[ATTR_CURVE]],
+        call.data[ATTR_POWER_TYPE],
+        expires_at and dt_util.as_utc(expires_at),
+    )
+    return {"bid": await _ask(link.api.place_bid(_resource(call, link), body))}
+
+
+async def async_cancel_bid(call: ServiceCall) -> ServiceResponse:
+    """Withdraw a bid."""
+    bid_id: str = call.data[ATTR_BID_ID]
+    await _ask(link_for(call, PowernautLink).api.cancel_bid(bid_id))
+    return {"id": bid_id, "cancelled": True}
+
+
+async def async_list_bids(call: ServiceCall) -> ServiceResponse:
+    """Return the bids of the site."""
+    bids = await _ask(link_for(call, PowernautLink).api.bids(call.data.get(ATTR_STATUS)))
+    return {"bids": cast("list[JsonValueType]", bids)}

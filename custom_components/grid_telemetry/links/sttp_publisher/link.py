@@ -1,0 +1,210 @@
+"""STTP publisher link: the states of sensors to any IEEE 2664 (STTP) subscriber that asks."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+import ssl
+from typing import Any
+
+from homeassistant.const import Platform
+from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers.entity import Entity
+from homeassistant.util import dt as dt_util
+
+from ...entities.diagnostic import DiagnosticSensor
+from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
+from ...forms.tls import server_context_of, unreadable_file
+from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
+from ...points.counter_store import CounterStore
+from ...points.issues import PointIssues
+from ...points.point import moves_an_entity
+from ...protocols.sttp.metadata import Metadata, MetadataSource
+from .devices import Device, Numbers, async_devices, node_id
+from .entities import diagnostic_sensors
+from .history import RecorderHistory
+from .mapping import Signal
+from .metadata import keep_times, metadata_of
+from .server import publisher_of
+from .values import Values
+
+MODEL = "STTP publisher"
+GATHER_S = 1.0
+"""Changes of the registries come in crowds: so long they are gathered."""
+
+
+class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
+    """One publisher: a server that subscribers connect to."""
+
+    platforms: Sequence[Platform] = (Platform.SENSOR,)
+
+    def __init__(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: ssl.SSLContext | None
+    ) -> None:
+        history = RecorderHistory(hass, lambda: self._signals)
+        self.publisher = publisher_of(entry.data, tls, history)
+        self.metadata = Metadata()
+        self._hass = hass
+        self._entry = entry
+        self._set_up_with = (entry.title, dict(entry.data))
+        self._numbers = Numbers(hass, entry)
+        self._devices: Sequence[Device] = ()
+        self._signals: Sequence[Signal] = ()
+        self._counters = CounterStore(hass, entry, lambda: self._values.readers)
+        self._values = Values(hass, self.publisher.publish, self._counters.restore)
+        self._point_issues: PointIssues | None = None
+        self._unlisten: list[CALLBACK_TYPE] = []
+        self._gathering: asyncio.TimerHandle | None = None
+        self._adapting = asyncio.Lock()
+        self._stopped = False
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return the health of the publisher."""
+        device = link_device_info(self._entry, MODEL)
+        now = self._hass.loop.time
+        return {
+            None: [
+                DiagnosticSensor(self._entry, device, description)
+                for description in diagnostic_sensors(self.publisher, now, self._values.stale)
+            ]
+        }
+
+    async def async_setup(self) -> None:
+        """Define what there is and listen; raises OSError where the port cannot be had."""
+        await self._numbers.async_load()
+        self._devices = await async_devices(self._entry, self._numbers)
+        self._define()
+        await self.publisher.start()
+
+    async def async_start(self) -> None:
+        """Publish the states, and follow the registries."""
+        await self._counters.async_load()
+        self._follow()
+        self._unlisten = [
+            self._hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed),
+            self._hass.bus.async_listen(dr.EVENT_DEVICE_REGISTRY_UPDATED, self._gather),
+        ]
+
+    async def async_stop(self) -> None:
+        """End; the port is free when this returns."""
+        self._stopped = True
+        async with self._adapting:
+            # What it saves is not to come after what is deleted when the entry is removed.
+            pass
+        while self._unlisten:
+            self._unlisten.pop()()
+        if self._gathering is not None:
+            self._gathering.cancel()
+            self._gathering = None
+        self._values.stop()
+        if self._point_issues is not None:
+            self._point_issues.stop()
+        await self._counters.async_stop()
+        await self.publisher.stop()
+
+    async def async_apply_changes(self) -> bool:
+        """Take over changed devices without disturbing subscribers, who are told of it."""
+        if self._set_up_with != (self._entry.title, dict(self._entry.data)):
+            return False
+        async with self._adapting:
+            devices = await async_devices(self._entry, self._numbers)
+        if self._stopped:
+            return True
+        self._values.stop()
+        self._devices = devices
+        self._define()
+        self._follow()
+        return True
+
+    async def async_refresh_metadata(self) -> Metadata:
+        """Have subscribers take all metadata over anew, changed or not."""
+        self._define(Metadata())
+        return self.metadata
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return health, subscribers and what is published."""
+        health = self.publisher.health
+        return {
+            "measurements": health.measurements,
+            "bytes": health.bytes,
+            "dropped": health.dropped,
+            "refused": health.refused,
+            "last_refusal": health.last_refusal,
+            "subscribers": [
+                {
+                    "version": info.version,
+                    "agent": info.agent,
+                    "form": info.form,
+                    "filter_expression": info.filter_expression,
+                    "signals": info.signals,
+                    "measurements": info.measurements,
+                    "bytes": info.bytes,
+                    "waiting_bytes": info.waiting_bytes,
+                }
+                for info in self.publisher.subscribers()
+            ],
+            "signals": {device.acronym: len(device.signals) for device in self._devices},
+            "quality": self._values.as_dict(),
+        }
+
+    def _define(self, before: Metadata | None = None) -> None:
+        """Publish the metadata if it is other than before; by default than it was."""
+        before = self.metadata if before is None else before
+        new = metadata_of(
+            self._hass, self._devices, node=node_id(self._entry), now=dt_util.utcnow()
+        )
+        if (new := keep_times(new, before)) != self.metadata:
+            self.metadata = new
+            self.publisher.define_metadata(new)
+
+    @callback
+    def _follow(self) -> None:
+        """Publish the values of the present devices."""
+        self._signals = [signal for device in self._devices for signal in device.signals]
+        self._values.follow(self._signals)
+        if self._point_issues is not None:
+            self._point_issues.stop()
+        self._point_issues = PointIssues(
+            self._hass, self._entry, [signal.point for signal in self._signals]
+        )
+        self._point_issues.start()
+
+    @callback
+    def _entity_changed(self, event: Event[er.EventEntityRegistryUpdatedData]) -> None:
+        """Go on with an entity under its new name, or without it."""
+        if moves_an_entity(event.data):
+            self._values.follow_names()
+        self._gather(event)
+
+    @callback
+    def _gather(self, _: Event[Any]) -> None:
+        if self._gathering is None:
+            self._gathering = self._hass.loop.call_later(GATHER_S, self._registries_changed)
+
+    @callback
+    def _registries_changed(self) -> None:
+        self._gathering = None
+        self._define()
+
+
+async def async_setup_link(
+    hass: HomeAssistant, entry: GridTelemetryConfigEntry
+) -> SttpPublisherLink:
+    """Return the link of an entry, listening."""
+    try:
+        tls = await hass.async_add_executor_job(server_context_of, entry.data)
+    except OSError as err:
+        raise unreadable_file(err) from err
+    link = SttpPublisherLink(hass, entry, tls)
+    # Gives the port back wherever the setup ends.
+    entry.async_on_unload(link.async_stop)
+    try:
+        await link.async_setup()
+    except OSError as err:
+        raise cannot_listen(entry.data, err) from err
+    return link
+
+
+async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Delete the numbers that were given out."""
+    await Numbers(hass, entry).async_remove()

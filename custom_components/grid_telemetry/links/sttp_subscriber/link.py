@@ -1,0 +1,271 @@
+"""STTP subscriber link: the signals of any IEEE 2664 (STTP) publisher, shown as sensors."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any, Final, NoReturn
+from uuid import UUID
+
+from homeassistant.components.sensor import SensorStateClass
+from homeassistant.const import Platform
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
+from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
+from homeassistant.helpers.event import async_track_time_interval
+
+from ...connection.errors import DestinationRefused
+from ...connection.health import Health, LinkWithHealth, health_entities
+from ...connection.issues import Issues
+from ...connection.kept import KeptConnection
+from ...const import DOMAIN
+from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
+from ...entities.link_entities import link_device_info
+from ...forms.tls import unreadable_file
+from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
+from ...protocols.sttp import (
+    Measurement,
+    Metadata,
+    MetadataSource,
+    SignalKey,
+    Subscriber,
+    SubscriberParameters,
+)
+from .client import async_parameters, check_number, open_session, received
+from .const import CONF_INTERVAL_S
+from .entities import SignalSensor, device_identifier, signal_sensor
+from .payload import signals_of
+
+MODEL: Final = "STTP publisher"
+METADATA_WITHIN_S: Final = 30.0
+
+
+class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices):
+    """One subscription."""
+
+    platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: GridTelemetryConfigEntry,
+        parameters: SubscriberParameters,
+    ) -> None:
+        self.health = Health()
+        self.subscriber = Subscriber(
+            parameters,
+            on_measurements=self._take,
+            on_metadata=self._take_metadata,
+            on_signals=self._take_signals,
+        )
+        self._hass = hass
+        self._entry = entry
+        self._device = link_device_info(entry, MODEL)
+        self._metadata: Metadata | None = None
+        self._metadata_came = asyncio.Event()
+        self._keys: Sequence[SignalKey] = ()
+        self._subscribed = asyncio.Event()
+        self._signals_came = asyncio.Event()
+        self._sensors: dict[UUID, SignalSensor] = {}
+        self._latest: dict[UUID, Measurement] = {}
+        self._add: AddConfigEntryEntitiesCallback | None = None
+        self._issues = Issues(hass, entry)
+        self._connection = KeptConnection(
+            hass,
+            entry,
+            health=self.health,
+            connect=self._open_session,
+            run=self._run,
+        )
+        self._unlisten: CALLBACK_TYPE | None = None
+
+    @property
+    def metadata(self) -> Metadata:
+        """What the publisher tells of itself; nothing where it does not."""
+        return self._metadata or Metadata()
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return what shows how the subscription fares."""
+        entities = health_entities(self._entry, self._device, self.health, queues=False)[platform]
+        if platform is Platform.SENSOR:
+            rate = Rate(lambda: self.subscriber.measurements, self._hass.loop.time)
+            entities += [
+                DiagnosticSensor(self._entry, self._device, description)
+                for description in (
+                    DiagnosticSensorDescription(
+                        key="sttp_signals",
+                        state_class=SensorStateClass.MEASUREMENT,
+                        value_fn=lambda: len(self._sensors),
+                    ),
+                    DiagnosticSensorDescription(
+                        key="sttp_rate",
+                        native_unit_of_measurement="1/s",
+                        state_class=SensorStateClass.MEASUREMENT,
+                        suggested_display_precision=1,
+                        value_fn=rate,
+                    ),
+                )
+            ]
+        return {None: entities}
+
+    def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
+        """Take what adds the sensors of signals."""
+        if platform is Platform.SENSOR:
+            self._add = add
+
+    def is_gone(self, device: DeviceEntry) -> bool:
+        """Return whether the publisher was asked for its devices and has this one no more."""
+        known = {
+            device_identifier(self._entry.entry_id, sensor.signal.device.acronym)
+            for sensor in self._sensors.values()
+            if sensor.signal.device is not None
+        } | {self._entry.entry_id}
+        return self._subscribed.is_set() and not any(
+            identifier in known for _, identifier in device.identifiers
+        )
+
+    async def async_start(self) -> None:
+        """Connect, and show what comes."""
+        self._unlisten = async_track_time_interval(
+            self._hass,
+            self._show,
+            timedelta(seconds=self._entry.data[CONF_INTERVAL_S]),
+        )
+        self._connection.start()
+
+    async def async_stop(self) -> None:
+        """End the connection."""
+        if self._unlisten is not None:
+            self._unlisten()
+            self._unlisten = None
+        await self._connection.stop()
+        self._issues.clear()
+
+    async def async_refresh_metadata(self) -> Metadata:
+        """Ask the publisher for its metadata; signals that are new appear, and others go."""
+        if not self.health.connected:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="sttp_not_connected",
+                translation_placeholders={"title": self._entry.title},
+            )
+        self._metadata_came.clear()
+        self.subscriber.refresh_metadata()
+        try:
+            async with asyncio.timeout(METADATA_WITHIN_S):
+                await self._metadata_came.wait()
+        except TimeoutError as err:
+            raise HomeAssistantError(
+                translation_domain=DOMAIN,
+                translation_key="sttp_no_metadata",
+                translation_placeholders={"title": self._entry.title},
+            ) from err
+        return self.metadata
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return health, counters and what is subscribed to."""
+        return {
+            "health": {
+                "connected": self.health.connected,
+                "last_error": self.health.last_error,
+                "last_error_detail": self.health.last_error_detail,
+            },
+            "measurements": self.subscriber.measurements,
+            "bytes": self.subscriber.bytes,
+            "metadata": {
+                "devices": len(self.metadata.devices),
+                "measurements": len(self.metadata.measurements),
+                "phasors": len(self.metadata.phasors),
+                "schema_version": self.metadata.schema_version,
+            },
+            "subscribed": len(self._keys),
+            "signals": len(self._sensors),
+            "unavailable": sum(not sensor.available for sensor in self._sensors.values()),
+        }
+
+    @asynccontextmanager
+    async def _open_session(self) -> AsyncIterator[asyncio.Task[None]]:
+        """Subscribe; what is shown is over when the session is."""
+        self._subscribed.clear()
+        try:
+            async with open_session(self.subscriber, self._subscribed) as receiving:
+                self._issues.set(False, "sttp_refused")
+                yield receiving
+        except DestinationRefused as err:
+            self._issues.set(True, "sttp_refused", detail=err.detail)
+            raise
+        finally:
+            self._latest.clear()
+            for sensor in self._sensors.values():
+                sensor.show(None)
+
+    async def _run(self, receiving: asyncio.Task[None]) -> None:
+        """Follow what is subscribed to until the end of the session."""
+        following = asyncio.create_task(self._follow())
+        try:
+            await asyncio.wait({receiving, following}, return_when=asyncio.FIRST_COMPLETED)
+            if following.done():
+                following.result()
+            await received(receiving)
+        finally:
+            following.cancel()
+            await asyncio.wait({following})
+
+    async def _follow(self) -> NoReturn:
+        """Have a sensor for each signal, and for no other."""
+        while True:
+            await self._signals_came.wait()
+            self._signals_came.clear()
+            signals = signals_of(self._metadata, self._keys)
+            for signal_id, sensor in list(self._sensors.items()):
+                if signals.get(signal_id) != sensor.signal:
+                    del self._sensors[signal_id]
+                    await sensor.async_leave()
+            new = {
+                signal_id: signal_sensor(self._entry.entry_id, signal, self._device)
+                for signal_id, signal in signals.items()
+                if signal_id not in self._sensors
+            }
+            self._sensors |= new
+            if self._add is not None and new:
+                self._add(new.values())
+                # One that is not all there yet could not be taken away again.
+                for sensor in new.values():
+                    await sensor.settled.wait()
+
+    @callback
+    def _take(self, measurements: Iterable[Measurement]) -> None:
+        self._latest.update({item.signal_id: item for item in measurements})
+
+    @callback
+    def _take_metadata(self, metadata: Metadata) -> None:
+        self._metadata = metadata
+        self._metadata_came.set()
+
+    @callback
+    def _take_signals(self, signals: Mapping[int, SignalKey]) -> None:
+        check_number(signals)
+        self._keys = list(signals.values())
+        self._signals_came.set()
+        self._subscribed.set()
+
+    @callback
+    def _show(self, _: datetime) -> None:
+        """Show the latest value of each signal that has a new one."""
+        latest, self._latest = self._latest, {}
+        for signal_id, measurement in latest.items():
+            if (sensor := self._sensors.get(signal_id)) is not None:
+                sensor.show(measurement)
+
+
+async def async_setup_link(
+    hass: HomeAssistant, entry: GridTelemetryConfigEntry
+) -> SttpSubscriberLink:
+    """Return the link of an entry; its publisher need not answer yet."""
+    try:
+        parameters = await async_parameters(hass, entry.data)
+    except OSError as err:
+        raise unreadable_file(err) from err
+    return SttpSubscriberLink(hass, entry, parameters)

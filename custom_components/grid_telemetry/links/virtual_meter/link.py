@@ -1,0 +1,116 @@
+"""Virtual meter link: the states of sensors, served as Modbus meters that others can read."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from homeassistant.const import Platform
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.helpers.entity import Entity
+
+from ...const import DOMAIN
+from ...entities.diagnostic import DiagnosticSensor
+from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
+from ...link import GridTelemetryConfigEntry, Link
+from ...points.counter_store import CounterStore
+from ...points.issues import PointIssues
+from ...protocols.modbus_server.server import SerialServer, TcpServer
+from .const import SUBENTRY_METER
+from .entities import diagnostic_sensors
+from .meter import PlayedMeter, meter_of
+from .server import place_of, server_of
+
+MODEL = "Virtual meter"
+
+
+class VirtualMeterLink(Link):
+    """A port or a line with the meters that are played on it."""
+
+    platforms: Sequence[Platform] = (Platform.SENSOR,)
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        entry: GridTelemetryConfigEntry,
+        server: TcpServer | SerialServer,
+        meters: Sequence[PlayedMeter],
+    ) -> None:
+        self.server = server
+        self._hass = hass
+        self._entry = entry
+        self._meters = meters
+        self._point_issues = PointIssues(
+            hass, entry, [point for meter in meters for point in meter.points]
+        )
+        self.counters = CounterStore(
+            hass, entry, lambda: [each for meter in meters for each in meter.readers.readers]
+        )
+
+    def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
+        """Return the health of the server."""
+        device = link_device_info(self._entry, MODEL)
+        return {
+            None: [
+                DiagnosticSensor(self._entry, device, description)
+                for description in diagnostic_sensors(
+                    self.server, self._stale, self._hass.loop.time
+                )
+            ]
+        }
+
+    async def async_start(self) -> None:
+        """Follow the registry; the server was started with the link."""
+        await self.counters.async_load()
+        for meter in self._meters:
+            meter.readers.start()
+        self._point_issues.start()
+
+    async def async_stop(self) -> None:
+        """End; the port or the line is free when this returns."""
+        for meter in self._meters:
+            meter.readers.stop()
+        self._point_issues.stop()
+        await self.counters.async_stop()
+        await self.server.stop()
+
+    def diagnostics(self) -> dict[str, Any]:
+        """Return the health, and what cannot be read of each meter."""
+        health = self.server.health
+        return {
+            "clients": self.server.clients,
+            "requests": health.requests,
+            "refused": health.refused,
+            "last_refusal": health.last_refusal,
+            "stale": {meter.unit: meter.stale() for meter in self._meters},
+        }
+
+    def _stale(self) -> list[str]:
+        return [f"{meter.unit}: {key}" for meter in self._meters for key in meter.stale()]
+
+
+async def async_setup_link(
+    hass: HomeAssistant, entry: GridTelemetryConfigEntry
+) -> VirtualMeterLink:
+    """Return the link of an entry, listening."""
+    subentries = list(entry.get_subentries_of_type(SUBENTRY_METER))
+    meters = await hass.async_add_executor_job(
+        lambda: [meter_of(hass, subentry) for subentry in subentries]
+    )
+    server = server_of(entry.data, {meter.unit: meter.read for meter in meters})
+    # Gives the port back wherever the setup ends.
+    entry.async_on_unload(server.stop)
+    try:
+        await server.start()
+    except OSError as err:
+        if isinstance(server, TcpServer):
+            raise cannot_listen(entry.data, err) from err
+        raise ConfigEntryNotReady(
+            translation_domain=DOMAIN,
+            translation_key="cannot_serve",
+            translation_placeholders={
+                "place": place_of(entry.data),
+                "error": err.strerror or str(err),
+            },
+        ) from err
+    return VirtualMeterLink(hass, entry, server, meters)

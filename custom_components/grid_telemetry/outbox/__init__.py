@@ -1,0 +1,1 @@
+"""The durable queue of a forwarder, and the delivery that empties it."""

@@ -1,0 +1,1 @@
+"""Points: entities mapped to names on a platform, sampled, suggested, and watched."""

@@ -1,0 +1,318 @@
+"""Servers of meters on TCP and on serial lines."""
+
+import asyncio
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+import logging
+import termios
+from typing import Any, Final, cast, override
+
+from serialx import SerialException, create_serial_connection
+
+from ..listener import LOOPBACK, Listener, ListenerLimits, Network, Peer, Refusals
+from .frames import (
+    ExceptionCode,
+    Framer,
+    FramingError,
+    ReadRegisters,
+    Request,
+    RequestRefusedError,
+    RtuFramer,
+    TcpFramer,
+    answer,
+    refusal,
+)
+
+_LOGGER = logging.getLogger(__name__)
+
+type Meters = Mapping[int, ReadRegisters]
+"""The meters by unit."""
+
+# A line that is lost, as when its adapter is pulled, is tried again after this.
+_REOPEN_S: Final = 5.0
+# An answer on a serial line comes after a silence of 3.5 characters, or of this at least.
+_SILENCE_S: Final = 0.00175
+# The bytes of a request follow each other at once; behind a converter or a busy loop, within this.
+_LONGEST_GAP_S: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(ListenerLimits):
+    """What clients may use of a server."""
+
+    connections: int = 8
+    connections_per_address: int = 6
+    requests_at_once: int = 16
+    """That one client may send without waiting for answers, as the Modbus TCP guide has it."""
+    requests_per_s: int = 200
+    """Of one client, beyond which its connection is read more slowly."""
+    kept_s: float = 10.0
+    """A client that has asked within this time need not make room for another one."""
+    foreign_bytes: int = 262_144
+    """That may come over one TCP connection without a request to one of our units among them."""
+
+
+@dataclass(kw_only=True)
+class Health(Refusals):
+    """What a server has done since it was made."""
+
+    requests: int = 0
+    """That were answered, be it with an exception."""
+    last_request: float | None = None
+    """Its time by the loop's clock."""
+
+
+class _Connection(asyncio.Protocol):
+    """One connection, or the line: answers each request as it comes."""
+
+    def __init__(
+        self,
+        framer: Framer,
+        meters: Meters,
+        health: Health,
+        limits: Limits,
+        *,
+        name: str,
+        peer: Peer | None = None,
+        silence_s: float = 0.0,
+    ) -> None:
+        """Take what it is called, and on TCP its peer; answers wait for a silence on the line."""
+        self._framer = framer
+        self._meters = meters
+        self._health = health
+        self._limits = limits
+        self._name = name
+        self._peer = peer
+        self._silence_s = silence_s
+        self._loop = asyncio.get_running_loop()
+        self.closed = asyncio.Event()
+        self._transport: asyncio.Transport | None = None
+        self._last_bytes = 0.0
+        self._foreign_bytes = 0
+        self._second = 0
+        self._requests = 0
+        self._slowed: asyncio.TimerHandle | None = None
+
+    @override
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        self._transport = cast("asyncio.Transport", transport)
+
+    @override
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._transport = None
+        if self._slowed is not None:
+            self._slowed.cancel()
+        self.closed.set()
+
+    @override
+    def pause_writing(self) -> None:
+        self._cut_off("Does not read the answers")
+
+    @override
+    def data_received(self, data: bytes) -> None:
+        now = self._loop.time()
+        if now - self._last_bytes > _LONGEST_GAP_S:
+            self._framer.forget()
+        self._last_bytes = now
+        self._foreign_bytes += len(data)
+        limits = self._limits
+        try:
+            for number, request in enumerate(self._framer.feed(data)):
+                if number == limits.requests_at_once:
+                    self._cut_off(f"More than {limits.requests_at_once} requests at once")
+                    return
+                self._take(request)
+        except FramingError:
+            self._cut_off("No Modbus")
+        if self._peer is not None and self._foreign_bytes > limits.foreign_bytes:
+            self._cut_off(f"No request in {limits.foreign_bytes} bytes")
+
+    def drop(self) -> None:
+        """End the connection at once."""
+        if self._transport is not None:
+            self._transport.abort()
+            self._transport = None
+
+    def _cut_off(self, why: str) -> None:
+        self._health.refuse(self._name, why)
+        self.drop()
+
+    def _take(self, request: Request) -> None:
+        now = self._health.last_request = self._loop.time()
+        self._foreign_bytes = 0
+        if self._peer is not None:
+            self._peer.heard()
+            self._peer.standing = 1
+            self._peer.kept_until = now + self._limits.kept_s
+        self._health.requests += 1
+        if self._second != int(now):
+            self._second, self._requests = int(now), 0
+        self._requests += 1
+        too_many = self._requests >= self._limits.requests_per_s
+        if too_many and self._slowed is None and self._transport is not None:
+            self._transport.pause_reading()
+            self._slowed = self._loop.call_at(self._second + 1, self._read_on)
+        frame = self._framer.frame(request, self._answer(request))
+        if self._silence_s:
+            self._loop.call_later(self._silence_s, self._send, frame)
+        else:
+            self._send(frame)
+
+    def _answer(self, request: Request) -> bytes:
+        try:
+            return answer(request.pdu, self._meters.get(request.unit, _nobody))
+        except RequestRefusedError as err:
+            what = f"{request.pdu[:5].hex(' ')} of unit {request.unit}"
+            self._health.refuse(self._name, f"{err}: {what}")
+            return refusal(request.pdu, err.code)
+
+    def _send(self, frame: bytes) -> None:
+        if self._transport is not None:
+            self._transport.write(frame)
+
+    def _read_on(self) -> None:
+        self._slowed = None
+        if self._transport is not None:
+            self._transport.resume_reading()
+
+
+def _nobody(_function: int, _address: int, _count: int) -> Sequence[int]:
+    """Answer for units that are not there, as a gateway to a line does."""
+    raise RequestRefusedError(ExceptionCode.GATEWAY_NO_RESPONSE)
+
+
+class TcpServer:
+    """Serves meters on a TCP port, as Modbus TCP or as RTU over TCP."""
+
+    def __init__(
+        self,
+        meters: Meters,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 502,
+        rtu: bool = False,
+        allowed_networks: Sequence[Network] = LOOPBACK,
+        limits: Limits | None = None,
+    ) -> None:
+        """Prepare to serve on an IP address."""
+        self.health = Health()
+        self._meters = meters
+        self._framer: Callable[[], Framer] = partial(RtuFramer, meters) if rtu else TcpFramer
+        self._limits = limits or Limits()
+        self._listener = Listener(
+            self._serve,
+            host=host,
+            port=port,
+            refusals=self.health,
+            limits=self._limits,
+            allowed_networks=allowed_networks,
+        )
+
+    @property
+    def clients(self) -> int:
+        """The number of connections."""
+        return len(self._listener)
+
+    @property
+    def port(self) -> int:
+        """The port that it listens on."""
+        return self._listener.port
+
+    async def start(self) -> None:
+        """Listen; raises OSError where the address cannot be had."""
+        self._listener.start()
+
+    async def stop(self) -> None:
+        """End all connections; the port is free when this returns. May be called again."""
+        await self._listener.stop()
+
+    async def _serve(self, peer: Peer) -> None:
+        _, connection = await peer.open(
+            lambda: _Connection(
+                self._framer(),
+                self._meters,
+                self.health,
+                self._limits,
+                name=str(peer.address),
+                peer=peer,
+            )
+        )
+        await connection.closed.wait()
+
+
+class SerialServer:
+    """Serves meters on a serial line, beside others that may be on it."""
+
+    def __init__(
+        self,
+        meters: Meters,
+        *,
+        device: str,
+        baudrate: int,
+        reopen_s: float = _REOPEN_S,
+        **settings: Any,
+    ) -> None:
+        """Prepare; the settings are those of serialx."""
+        self.health = Health()
+        self._meters = meters
+        self._device = device
+        self._reopen_s = reopen_s
+        self._settings = {"baudrate": baudrate, **settings}
+        # A character is 11 bits: start, eight of data, parity or a second stop, stop.
+        self._silence_s = max(_SILENCE_S, 3.5 * 11 / baudrate)
+        self._line: _Connection | None = None
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def clients(self) -> int:
+        """1 while the line is open."""
+        return 0 if self._line is None or self._line.closed.is_set() else 1
+
+    async def start(self) -> None:
+        """Open the line; raises OSError where that cannot be."""
+        self._task = asyncio.create_task(self._keep_open(await self._open()))
+
+    async def stop(self) -> None:
+        """Close the line; others can have it when this returns. May be called again."""
+        if self._task is not None:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+            self._task = None
+        if self._line is not None:
+            self._line.drop()
+            await self._line.closed.wait()
+
+    async def _open(self) -> _Connection:
+        line = _Connection(
+            RtuFramer(self._meters),
+            self._meters,
+            self.health,
+            Limits(),
+            name=self._device,
+            silence_s=self._silence_s,
+        )
+        try:
+            await create_serial_connection(
+                asyncio.get_running_loop(), lambda: line, self._device, **self._settings
+            )
+        except (SerialException, ValueError, termios.error) as err:
+            # A device that is no serial line, or cannot do what is asked of it.
+            raise OSError(str(err)) from err
+        self._line = line
+        return line
+
+    async def _keep_open(self, line: _Connection) -> None:
+        while True:
+            await line.closed.wait()
+            _LOGGER.warning("%s is lost", self._device)
+            line = await self._reopened()
+            _LOGGER.info("%s is back", self._device)
+
+    async def _reopened(self) -> _Connection:
+        while True:
+            await asyncio.sleep(self._reopen_s)
+            try:
+                return await self._open()
+            except OSError as err:
+                _LOGGER.debug("%s cannot be opened: %s", self._device, err)

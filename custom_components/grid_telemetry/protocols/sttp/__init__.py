@@ -1,0 +1,35 @@
+"""STTP (IEEE 2664), the Streaming Telemetry Transport Protocol: a publisher and a subscriber.
+
+Standard library and asyncio only, nothing of Home Assistant in it.
+"""
+
+from . import ticks
+from .cache import SignalKey
+from .constants import DEFAULT_PORT, StateFlags
+from .frames import SttpError
+from .measurement import Measurement
+from .metadata import DeviceDetail, MeasurementDetail, Metadata, MetadataSource, PhasorDetail
+from .publisher import History, Limits, Publisher, PublisherHealth, SubscriberInfo
+from .subscriber import SttpRefusedError, Subscriber, SubscriberParameters
+
+__all__ = [
+    "DEFAULT_PORT",
+    "DeviceDetail",
+    "History",
+    "Limits",
+    "Measurement",
+    "MeasurementDetail",
+    "Metadata",
+    "MetadataSource",
+    "PhasorDetail",
+    "Publisher",
+    "PublisherHealth",
+    "SignalKey",
+    "StateFlags",
+    "SttpError",
+    "SttpRefusedError",
+    "Subscriber",
+    "SubscriberInfo",
+    "SubscriberParameters",
+    "ticks",
+]

@@ -1,0 +1,293 @@
+"""The subscriber: an asyncio client for any STTP publisher."""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+import logging
+import ssl
+import struct
+from typing import Final, override
+from uuid import UUID
+
+from . import compact
+from .cache import SignalIndexCache, SignalKey
+from .compact import BaseTimes
+from .constants import DEFAULT_PORT, DataPacketFlags, ServerCommand, ServerResponse
+from .frames import (
+    OperationalModes,
+    SttpError,
+    command,
+    decode_text,
+    inflate,
+    read_frame,
+    subscribe_data,
+)
+from .measurement import Measurement, Sample
+from .metadata import Metadata
+from .tssc import TsscDecoder
+
+_LOGGER: Final = logging.getLogger(__name__)
+
+_MAX_FRAME: Final = 16 * 1024 * 1024
+_MAX_METADATA: Final = 64 * 1024 * 1024
+# Publishers split their data packets at 32 KB.
+_MAX_DATA_PACKET: Final = 65_536
+_HEADER: Final = struct.Struct(">BBI")
+_DATA_PACKET: Final = struct.Struct(">BI")
+_CONNECT_S: Final = 15.0
+# Of the text of a message, in bytes.
+_MAX_MESSAGE: Final = 4_096
+# Of the number by which a notification is confirmed.
+_HASH_SIZE: Final = 4
+# Without these there is no subscription.
+_ESSENTIAL: Final = frozenset({ServerCommand.DEFINE_OPERATIONAL_MODES, ServerCommand.SUBSCRIBE})
+
+
+class SttpRefusedError(SttpError):
+    """The publisher refused a command; the text is its own."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SubscriberParameters:
+    """Where to connect, and what to ask for."""
+
+    host: str
+    port: int = DEFAULT_PORT
+    filter_expression: str
+    """Such as FILTER ActiveMeasurements WHERE SignalType = 'FREQ', or PPA:1;PPA:2."""
+    tls: ssl.SSLContext | None = None
+    tssc: bool = True
+    """Ask for compression. The reference's Python publisher sends nothing readable without."""
+    udp: bool = False
+    """Ask for the data, uncompressed, by datagrams."""
+    interval_s: float | None = None
+    """Ask for only the latest values so often; not every publisher does that."""
+    internal_metadata: bool = True
+    """Ask for the metadata of signals that the publisher measures itself."""
+    external_metadata: bool = True
+    """Ask for the metadata of signals that it relays."""
+    silence_s: float = 20.0
+    """Publishers send something every 5 s; after so long without, the connection is lost."""
+
+
+class Subscriber:
+    """One subscription; run it again after it ended to have it back.
+
+    Follows changes of the publisher's configuration: asks for the metadata again and subscribes
+    anew. The callbacks are called in the event loop.
+    """
+
+    def __init__(
+        self,
+        parameters: SubscriberParameters,
+        *,
+        on_measurements: Callable[[list[Measurement]], None],
+        on_metadata: Callable[[Metadata], None] | None = None,
+        on_signals: Callable[[Mapping[int, SignalKey]], None] | None = None,
+    ) -> None:
+        self.parameters = parameters
+        self._on_measurements = on_measurements
+        self._on_metadata = on_metadata
+        self._on_signals = on_signals
+        self._modes = OperationalModes(
+            tssc=parameters.tssc and not parameters.udp,
+            internal_metadata=parameters.internal_metadata,
+            external_metadata=parameters.external_metadata,
+        )
+        self._writer: asyncio.StreamWriter | None = None
+        self._data_channel: asyncio.DatagramTransport | None = None
+        self._start_over()
+        self.measurements = 0
+        """Received since it was made."""
+        self.bytes = 0
+
+    def _start_over(self) -> None:
+        """Forget what belongs to a connection."""
+        self._caches: list[dict[int, UUID]] = [{}, {}]
+        self._base_times = BaseTimes()
+        self._tssc = TsscDecoder()
+
+    async def run(self) -> None:
+        """Connect, subscribe and receive, until the connection ends.
+
+        Raises SttpRefusedError where the publisher will not have it, SttpError where it breaks
+        the protocol, and OSError where there is no connection (any more); a TimeoutError is one
+        for silence.
+        """
+        parameters = self.parameters
+        async with asyncio.timeout(_CONNECT_S):
+            reader, writer = await asyncio.open_connection(
+                parameters.host, parameters.port, ssl=parameters.tls
+            )
+        self._start_over()
+        self._writer = writer
+        try:
+            self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
+            self.refresh_metadata()
+            while True:
+                async with asyncio.timeout(parameters.silence_s):
+                    frame = await read_frame(reader, _MAX_FRAME)
+                    self.bytes += len(frame) + 4
+                    await self._response(frame)
+                    await writer.drain()
+                # A publisher may send faster than others in the event loop should have to wait.
+                await asyncio.sleep(0)
+        except asyncio.IncompleteReadError as err:
+            raise ConnectionResetError("The publisher ended the connection") from err
+        finally:
+            self._writer = None
+            if self._data_channel is not None:
+                self._data_channel.close()
+                self._data_channel = None
+            writer.transport.abort()
+
+    def refresh_metadata(self) -> None:
+        """Ask for the metadata, and subscribe anew when it is there; needs a connection."""
+        self._send(ServerCommand.METADATA_REFRESH)
+
+    def _send(self, code: ServerCommand, data: bytes = b"") -> None:
+        if self._writer is not None:
+            self._writer.write(command(code, data))
+
+    async def _response(self, frame: bytes) -> None:
+        """Act on a response."""
+        if len(frame) < _HEADER.size:
+            raise SttpError("Response cut short")
+        code, in_response_to, _length = _HEADER.unpack_from(frame)
+        data = frame[_HEADER.size :]
+        match code:
+            case ServerResponse.DATA_PACKET:
+                self._data_packet(data)
+            case ServerResponse.SUCCEEDED | ServerResponse.FAILED:
+                await self._answer(code, in_response_to, data)
+            case ServerResponse.UPDATE_SIGNAL_INDEX_CACHE:
+                await self._signal_index_cache(data)
+            case ServerResponse.UPDATE_BASE_TIMES:
+                # Not to be answered: to a C# publisher 0x09 is the publication of a measurement.
+                self._base_times = BaseTimes.decode(data)
+            case ServerResponse.CONFIGURATION_CHANGED:
+                self.refresh_metadata()
+            case ServerResponse.NOTIFY:
+                # Unconfirmed it would be sent again at every connection.
+                self._send(ServerCommand.CONFIRM_NOTIFICATION, data[:_HASH_SIZE])
+                _LOGGER.info("The publisher says: %s", self._text(data[_HASH_SIZE:]))
+            case ServerResponse.BUFFER_BLOCK:
+                # Not for us; unconfirmed it would be sent again and again.
+                self._send(ServerCommand.CONFIRM_BUFFER_BLOCK, data[:4])
+            case _:
+                # Success of another command, keep-alive, notices: nothing to do.
+                pass
+
+    async def _answer(self, code: int, answered: int, data: bytes) -> None:
+        """Act on the answer to a command; raises SttpRefusedError where nothing goes without."""
+        if answered == ServerCommand.METADATA_REFRESH:
+            # A publisher may keep its metadata to itself.
+            if code == ServerResponse.SUCCEEDED:
+                await self._metadata(data)
+            await self._subscribe()
+        elif code == ServerResponse.FAILED:
+            text = self._text(data)
+            if answered in _ESSENTIAL:
+                raise SttpRefusedError(text or f"The publisher refused command {answered}")
+            _LOGGER.info("The publisher refused command %s: %s", answered, text)
+
+    def _text(self, data: bytes) -> str:
+        """Return a message of the publisher, as much of it as anybody reads."""
+        return decode_text(data[:_MAX_MESSAGE], self._modes.encoding).strip()
+
+    async def _metadata(self, data: bytes) -> None:
+        """Pass the metadata on; it is worked out beside the event loop, for it may be large."""
+        metadata = await asyncio.to_thread(_read_metadata, data, self._modes.compress_metadata)
+        if self._on_metadata is not None:
+            self._on_metadata(metadata)
+
+    async def _subscribe(self) -> None:
+        parameters = self.parameters
+        asked = {
+            "throttled": str(parameters.interval_s is not None),
+            "publishInterval": f"{parameters.interval_s or 1.0:.6f}",
+            "includeTime": "True",
+            "useMillisecondResolution": "False",
+            "enableTimeReasonabilityCheck": "False",
+            "assemblyInfo": "source=Grid Telemetry;version=1.0;updatedOn=2026-01-01",
+            "filterExpression": parameters.filter_expression,
+        }
+        if parameters.udp:
+            asked["dataChannel"] = f"localport={await self._data_channel_port()}"
+        self._send(ServerCommand.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))
+
+    async def _data_channel_port(self) -> int:
+        """Return the port where datagrams are received, at the address of the connection."""
+        if self._writer is None:
+            return 0
+        if self._data_channel is None:
+            host = self._writer.get_extra_info("sockname")[0]
+            publisher: str = self._writer.get_extra_info("peername")[0]
+            loop = asyncio.get_running_loop()
+            self._data_channel, _ = await loop.create_datagram_endpoint(
+                lambda: _DataChannel(publisher, self._datagram), local_addr=(host, 0)
+            )
+        port: int = self._data_channel.get_extra_info("sockname")[1]
+        return port
+
+    async def _signal_index_cache(self, data: bytes) -> None:
+        cache_index, cache = await asyncio.to_thread(SignalIndexCache.decode, data, self._modes)
+        self._caches[cache_index] = {index: key.signal_id for index, key in cache.signals.items()}
+        if self._modes.version > 1:
+            self._send(ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE)
+        if self._on_signals is not None:
+            self._on_signals(cache.signals)
+
+    def _datagram(self, data: bytes) -> None:
+        """Act on a datagram; one that makes no sense is passed over, as a lost one would be."""
+        self.bytes += len(data)
+        if data[:1] == bytes((ServerResponse.DATA_PACKET,)):
+            with suppress(SttpError):
+                self._data_packet(data[_HEADER.size :])
+
+    def _data_packet(self, data: bytes) -> None:
+        """Read measurements and pass them on."""
+        if not _DATA_PACKET.size <= len(data) <= _MAX_DATA_PACKET:
+            raise SttpError(f"Data packet of {len(data)} bytes")
+        flags, count = _DATA_PACKET.unpack_from(data)
+        body = data[_DATA_PACKET.size :]
+        if flags & DataPacketFlags.COMPRESSED:
+            samples = self._tssc.decode(body, count)
+        else:
+            samples = compact.decode(body, count, base_times=self._base_times)
+        signals = self._caches[1 if flags & DataPacketFlags.CACHE_INDEX else 0]
+        if measurements := _measurements(samples, signals):
+            self.measurements += len(measurements)
+            self._on_measurements(measurements)
+
+
+class _DataChannel(asyncio.DatagramProtocol):
+    """Takes datagrams of the publisher and of nobody else."""
+
+    def __init__(self, publisher: str, receive: Callable[[bytes], None]) -> None:
+        self._publisher = publisher
+        self._receive = receive
+
+    @override
+    def datagram_received(self, data: bytes, addr: tuple[str, int]) -> None:
+        if addr[0] == self._publisher:
+            self._receive(data)
+
+
+def _read_metadata(data: bytes, compressed: bool) -> Metadata:
+    """Read metadata; a publisher that has none may send nothing."""
+    if not data:
+        return Metadata()
+    return Metadata.from_xml(inflate(data, _MAX_METADATA) if compressed else data)
+
+
+def _measurements(samples: list[Sample], signals: Mapping[int, UUID]) -> list[Measurement]:
+    """Name the signals of samples; one that the signal index cache does not have is left out."""
+    count = len(samples)
+    values = struct.unpack(f"<{count}f", struct.pack(f"<{count}I", *[item[3] for item in samples]))
+    return [
+        Measurement(signal_id, value, time, flags)
+        for (index, time, flags, _), value in zip(samples, values, strict=True)
+        if (signal_id := signals.get(index)) is not None
+    ]

@@ -1,0 +1,1 @@
+"""The words of the trade, without Home Assistant: quantities, units, data, ages and counters."""

@@ -1,0 +1,323 @@
+"""Servers on real sockets and lines: who is let in, and what a client may do."""
+
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from ipaddress import ip_network
+import os
+import pty
+import socket
+import struct
+from typing import Any
+
+import pytest
+
+from custom_components.grid_telemetry.protocols.modbus_server import (
+    Limits,
+    SerialServer,
+    TcpServer,
+)
+from custom_components.grid_telemetry.protocols.modbus_server.frames import crc
+
+type Serve = Callable[..., Awaitable[TcpServer]]
+
+WITHIN_S = 20
+
+
+def count_up(function: int, address: int, count: int) -> Sequence[int]:
+    return [address + number for number in range(count)]
+
+
+def request(transaction: int = 1, *, unit: int = 1, count: int = 2) -> bytes:
+    return struct.pack(">HHHBBHH", transaction, 0, 6, unit, 4, 52, count)
+
+
+def reply(transaction: int = 1, *, unit: int = 1) -> bytes:
+    return struct.pack(">HHHBBBHH", transaction, 0, 7, unit, 4, 4, 52, 53)
+
+
+@pytest.fixture
+async def stack(socket_enabled: None) -> AsyncGenerator[AsyncExitStack]:
+    """What has to be ended when the test is over, last first; real sockets."""
+    async with AsyncExitStack() as exits:
+        yield exits
+
+
+@pytest.fixture
+def serve(stack: AsyncExitStack) -> Serve:
+    """Start a server on a free port."""
+
+    async def start(**settings: Any) -> TcpServer:
+        server = TcpServer({1: count_up}, port=0, **settings)
+        await server.start()
+        stack.push_async_callback(server.stop)
+        return server
+
+    return start
+
+
+async def connect(server: TcpServer) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    return await asyncio.open_connection("127.0.0.1", server.port)
+
+
+async def end(reader: asyncio.StreamReader) -> bytes:
+    """Return what still came before the server ended the connection."""
+    async with asyncio.timeout(WITHIN_S):
+        try:
+            return await reader.read()
+        except ConnectionResetError:
+            return b""
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(WITHIN_S):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+async def test_requests_sent_at_once_are_all_answered(serve: Serve) -> None:
+    server = await serve()
+    reader, writer = await connect(server)
+    writer.write(b"".join(request(number) for number in range(16)))
+    async with asyncio.timeout(WITHIN_S):
+        for number in range(16):
+            assert await reader.readexactly(13) == reply(number)
+    assert server.health.requests == 16
+    assert server.health.last_request is not None
+    writer.close()
+    await until(lambda: server.clients == 0)
+
+
+async def test_a_unit_that_is_not_there_is_answered_for(serve: Serve) -> None:
+    server = await serve()
+    reader, writer = await connect(server)
+    writer.write(request(unit=9))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == bytes.fromhex("0001 0000 0003 09 84 0b")
+    assert server.health.refused == 1
+    assert server.health.last_refusal == (
+        "127.0.0.1: GATEWAY_NO_RESPONSE: 04 00 34 00 02 of unit 9"
+    )
+    writer.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "why"),
+    [
+        (b"GET / HTTP/1.1\r\n\r\n", "No Modbus"),
+        (b"".join(request(number) for number in range(17)), "More than 16 requests at once"),
+    ],
+)
+async def test_what_no_client_does_ends_the_connection(
+    serve: Serve, sent: bytes, why: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    server = await serve()
+    reader, writer = await connect(server)
+    writer.write(sent)
+    await end(reader)
+    assert server.health.last_refusal == f"127.0.0.1: {why}"
+    writer.close()
+    await until(lambda: server.clients == 0)
+    # A stranger cannot fill the log.
+    assert not [record for record in caplog.records if record.name != "asyncio"]
+
+
+async def test_others_than_the_allowed_networks_are_not_let_in(serve: Serve) -> None:
+    server = await serve(allowed_networks=[ip_network("192.168.1.0/24")])
+    reader, writer = await connect(server)
+    assert await end(reader) == b""
+    assert server.health.last_refusal == "127.0.0.1: Not in an allowed network"
+    assert server.clients == 0
+    writer.close()
+
+
+async def test_one_more_than_the_most_clients_is_not_let_in(serve: Serve) -> None:
+    server = await serve(limits=Limits(connections=1))
+    first, writing = await connect(server)
+    writing.write(request())
+    await first.readexactly(13)
+    reader, writer = await connect(server)
+    assert await end(reader) == b""
+    assert server.health.last_refusal == "127.0.0.1: More than 1 connections"
+    writer.close()
+    writing.close()
+    await until(lambda: server.clients == 0)
+    again, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        await again.readexactly(13)
+    writer.close()
+
+
+async def test_a_client_that_asks_nothing_makes_room(serve: Serve) -> None:
+    server = await serve(limits=Limits(connections=1))
+    silent, idle = await connect(server)
+    await until(lambda: server.clients)
+    reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply()
+    assert await end(silent) == b""
+    for each in (idle, writer):
+        each.close()
+
+
+async def test_a_client_that_has_not_asked_for_long_makes_room(serve: Serve) -> None:
+    server = await serve(limits=Limits(connections=1, kept_s=0.0))
+    first, second = [await connect(server) for _ in range(2)]
+    for _, writer in (first, second):
+        writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await second[0].readexactly(13) == reply()
+    assert server.health.last_refusal == "127.0.0.1: Had to make room for another connection"
+    for _, writer in (first, second):
+        writer.close()
+
+
+async def test_rtu_that_asks_nothing_of_us_is_cut_off(serve: Serve) -> None:
+    server = await serve(rtu=True, limits=Limits(foreign_bytes=20))
+    asked = with_crc("01 04 0034 0002")
+    reader, writer = await connect(server)
+    for _ in range(4):
+        writer.write(asked)
+        async with asyncio.timeout(WITHIN_S):
+            assert await reader.readexactly(9) == with_crc("01 04 04 0034 0035")
+    writer.write(b"\x09" * 21)
+    assert await end(reader) == b""
+    assert server.health.last_refusal == "127.0.0.1: No request in 20 bytes"
+    writer.close()
+
+
+async def test_a_client_that_does_not_read_is_cut_off(serve: Serve) -> None:
+    server = await serve(limits=Limits(requests_per_s=1_000_000))
+    with socket.socket() as client:
+        # So that the kernel keeps little of what is not read.
+        client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        client.connect(("127.0.0.1", server.port))
+        await until(lambda: server.clients)
+        (peer,) = server._listener._peers
+        peer._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        async with asyncio.timeout(WITHIN_S):
+            while server.health.last_refusal is None:
+                asked = server.health.requests + 1
+                client.send(request(count=125))
+                while server.health.requests < asked:
+                    await asyncio.sleep(0)
+                await asyncio.sleep(0)
+    assert server.health.last_refusal == "127.0.0.1: Does not read the answers"
+    assert server.health.requests < 1000
+
+
+async def test_a_client_that_asks_without_pause_is_slowed(serve: Serve) -> None:
+    server = await serve(limits=Limits(requests_per_s=5))
+    reader, writer = await connect(server)
+    loop = asyncio.get_running_loop()
+    began = loop.time()
+    async with asyncio.timeout(WITHIN_S):
+        for number in range(12):
+            writer.write(request(number))
+            assert await reader.readexactly(13) == reply(number)
+    assert loop.time() - began > 1
+    writer.close()
+
+
+async def test_the_port_is_free_at_once_whoever_is_connected(serve: Serve) -> None:
+    server = await serve()
+    port = server.port
+    reader, writer = await connect(server)
+    writer.write(request())
+    await reader.readexactly(13)
+    await server.stop()
+    await server.stop()
+    assert server.port == 0
+    with socket.create_server(("127.0.0.1", port)):
+        assert await end(reader) == b""
+    writer.close()
+
+
+# --- serial lines
+
+
+@pytest.fixture
+async def ends(stack: AsyncExitStack) -> tuple[int, str]:
+    """Return the client's end of a line, and the name of the other."""
+    master, slave = pty.openpty()
+    stack.callback(os.close, master)
+    stack.callback(os.close, slave)
+    return master, os.ttyname(slave)
+
+
+async def exchange(master: int, asked: bytes, length: int) -> bytes:
+    """Return what is answered on a line."""
+    loop = asyncio.get_running_loop()
+    os.write(master, asked)
+    got = bytearray()
+    came = asyncio.Event()
+
+    def take() -> None:
+        got.extend(os.read(master, 1024))
+        if len(got) >= length:
+            came.set()
+
+    loop.add_reader(master, take)
+    async with asyncio.timeout(WITHIN_S):
+        await came.wait()
+    loop.remove_reader(master)
+    return bytes(got)
+
+
+def with_crc(frame: str) -> bytes:
+    data = bytes.fromhex(frame)
+    return data + crc(data).to_bytes(2, "little")
+
+
+async def test_a_line_is_served_and_closed(ends: tuple[int, str]) -> None:
+    master, device = ends
+    server = SerialServer({1: count_up}, device=device, baudrate=19200, parity="N", stopbits=1)
+    await server.start()
+    assert server.clients == 1
+    answered = await exchange(master, with_crc("01 04 0034 0002"), 9)
+    assert answered == with_crc("01 04 04 0034 0035")
+    refused = await exchange(master, with_crc("01 06 0034 0002"), 5)
+    assert refused == with_crc("01 86 01")
+    assert server.health.last_refusal == f"{device}: ILLEGAL_FUNCTION: 06 00 34 00 02 of unit 1"
+    await server.stop()
+    await server.stop()
+    assert server.clients == 0
+    again = SerialServer({1: count_up}, device=device, baudrate=19200)
+    await again.start()
+    await again.stop()
+
+
+async def test_a_line_that_is_no_line_cannot_be_served(
+    stack: AsyncExitStack, tmp_path: Any
+) -> None:
+    file = tmp_path / "file"
+    file.touch()
+    for device in (str(file), "/dev/nowhere", "nothing://there"):
+        server = SerialServer({}, device=device, baudrate=9600)
+        with pytest.raises(OSError, match=r"."):
+            await server.start()
+        await server.stop()
+
+
+async def test_a_line_that_is_lost_is_opened_again(stack: AsyncExitStack, tmp_path: Any) -> None:
+    # As udev names an adapter, whatever number it has after it is put in again.
+    adapter = tmp_path / "adapter"
+    master, slave = pty.openpty()
+    adapter.symlink_to(os.ttyname(slave))
+    server = SerialServer({1: count_up}, device=str(adapter), baudrate=115200, reopen_s=0.05)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    adapter.unlink()
+    os.close(master)
+    os.close(slave)
+    await until(lambda: server.clients == 0)
+    await asyncio.sleep(0.2)  # tried in vain meanwhile
+    master, slave = pty.openpty()
+    stack.callback(os.close, master)
+    stack.callback(os.close, slave)
+    adapter.symlink_to(os.ttyname(slave))
+    await until(lambda: server.clients == 1)
+    answered = await exchange(master, with_crc("01 04 0034 0002"), 9)
+    assert answered == with_crc("01 04 04 0034 0035")
