@@ -253,6 +253,24 @@ def test_a_rating_that_was_raised_stays_raised() -> None:
     assert again.accept(130.0, 90) == 130.0
 
 
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        # A meter with several channels after a short power cut: 0 for 3.4 s, then where it was.
+        ((0.0, 3.737), (2358.704, 0.0), (2362.092, 3.746)),
+        # A sum of sensors while not all of them are there after a restart.
+        ((0.0, 6.7), (5.0, 0.2), (65.0, 6.7)),
+    ],
+)
+def test_what_users_recorded_after_a_restart_counts_nothing_twice(
+    recorded: tuple[tuple[float, float], ...],
+) -> None:
+    counter = Counter()
+    follow(counter, *recorded)
+    assert counter.good == recorded[-1][1]
+    assert counter.total == pytest.approx(recorded[-1][1] - recorded[0][1])
+
+
 readings = st.lists(
     st.tuples(st.floats(0.1, 600), st.floats(0, 1e6, allow_nan=False)), min_size=1, max_size=60
 )

@@ -1,6 +1,7 @@
 """The setup commands that SolarNode has itself, answered by Home Assistant."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 import json
 from typing import Final
@@ -52,6 +53,8 @@ class BuiltIn:
     hass: HomeAssistant
     latest: Callable[[Callable[[str], bool]], Iterable[Datum]]
     """Returns the latest datum of each source whose id passes."""
+    node_id: int | None = None
+    """What the identity says, for clients that ask which node this is."""
     allow_restart: bool
     allow_reboot: bool
 
@@ -72,18 +75,22 @@ class BuiltIn:
         ]
 
     async def _latest(self, command: Command) -> Reply:
-        try:
-            patterns = _patterns(command.arg)
-        except ValueError as err:
-            return _declined(str(err))
+        # Of sources the case does not count, as it does of destinations.
+        patterns = [pattern.casefold() for pattern in _patterns(command.arg)]
+        if len(patterns) > _MAX_PATTERNS:
+            return _declined(f"More than {_MAX_PATTERNS} sources.")
 
         def wanted(source_id: str) -> bool:
-            return not patterns or any(matches(pattern, source_id) for pattern in patterns)
+            name = source_id.casefold()
+            return not patterns or any(matches(pattern, name) for pattern in patterns)
 
         return Reply(result=[datum.as_dict() for datum in self.latest(wanted)])
 
     async def _identity(self, _: Command) -> Reply:
-        return Reply(result={"name": self.hass.config.location_name, "version": __version__})
+        node = {} if self.node_id is None else {"nodeId": self.node_id}
+        return Reply(
+            result={**node, "name": self.hass.config.location_name, "version": __version__}
+        )
 
     async def _ping(self, command: Command) -> Reply | None:
         """Answer whether the links work, or the one whose entry id ends the destination."""
@@ -136,21 +143,12 @@ def _declined(why: str) -> Reply:
 
 
 def _patterns(arg: str | None) -> list[str]:
-    """Return the patterns of a body: a JSON array of texts, else a list with commas.
-
-    Raises ValueError.
-    """
+    """Return the patterns of a body: a JSON array of texts, else a list with commas."""
     text = (arg or "").strip()
-    patterns = text.split(",")
+    patterns: list[str] = text.split(",")
     if text.startswith("["):
-        try:
-            patterns = json.loads(text)
-        except (ValueError, RecursionError) as err:
-            raise ValueError("The sources are no JSON array.") from err
-        if not all(isinstance(pattern, str) for pattern in patterns):
-            raise ValueError("The sources are no JSON array of texts.")
-    if len(patterns) > _MAX_PATTERNS:
-        raise ValueError(f"More than {_MAX_PATTERNS} sources.")
+        with suppress(ValueError, RecursionError):
+            patterns = list(map(str, json.loads(text)))
     return [stripped for pattern in patterns if (stripped := pattern.strip())]
 
 

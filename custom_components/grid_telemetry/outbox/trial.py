@@ -158,7 +158,8 @@ class Trial:
         kind.convicts.pop(key, None)
         verdicts: list[Verdict] = []
         for convict, (ids, words) in kind.convicts.items():
-            for held in ids or (convict,):
+            keys: Sequence[int | str] = ids or (convict,)
+            for held in keys:
                 self._held.pop(held, None)
             if was_paused:
                 del self._ends[convict]  # it may have been the kind; it is tried anew

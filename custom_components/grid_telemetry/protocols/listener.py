@@ -113,6 +113,14 @@ def bound_socket(host: str, port: int) -> socket.socket:
     return sock
 
 
+def keep_alive(sock: socket.socket) -> None:
+    """Have the system find out when the peer of a connection is gone without a word."""
+    for name, value in _KEEP_ALIVE:
+        if (option := getattr(socket, name, None)) is not None:
+            sock.setsockopt(socket.IPPROTO_TCP, option, value)
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+
+
 class HandshakeFailed(ConnectionError):  # noqa: N818 - an event as much as an error
     """A peer did not come to the end of its TLS handshake; the text says why."""
 
@@ -293,10 +301,7 @@ class Listener:
             self._refusals.refuse(peer.address, why)
             sock.close()
             return
-        for name, value in _KEEP_ALIVE:
-            if (option := getattr(socket, name, None)) is not None:
-                sock.setsockopt(socket.IPPROTO_TCP, option, value)
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        keep_alive(sock)
         self._peers.add(peer)
         task = peer.run(self._served(peer))
         self._tasks.add(task)

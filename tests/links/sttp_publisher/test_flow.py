@@ -55,6 +55,9 @@ async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssis
         ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "invalid_network"}),
         ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "certificate_missing"}),
         ({"tls": {"certificate": "/nowhere/certificate.pem"}}, {"base": "certificate_file"}),
+        ({"dialing": {"targets": ["two words"]}}, {"base": "sttp_invalid_target"}),
+        ({"dialing": {"fingerprints": ["ab"]}}, {"base": "sttp_invalid_fingerprint"}),
+        ({"dialing": {"fingerprints": ["ab" * 32]}}, {"base": "sttp_fingerprint_without_tls"}),
     ],
 )
 async def test_what_cannot_be_is_told_and_can_be_corrected(
@@ -173,3 +176,13 @@ async def test_reconfigure_keeps_a_name_that_the_user_gave(hass: HomeAssistant) 
     changed = await answer(hass, result["flow_id"], port=free_port())
     assert changed["reason"] == "reconfigure_successful"
     assert entry.title == "Substation"
+
+
+async def test_subscribers_to_dial_are_kept(hass: HomeAssistant) -> None:
+    dialled = {"targets": ["historian.example.com", "[fe80::1]:7175"], "fingerprints": []}
+    result = await answer(
+        hass, await begin_link(hass, "sttp_publisher"), port=free_port(), dialing=dialled
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["targets"] == dialled["targets"]
+    assert "fingerprints" not in result["data"]

@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 from math import isnan
 from pathlib import Path
+import ssl
 import time
 from types import MappingProxyType
 from typing import Any
@@ -26,7 +28,7 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forms.tls import client_context
+from custom_components.grid_telemetry.forms.tls import client_context, server_context
 from custom_components.grid_telemetry.protocols.sttp import ticks
 from custom_components.grid_telemetry.protocols.sttp.constants import StateFlags
 from custom_components.grid_telemetry.vocabulary.clock import elapsed_s
@@ -163,6 +165,26 @@ async def test_a_counter_is_not_suspect_for_its_age(
     forward(61)
     await listener.newest("P", lambda item: item.flags)
     assert (await listener.newest("E")).flags == StateFlags.NORMAL
+
+
+async def test_a_counter_that_fell_is_published_once_it_is_believed(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    counter = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    entry = add_entry(device("METER", point("sensor.energy", "E")))
+    hass.states.async_set("sensor.energy", "500", counter)
+    await start(hass, entry)
+    listener = await listen(entry)
+    assert (await listener.newest("E")).value == 500
+    hass.states.async_set("sensor.energy", "2", counter)
+    await hass.async_block_till_done()
+    for _ in range(3):
+        # It is not reported again: that it stands is as good.
+        forward(31)
+        await hass.async_block_till_done()
+    await listener.newest("E", lambda item: item.value == 2)
+    received = listener.of(listener.detail("E").signal_id)
+    assert list(dict.fromkeys(item.value for item in received)) == [500, 2]
 
 
 async def test_small_changes_wait_for_the_longest_pause(
@@ -465,6 +487,36 @@ async def test_with_tls_a_subscriber_needs_a_certificate_where_one_is_asked(
     assert isinstance(stranger.task.exception(), OSError)
     known = await listen(entry, tls=client_context(ca, certificate, key))
     await known.newest("P")
+
+
+async def test_subscribers_that_are_given_are_dialled_over_tls(
+    hass: HomeAssistant, add_entry: AddEntry, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = (str(path) for path in authority.sign("home"))
+    theirs, their_key = (str(path) for path in authority.sign("historian"))
+    arrived: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    server = await asyncio.start_server(
+        lambda _, writer: arrived.put_nowait(writer),
+        "127.0.0.1",
+        0,
+        ssl=server_context(theirs, their_key, str(authority.ca_file)),
+    )
+    der = ssl.PEM_cert_to_DER_cert(Path(theirs).read_text(encoding="ascii"))
+    entry = add_entry(
+        certificate=certificate,
+        key=key,
+        targets=[f"127.0.0.1:{server.sockets[0].getsockname()[1]}"],
+        fingerprints=[sha256(der).hexdigest()],
+    )
+    await start(hass, entry)
+    async with asyncio.timeout(10):
+        writer = await arrived.get()
+    # It shows its own certificate, too.
+    assert writer.get_extra_info("peercert")["subject"] == ((("commonName", "home"),),)
+    writer.close()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    server.close()
 
 
 async def test_a_certificate_that_cannot_be_read_is_told(

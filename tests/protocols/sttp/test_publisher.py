@@ -17,13 +17,12 @@ from custom_components.grid_telemetry.protocols.sttp.constants import (
     ServerResponse,
     StateFlags,
 )
-from custom_components.grid_telemetry.protocols.sttp.measurement import Frame
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher, server
 from custom_components.grid_telemetry.protocols.sttp.publisher.streams import Format, Streams
 
 from .conftest import Serve, Wire
-from .samples import ALL, NOON, bits, frame, measurement, metadata, signal_id
+from .samples import ALL, NOON, bits, frame, frames_of, measurement, metadata, signal_id
 from .wire import WireSubscriber
 
 
@@ -396,10 +395,10 @@ async def test_a_throttled_subscriber_that_is_dropped_leaves_no_timer() -> None:
     """It is dropped in the middle of what the timer sends."""
     streams = Streams()
     member = Mock()
-    streams.publish([Frame.of([(0, NOON, 0, 0)])])
+    streams.publish(frames_of([(0, NOON, 0, 0)]))
     stream = streams.join(member, frozenset({0}), Format(tssc=False, interval_s=0.01), {})
     member.deliver.side_effect = lambda _: streams.leave(member, stream)
-    streams.publish([Frame.of([(0, NOON, 0, 1)])])
+    streams.publish(frames_of([(0, NOON, 0, 1)]))
     async with asyncio.timeout(10):
         while member.deliver.call_count < 2:
             await asyncio.sleep(0.001)

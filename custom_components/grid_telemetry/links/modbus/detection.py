@@ -16,7 +16,7 @@ from modbus_connection import (
     ModbusUnit,
 )
 
-from ...meters import Check, ObjectCheck, Register, RegisterMap
+from ...meters import Check, ObjectCheck, Register, RegisterMap, RegisterSpace
 from ...meters.sunspec import SunSpecPlace, is_empty_storage, sunspec_map
 from ...vocabulary.quantities import QUANTITIES
 from .preview import telling
@@ -140,8 +140,8 @@ def _probes(maps: Mapping[str, RegisterMap]) -> list[Register]:
     firsts = [
         check.register for register_map in maps.values() for check in register_map.recognise[:1]
     ]
-    places = Counter((first.space, first.address, first.count) for first in firsts)
-    at = {(first.space, first.address, first.count): first for first in firsts}
+    places = Counter(_span(first) for first in firsts)
+    at = {_span(first): first for first in firsts}
     return [at[place] for place, _ in places.most_common()]
 
 
@@ -248,7 +248,8 @@ async def _meters(
     # Where nothing decides what it is, look-alikes are told apart by the user.
     recognised = [
         register_map
-        for register_map in maps.values()
+        # Those first of which something was answered: the others may be met with silence only.
+        for register_map in sorted(maps.values(), key=checks.is_strange)
         if register_map.recognise and await checks.hold(register_map.recognise)
     ]
     return found + await _readable(unit, unit_id, recognised)
@@ -271,6 +272,13 @@ def _certainty(register_map: RegisterMap) -> tuple[int, int]:
     return exact, len(register_map.recognise)
 
 
+type _Span = tuple[RegisterSpace, int, int]
+
+
+def _span(register: Register) -> _Span:
+    return register.space, register.address, register.count
+
+
 class _Checks:
     """Tries the checks of maps on one unit; each register is read once for all of them."""
 
@@ -279,6 +287,9 @@ class _Checks:
         self._timeout_s = timeout_s
         self._values: dict[Register, float | str | None] = {}
         self._objects: dict[int, str] | None = None
+        # Where there was an answer, and where there was none, however it would be understood.
+        self._places: set[_Span] = set()
+        self._silent: set[_Span] = set()
         # Whether anybody has answered, if only to refuse.
         self._answered = False
         # Seconds that were waited in vain, and that the slowest answer took.
@@ -303,6 +314,12 @@ class _Checks:
             return self._timeout_s
         return min(self._timeout_s, max(_LEAST_PATIENCE_S, _MARGIN * self._slowest_s))
 
+    def is_strange(self, register_map: RegisterMap) -> bool:
+        """Return whether what a map asks first is nowhere that was answered."""
+        return not any(
+            _span(check.register) in self._places for check in register_map.recognise[:1]
+        )
+
     async def answer_any(self, registers: Iterable[Register], within_s: float) -> bool:
         """Return whether anybody answers for one of some registers, if only to refuse it."""
         for register in registers:
@@ -324,7 +341,7 @@ class _Checks:
         return self._values[register]
 
     async def _read(self, register: Register) -> float | str | None:
-        if self.silence_s >= _SILENCE_S:
+        if self.silence_s >= _SILENCE_S or _span(register) in self._silent:
             return None
         sent = time.monotonic()
         patience_s = self.patience_s
@@ -335,11 +352,13 @@ class _Checks:
             raise
         except TimeoutError, ModbusDesyncError, GatewayPathUnavailableError, GatewayTargetError:
             self.silence_s += patience_s
+            self._silent.add(_span(register))
             return None
         except ModbusError:
             self._answered = True
             return None
         self._answered = True
+        self._places.add(_span(register))
         self._slowest_s = max(self._slowest_s or 0.0, time.monotonic() - sent)
         return value
 

@@ -31,7 +31,6 @@ from .rest_payload import (
     MAX_QUARTERS,
     QUARTER_S,
     baseline_body,
-    bid_body,
     is_quarter,
     present_quarter,
 )
@@ -154,20 +153,20 @@ async def async_place_bid(call: ServiceCall) -> ServiceResponse:
     link = link_for(call, PowernautLink)
     start = _quarter(call.data[ATTR_START])
     expires_at = call.data.get(ATTR_EXPIRES_AT)
-    body = bid_body(
+    bid = link.desk.place(
+        _resource(call, link),
         start,
-        start + _QUARTER,
         [(point[ATTR_WATTS], point.get(ATTR_PRICE)) for point in call.data[ATTR_CURVE]],
-        call.data[ATTR_POWER_TYPE],
-        expires_at and dt_util.as_utc(expires_at),
+        power_type=call.data[ATTR_POWER_TYPE],
+        expires_at=expires_at and dt_util.as_utc(expires_at),
     )
-    return {"bid": await _ask(link.api.place_bid(_resource(call, link), body))}
+    return {"bid": await _ask(bid)}
 
 
 async def async_cancel_bid(call: ServiceCall) -> ServiceResponse:
     """Withdraw a bid."""
     bid_id: str = call.data[ATTR_BID_ID]
-    await _ask(link_for(call, PowernautLink).api.cancel_bid(bid_id))
+    await _ask(link_for(call, PowernautLink).desk.cancel(bid_id))
     return {"id": bid_id, "cancelled": True}
 
 

@@ -35,6 +35,7 @@ from .const import (
     CONF_LOGIN,
     CONF_MAX_BODY_BYTES,
     CONF_MAX_CONNECTIONS,
+    CONF_NODE_ID,
     CONF_PASSWORD_HASH,
     CONF_SOURCES,
     CONF_TIME_LIMIT_S,
@@ -151,6 +152,7 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         built_in = BuiltIn(
             hass=self._hass,
             latest=self._sources.latest,
+            node_id=data.get(CONF_NODE_ID),
             allow_restart=data[CONF_ALLOW_RESTART],
             allow_reboot=data[CONF_ALLOW_REBOOT],
         )

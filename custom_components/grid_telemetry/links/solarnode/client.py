@@ -23,7 +23,7 @@ from ...protocols.stomp.errors import (
     StompTransportError,
     TransportFailure,
 )
-from ...protocols.stomp.frames import Frame
+from ...protocols.stomp.frames import Frame, undo_escapes
 from ...protocols.stomp.reply import Reply, result_of
 from ...protocols.stomp.tcp import TcpStream
 from .const import COMMAND_WITHIN_S
@@ -41,8 +41,6 @@ _MAX_SUBSCRIPTIONS: Final = 16
 _SALT: Final = re.compile(r"\$2[abxy]\$(?P<cost>\d{2})\$.{22}")
 # What 10 takes 60 ms for, takes 16 a few seconds, and 31 a day.
 _MAX_COST: Final = 16
-_ESCAPE: Final = re.compile(r"\\([nrc\\])")
-_PLAIN: Final = {"n": "\n", "r": "\r", "c": ":", "\\": "\\"}
 _TRANSPORT_ERRORS: Final = {
     TransportFailure.DNS: "solarnode_unknown_host",
     TransportFailure.TIMEOUT: "solarnode_timeout",
@@ -308,7 +306,7 @@ class NodeSession:
             return
         request_id = headers.get("request-id", "")
         if request_id not in self._pending:
-            headers = {name: _plain(value) for name, value in headers.items()}
+            headers = {name: undo_escapes(value) for name, value in headers.items()}
             request_id = headers.get("request-id", "")
         # It is absent too where the answer came too late, or once more for another subscription.
         reply = self._pending.get(request_id)
@@ -322,11 +320,6 @@ class NodeSession:
             )
 
 
-def _plain(text: str) -> str:
-    """Undo another round of escaping."""
-    return _ESCAPE.sub(lambda match: _PLAIN[match[1]], text)
-
-
 def _status(headers: Mapping[str, str]) -> int:
     """Return the status; 0 where there is none."""
     status = headers.get("status", "")
@@ -335,7 +328,7 @@ def _status(headers: Mapping[str, str]) -> int:
 
 def _refusal(frame: Frame) -> LinkError:
     """Return what an ERROR means; the texts are SolarNode's own, with its slips."""
-    message = _plain(frame.headers.get("message", ""))[:200]
+    message = undo_escapes(frame.headers.get("message", ""))[:200]
     lower = message.lower()
     if "too much skew" in lower:
         return DestinationRefused("solarnode_clock", message)

@@ -5,6 +5,8 @@ from typing import Final
 KIND: Final = "sttp_publisher"
 
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
+CONF_TARGETS: Final = "targets"
+CONF_FINGERPRINTS: Final = "fingerprints"
 
 DEFAULT_MAX_SUBSCRIBERS: Final = 32
 

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-import ssl
 from typing import Any
 
 from homeassistant.const import Platform
@@ -14,7 +13,7 @@ from homeassistant.util import dt as dt_util
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...forms.listener import cannot_listen
-from ...forms.tls import server_context_of, unreadable_file
+from ...forms.tls import unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
@@ -25,7 +24,7 @@ from .entities import diagnostic_sensors
 from .history import RecorderHistory
 from .mapping import Signal
 from .metadata import keep_times, metadata_of
-from .server import publisher_of
+from .server import TlsContexts, publisher_of, tls_contexts
 from .values import Values
 
 MODEL = "STTP publisher"
@@ -39,7 +38,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     platforms: Sequence[Platform] = (Platform.SENSOR,)
 
     def __init__(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: ssl.SSLContext | None
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: TlsContexts
     ) -> None:
         history = RecorderHistory(hass, lambda: self._signals)
         self.publisher = publisher_of(entry.data, tls, history)
@@ -192,7 +191,7 @@ async def async_setup_link(
 ) -> SttpPublisherLink:
     """Return the link of an entry, listening."""
     try:
-        tls = await hass.async_add_executor_job(server_context_of, entry.data)
+        tls = await hass.async_add_executor_job(tls_contexts, entry.data)
     except OSError as err:
         raise unreadable_file(err) from err
     link = SttpPublisherLink(hass, entry, tls)

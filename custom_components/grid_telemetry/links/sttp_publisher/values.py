@@ -168,8 +168,11 @@ class Values:
         for entity_id, signal in self._signals.items():
             number, state = signal.number, get(entity_id)
             value, quality = self._judge(signal, state)[:2]
+            waits = number in self._held_back or (
+                quality is Quality.GOOD and value != self._published[number][0]
+            )
             if quality is not self._quality[number] or (
-                number in self._held_back and not self._is_within_deadband(signal, value)
+                waits and not self._is_within_deadband(signal, value)
             ):
                 self._take(signal, state, at_once=True)
 
@@ -198,8 +201,7 @@ class Values:
             return
         self._quality[number] = quality
         self._held_back.discard(number)
-        if signal.min_change:
-            self._published[number] = (value, elapsed_s())
+        self._published[number] = (value, elapsed_s())
         if not self._waiting:
             self._hass.loop.call_soon(self._send)
         self._waiting.append(

@@ -18,6 +18,7 @@ from ..frames import OperationalModes, SttpError, decode_text, read_frame, respo
 from ..measurement import Sample
 from .catalog import Catalog
 from .channel import DataChannel
+from .dialing import Dialled
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
@@ -55,7 +56,7 @@ class Connection(Member):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        peer: Peer,
+        peer: Peer | Dialled,
         catalog: Catalog,
         streams: Streams,
         limits: Limits,

@@ -14,6 +14,7 @@ from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
+from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
 from .streams import Streams
@@ -39,15 +40,18 @@ class Publisher:
         allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
         history: History | None = None,
+        dialing: Dialing | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
         self._limits = limits or Limits()
         self._history = history
+        self._dialing = dialing or Dialing()
         self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
         self.health = PublisherHealth()
         self._secure = tls is not None
+        self._knows_certificates = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED
         self._listener = Listener(
             self._serve,
             host=host,
@@ -82,6 +86,8 @@ class Publisher:
         self._running = True
         self._run(_every(NOOP_INTERVAL_S, self._ping))
         self._run(_every(self._repeat_s, self._streams.repeat))
+        for target in self._dialing.targets:
+            self._run(keep_dialing(target, self._dialing, self._dialled, self.health.refuse))
 
     async def stop(self) -> None:
         """End all connections; the port is free when this returns."""
@@ -162,6 +168,28 @@ class Publisher:
     async def _serve(self, peer: Peer) -> None:
         """Serve a connection to its last byte."""
         reader, writer = await peer.open_streams()
+        if self._knows_certificates:
+            try:
+                check_fingerprint(writer, self._dialing.fingerprints)
+            except SttpError as err:
+                self.health.refuse(peer.address, str(err))
+                peer.drop()
+                return
+        await self._serve_streams(peer, reader, writer, secure=self._secure)
+
+    async def _dialled(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a subscriber that was dialled."""
+        secure = self._dialing.tls is not None
+        await self._serve_streams(Dialled(writer), reader, writer, secure=secure)
+
+    async def _serve_streams(
+        self,
+        peer: Peer | Dialled,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        secure: bool,
+    ) -> None:
         connection = Connection(
             reader,
             writer,
@@ -170,7 +198,7 @@ class Publisher:
             streams=self._streams,
             limits=self._limits,
             health=self.health,
-            secure=self._secure,
+            secure=secure,
             history=self._history,
             replays=self._replays,
         )

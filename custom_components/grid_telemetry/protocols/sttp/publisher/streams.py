@@ -94,8 +94,9 @@ class Stream:
         # First the timer: to send may drop the last subscriber, and that stops it.
         loop = asyncio.get_running_loop()
         self._timer = loop.call_later(interval_s, self._wait, interval_s)
-        self._send(self._held.frames())
+        held = self._held.frames()
         self._held.clear()
+        self._send(held)
 
     def close(self) -> None:
         """Stop the timer of a throttled stream."""
