@@ -135,12 +135,13 @@ def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _says(check: Mapping[str, Any]) -> float | str:
-    """Return the first of the values by which a family is identified."""
-    for key in ("equals", "starts_with", "between"):
-        if key in check:
-            first: float | str = check[key][0] if isinstance(check[key], list) else check[key]
-            return first
-    raise ValueError("a check without a value")
+    """Return a value by which a family is known."""
+    if "between" in check:
+        low, high = check["between"]
+        return (float(low) + float(high)) / 2
+    known = check["equals"] if "equals" in check else check["starts_with"]
+    first: float | str = known[0] if isinstance(known, list) else known
+    return first
 
 
 class Meter(Protocol):
@@ -211,6 +212,11 @@ class SimulatedMeter:
         self._max_count: int = document.get("max_span", 125)
         self._places = _places(document)
         self._says = {key: _says(check) for key, check in _identified(document).items()}
+        for key, said in self._says.items():
+            serial = self._places.get("serial_number")
+            if serial and serial.address == self._places[key].address:
+                # By the first letters of its serial number.
+                self.serial_number = self._says[key] = f"{said}{self.serial_number}"
         # As of a meter without transformers.
         self._says |= dict.fromkeys(("current_ratio", "voltage_ratio"), 1)
         self._readable: dict[Space, set[int]] = {"input": set(), "holding": set()}

@@ -41,12 +41,40 @@ class Book:
     activations: list[Json] = field(default_factory=list)
     clock_ahead_s: float = 0.0
     """By how much the platform's clock is ahead of this machine's."""
+    refused_starts: set[str] = field(default_factory=set)
+    """The quarter-hours that no bid is taken for."""
     fails: bool = False
     """Answer everything with an internal error."""
 
     def now(self) -> float:
         """Return the platform's time in epoch seconds."""
         return time.time() + self.clock_ahead_s
+
+    def accept(self, bid_id: str) -> Json:
+        """Accept a bid at its first point and cancel all others of the site; return it."""
+        bid = self.bids[bid_id]
+        point = bid["curve"][0]
+        bid["status"] = "accepted"
+        bid["activation"] = {
+            "value": point["value"],
+            "price": point.get("price", "0.0"),
+            "created_at": _iso(self.now()),
+            "type": "exact",
+        }
+        self.bids = {
+            other_id: other
+            for other_id, other in self.bids.items()
+            if other_id == bid_id or other["status"] != "open"
+        }
+        return bid
+
+    def expire(self) -> None:
+        """Let go of the open bids that can no longer be accepted."""
+        self.bids = {
+            bid_id: bid
+            for bid_id, bid in self.bids.items()
+            if bid["status"] != "open" or _at(bid["timing"]["end"]).timestamp() - self.now() >= 30
+        }
 
 
 def _error(status: int, *messages: str) -> web.Response:
@@ -203,6 +231,8 @@ class Api:
         body = await request.json()
         if problem := _wrong_bid(body, self._book.now()):
             return _error(400, problem)
+        if (start := body["timing"]["start"]) in self._book.refused_starts:
+            return _error(400, f"no market for {start}")
         known = next(
             (
                 bid
@@ -229,6 +259,7 @@ class Api:
         return web.json_response(bid, status=201)
 
     async def _bids(self, request: web.Request) -> web.StreamResponse:
+        self._book.expire()
         status = request.query.get("status")
         if status not in (None, "open", "accepted"):
             return _error(400, "status must be open or accepted")

@@ -22,11 +22,14 @@ TOKEN = "a token of the demo"  # noqa: S105
 class Scout:
     """What the stand-in, or RabbitMQ in its place, has in its ledger."""
 
-    def __init__(self, url: str, ledger: Ledger, interval_s: int = INTERVAL_S) -> None:
-        """Take the address for Home Assistant and the ledger to look into."""
+    def __init__(
+        self, url: str, ledger: Ledger, interval_s: int = INTERVAL_S, take: str = "instant"
+    ) -> None:
+        """Take the address for Home Assistant, the ledger to look into and how values are taken."""
         self._url = url
         self._ledger = ledger
         self._interval_s = interval_s
+        self._take = take
         self.expected: set[tuple[str, str]] = set()
 
     async def configure(self, home: HomeAssistant, devices: list[str]) -> None:
@@ -83,6 +86,8 @@ class Scout:
         rows: list[dict[str, Any]] = field["description"]["suggested_value"]
         for row in rows:
             row["code"] = row["code"] or row["entity"].partition(".")[2].upper()
+            if self._take != "instant":
+                row["take"] = self._take
             self.expected.add((device, row["code"]))
         return {"points": rows}
 

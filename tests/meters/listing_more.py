@@ -1151,13 +1151,7 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
     ],
     "sungrow_ihomemanager": [
-        Row(
-            "input",
-            "little",
-            "i32",
-            10,
-            "power_grid=8156 power_battery=8160 power=8154 power_load=8158",
-        ),
+        Row("input", "little", "i32", 10, "power_grid=8156 power_battery=8160 power=8154"),
         Row(
             "input",
             "little",
@@ -1747,9 +1741,16 @@ ONE_SOURCE: dict[str, list[Row]] = {
     "sma_home_manager": [
         Row("holding", "big", "u32", 0.01, "frequency=31447"),
     ],
+    "varta_element": [
+        Row("holding", "big", "u16", 0.1, "frequency=1082"),
+    ],
     "solarmax_maxstorage": [
         Row("input", "little", "u32", 1, "power_dc=112 power=120"),
         Row("input", "little", "i32", -1, "power_grid=118"),
+    ],
+    "sungrow_ihomemanager": [
+        Row("input", "little", "i32", 10, "power_load=8158"),
+        Row("input", "big", "u16", 0.1, "frequency=8557"),
     ],
     "abb_m4m": [
         Row(

@@ -171,7 +171,7 @@ async def test_eastron_meters_are_told_apart_by_their_phases(
         *("eastron_sdm54", "eastron_sdm630"),
         *("eastron_sdm72_v2", "eastron_smart_x96"),
     }
-    assert one == {"eastron_sdm120", "eastron_sdm230"}
+    assert one == {"eastron_sdm120", "eastron_sdm230", "eastron_sdm320"}
 
 
 # --- units

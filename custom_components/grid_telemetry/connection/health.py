@@ -24,9 +24,10 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
+from ..entities.diagnostic import MAX_NAMES
+
 _WRITE_INTERVAL_S: Final = 1.0
 _MAX_STATE_CHARS: Final = 255
-_MAX_NAMES: Final = 50  # of stale points; all of them stand in the diagnostics
 
 
 @dataclass(kw_only=True)
@@ -137,7 +138,7 @@ _SENSORS: Final = (
         key="stale",
         state_class=SensorStateClass.MEASUREMENT,
         value_fn=lambda health: len(health.stale),
-        attributes_fn=lambda health: {"points": list(health.stale[:_MAX_NAMES])},
+        attributes_fn=lambda health: {"points": list(health.stale[:MAX_NAMES])},
     ),
     HealthSensorDescription(
         key="refused",

@@ -6,14 +6,14 @@ import time
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import ATTR_DEVICE_CLASS, ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.const import ATTR_DEVICE_CLASS
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 
 from ..connection.issues import clear_issues
 from ..const import DOMAIN
-from .point import Point, Refusal, entity_id_of, evaluate
+from .point import Point, Refusal, entity_id_of, evaluate, unit_in
 
 CHECK_INTERVAL: Final = timedelta(minutes=5)
 UNAVAILABLE_AFTER_S: Final = 24 * 3600
@@ -109,7 +109,7 @@ class PointIssues:
         attributes = {} if state is None else state.attributes
         self._last[issue_id] = {
             "last_value": value,
-            "unit": attributes.get(ATTR_UNIT_OF_MEASUREMENT),
+            "unit": _unit(state),
             "device_class": attributes.get(ATTR_DEVICE_CLASS),
         }
 
@@ -175,7 +175,7 @@ def gone_data(
 
 
 def _unit(state: State | None) -> str | None:
-    return None if state is None else state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    return None if state is None else unit_in(state)
 
 
 def last_entity_id(hass: HomeAssistant, point: Point) -> str:

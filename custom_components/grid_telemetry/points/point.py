@@ -182,6 +182,12 @@ def can_convert(from_unit: str | None, to_unit: str | None) -> bool:
     return from_unit == to_unit or _conversion(from_unit, to_unit) is not None
 
 
+def unit_in(state: State) -> str | None:
+    """Return the unit that a state is in; whoever sets states by REST may write anything."""
+    unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    return unit if isinstance(unit, str) else None
+
+
 def evaluate(state: State | None, point: Point) -> float | Refusal:
     """Return the number that a state is for a point, or why it is none."""
     if state is None:
@@ -197,7 +203,7 @@ def evaluate(state: State | None, point: Point) -> float | Refusal:
         return Refusal.NOT_NUMERIC
     if "_" in text:
         return Refusal.NOT_NUMERIC  # a number in Python's source only
-    return _adapt(value, state.attributes.get(ATTR_UNIT_OF_MEASUREMENT), point)
+    return _adapt(value, unit_in(state), point)
 
 
 def read(state: State | None, point: Point) -> float | None:

@@ -16,7 +16,7 @@ from ..vocabulary.aggregate import Aggregated
 from .averages import AverageKey, Averages, average_key, taken_from
 from .issues import PointIssues
 from .point import Point, Refusal, Take
-from .reader import PointReaders, Reading
+from .reader import PointReader, PointReaders, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -78,6 +78,11 @@ class Sampler:
         self._due = 0.0
         self._least_coverage = 1.0
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def readers(self) -> Sequence[PointReader]:
+        """The readers of the points."""
+        return self._readers.readers
 
     @callback
     def start(self) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 import contextlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,9 +183,16 @@ async def test_garbled_answers_are_nobody_that_could_be_read(silent: MockModbusC
 
 async def test_a_meter_that_goes_away_meanwhile_is_left_out(silent: MockModbusConnection) -> None:
     unit = sdm630(silent, 2)
-    unit.fail_read(0x48, ModbusTimeoutError(), register_type="input")
+    read = unit.read_input_registers
 
-    assert await search(silent, "eastron_sdm630") == []
+    async def answer(address: int, count: int) -> list[int]:
+        # What it is read by is wider than what it is recognised by.
+        if count > 2:
+            unit.fail_requests(ModbusTimeoutError())
+        return await read(address, count)
+
+    with patch.object(unit, "read_input_registers", answer):
+        assert await search(silent, "eastron_sdm630") == []
 
 
 async def test_maps_are_no_longer_tried_on_a_meter_that_ignores_them(
@@ -386,6 +394,19 @@ async def test_an_exact_id_decides_against_look_alikes(
     answering(silent, 2).holding[0] = [7, 73]
 
     assert await search(silent, maps=maps) == [(1, "by_id"), (2, "by_range")]
+
+
+async def test_an_id_that_another_register_has_by_chance_hides_nothing(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(tmp_path, by_range=RANGE, by_id="identify:\n  - {address: 1, equals: [71, 72]}")
+    quantity = maps["by_id"].quantities["power"]
+    elsewhere = replace(maps["by_id"], quantities={"power": replace(quantity, address=9)})
+    unit = answering(silent, 1)
+    unit.holding[0] = [7, 72]
+    unit.fail_read(9, IllegalDataAddressError())
+
+    assert await search(silent, maps={**maps, "by_id": elsewhere}) == [(1, "by_range")]
 
 
 async def test_a_meter_is_known_by_its_device_identification(

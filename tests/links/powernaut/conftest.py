@@ -44,6 +44,7 @@ class FakeApi:
         self._mocker = mocker
         self.clock_ahead_s = 0.0
         self.answers: dict[tuple[str, str], tuple[int, Json | None]] = {}
+        self.headers: dict[str, str] = {}
         self.error: Exception | None = None
         self.answer("GET", "sites", listed(site()))
         self.answer("GET", "resources", listed(resource(), solar()))
@@ -59,7 +60,7 @@ class FakeApi:
             raise self.error
         status, body = self.answers[method.upper(), url.path.removeprefix("/v1/connect/")]
         date = dt_util.utcnow() + dt_util.dt.timedelta(seconds=self.clock_ahead_s)
-        headers = {"Date": format_datetime(date, usegmt=True)}
+        headers = {"Date": format_datetime(date, usegmt=True), **self.headers}
         if body is not None:
             headers["content-type"] = "application/json"
         return AiohttpClientMockResponse(method, url, status=status, json=body, headers=headers)

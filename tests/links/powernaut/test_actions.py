@@ -176,7 +176,6 @@ type Trouble = Callable[[FakeApi], None]
         (400, ServiceValidationError, "powernaut_request_refused"),
         (404, ServiceValidationError, "powernaut_request_refused"),
         (409, HomeAssistantError, "powernaut_request_refused"),
-        (401, HomeAssistantError, "powernaut_unreachable"),
         (500, HomeAssistantError, "powernaut_unreachable"),
     ],
 )
@@ -192,3 +191,31 @@ async def test_a_refusal_is_told_in_the_platforms_own_words(
     placeholders = refusal.value.translation_placeholders
     assert placeholders is not None
     assert "Bid can no longer be updated" in placeholders["error"]
+
+
+@pytest.mark.parametrize("bid_id", [f"../resources/{BATTERY_ID}", "", "..", "one", f"{BID_ID}/x"])
+async def test_only_a_uuid_is_the_id_of_a_bid(
+    hass: HomeAssistant, api: FakeApi, bid_id: str
+) -> None:
+    count = len(api.requests)
+    with pytest.raises(vol.Invalid):
+        await call(hass, "cancel_bid", bid_id=bid_id)
+    assert len(api.requests) == count
+
+
+@pytest.mark.parametrize(
+    ("status", "key"),
+    [
+        (401, "powernaut_login_refused"),
+        (403, "powernaut_forbidden"),
+        (429, "powernaut_rate_limited"),
+        (500, "powernaut_unreachable"),
+    ],
+)
+async def test_each_refusal_is_told_as_what_it_is(
+    hass: HomeAssistant, api: FakeApi, status: int, key: str
+) -> None:
+    api.answer("GET", "bids", status=status)
+    with pytest.raises(HomeAssistantError) as error:
+        await call(hass, "list_bids")
+    assert error.value.translation_key == key

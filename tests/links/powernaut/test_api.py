@@ -1,6 +1,8 @@
 from datetime import UTC, datetime
+import re
 import ssl
 from unittest.mock import Mock
+from urllib.parse import unquote
 
 import aiohttp
 from freezegun.api import FrozenDateTimeFactory
@@ -14,7 +16,12 @@ from custom_components.grid_telemetry.connection.errors import (
     CredentialsRefused,
     LinkError,
 )
-from custom_components.grid_telemetry.links.powernaut.api import PowernautApi, RequestRefused
+from custom_components.grid_telemetry.links.powernaut.api import (
+    Forbidden,
+    PowernautApi,
+    RateLimited,
+    RequestRefused,
+)
 
 from .conftest import API, FakeApi
 from .samples import BATTERY_ID, SITE_ID, activation, bid, listed, site
@@ -93,7 +100,7 @@ async def test_a_baseline_is_answered_by_nothing(client: PowernautApi, api: Fake
     ("status", "error"),
     [
         (401, CredentialsRefused("invalid_auth")),
-        (403, CredentialsRefused("invalid_auth")),
+        (429, RateLimited("", 1)),
         (302, ConnectionFailed("server_error")),
         (500, ConnectionFailed("server_error")),
         (503, ConnectionFailed("server_error")),
@@ -106,6 +113,75 @@ async def test_a_status_says_what_went_wrong(
     with pytest.raises(LinkError) as failure:
         await client.sites()
     assert (type(failure.value), failure.value.reason) == (type(error), error.reason)
+
+
+async def test_what_is_forbidden_is_no_wrong_password(client: PowernautApi, api: FakeApi) -> None:
+    answer = ERROR({"message": "forecasting is off", "error": "Forbidden", "status_code": 403})
+    api.answer("GET", "sites", answer, status=403)
+    with pytest.raises(Forbidden) as refusal:
+        await client.sites()
+    assert (refusal.value.status, refusal.value.message) == (403, "forecasting is off")
+
+
+@pytest.mark.parametrize(
+    ("header", "wait_s"),
+    [
+        ("120", 120),
+        ("Sun, 01 Mar 2026 12:02:00 GMT", 120),
+        ("Sun, 01 Mar 2026 11:00:00 GMT", 1),
+        ("0", 1),
+        ("1000000", 3600),
+        ("soon", 60),
+        (None, 60),
+    ],
+)
+async def test_a_platform_that_wants_fewer_requests_gets_none_for_so_long(
+    client: PowernautApi,
+    api: FakeApi,
+    freezer: FrozenDateTimeFactory,
+    header: str | None,
+    wait_s: int,
+) -> None:
+    freezer.move_to("2026-03-01T12:00:00Z")
+    api.answer("GET", "sites", status=429)
+    api.headers = {} if header is None else {"Retry-After": header}
+    with pytest.raises(RateLimited) as limit:
+        await client.sites()
+    assert limit.value.retry_after_s == wait_s
+    api.answer("GET", "sites", listed(site()))
+    count = len(api.requests)
+    with pytest.raises(RateLimited):
+        await client.sites()
+    freezer.tick(wait_s - 0.5)
+    with pytest.raises(RateLimited, match="another 1 s"):
+        await client.resources(SITE_ID)
+    assert len(api.requests) == count
+    freezer.tick(1)
+    assert len(await client.sites()) == 1
+
+
+@pytest.mark.parametrize(
+    "identifier", ["../resources/x", "a/b", "x?y=1", "x#y", "%2e%2e", "x\r\nHost: y"]
+)
+async def test_no_id_leaves_its_place_in_the_path(
+    client: PowernautApi, aioclient_mock: AiohttpClientMocker, identifier: str
+) -> None:
+    aioclient_mock.clear_requests()
+    aioclient_mock.delete(re.compile(".*"), status=204)
+    aioclient_mock.post(re.compile(".*"), status=201)
+    await client.cancel_bid(identifier)
+    await client.set_baseline("resources", identifier, {})
+    for (_, url, _, _), depth in zip(aioclient_mock.mock_calls, (5, 6), strict=True):
+        assert len(url.raw_path.split("/")) == depth
+        assert unquote(url.raw_path.split("/")[4]) == identifier
+        assert not url.query_string
+        assert not url.fragment
+
+
+@pytest.mark.parametrize("identifier", ["", ".", ".."])
+async def test_what_means_another_folder_is_no_id(client: PowernautApi, identifier: str) -> None:
+    with pytest.raises(ValueError, match="no id"):
+        await client.cancel_bid(identifier)
 
 
 @pytest.mark.parametrize(

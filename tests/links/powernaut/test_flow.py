@@ -143,6 +143,8 @@ async def test_what_cannot_be_an_address_or_a_login_is_told_and_can_be_corrected
         (ConnectionFailed("timeout_connect"), "powernaut_timeout_connect"),
         (ConnectionFailed("broker_refused"), "powernaut_broker_refused"),
         (ConnectionFailed("connection_lost"), "powernaut_connection_lost"),
+        (ConnectionFailed("broker_ended"), "powernaut_broker_ended"),
+        (ConnectionFailed("protocol_error"), "powernaut_protocol_error"),
         (DestinationRefused("no_mqtt5"), "powernaut_no_mqtt5"),
         (DestinationRefused("client_id_refused"), "powernaut_client_id_refused"),
         (DestinationRefused("not_authorized"), "powernaut_not_authorized"),
@@ -166,7 +168,9 @@ async def test_what_the_broker_says_is_told_and_can_be_corrected(
     [
         (401, None, "powernaut_invalid_auth"),
         (500, None, "powernaut_server_error"),
+        (403, None, "powernaut_forbidden"),
         (404, None, "powernaut_unexpected_answer"),
+        (429, None, "powernaut_rate_limited"),
         (200, {"hello": "world"}, "powernaut_unexpected_answer"),
         (200, listed(), "powernaut_no_site"),
     ],

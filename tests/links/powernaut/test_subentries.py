@@ -237,6 +237,87 @@ async def test_a_resource_is_changed_and_a_renamed_entity_is_known(
     }
 
 
-async def test_both_kinds_can_be_added(hass: HomeAssistant, add_entry: AddEntry) -> None:
+async def test_each_kind_can_be_added(hass: HomeAssistant, add_entry: AddEntry) -> None:
     entry = add_entry(solar_subentry())
-    assert set(entry.supported_subentry_types) == {"site", "resource"}
+    assert set(entry.supported_subentry_types) == {"site", "resource", "standing_bid"}
+
+
+OFFER = {
+    "name": "Evenings",
+    "resource_id": BATTERY_ID,
+    "curve": [{"watts": -2500, "price": 0.3}],
+    "start_time": "18:00:00",
+    "end_time": "21:00:00",
+    "weekdays": ["mon", "fri"],
+    "horizon_h": 4,
+}
+
+
+async def test_a_standing_bid_is_added_and_changed(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(battery_subentry(), solar_subentry())
+    result = await go_on(hass, await begin(hass, entry, "standing_bid"), OFFER)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    [made] = entry.get_subentries_of_type("standing_bid")
+    assert made.title == "Evenings"
+    assert made.data == {key: value for key, value in OFFER.items() if key != "name"}
+
+    changed = await entry.start_subentry_reconfigure_flow(hass, made.subentry_id)
+    assert suggested(changed)["curve"] == OFFER["curve"]
+    kept = {key: OFFER[key] for key in ("start_time", "end_time", "weekdays", "horizon_h")}
+    new = {**kept, "curve": [{"watts": 1000}], "min_soc": 20, "max_soc": 90}
+    refused = await go_on(hass, changed, {**new, "min_soc": 95})
+    assert refused["errors"] == {"max_soc": "bounds_crossed"}
+    result = await go_on(hass, refused, new)
+    assert (result["type"], result["reason"]) == (
+        FlowResultType.ABORT,
+        "reconfigure_successful",
+    )
+    [made] = entry.get_subentries_of_type("standing_bid")
+    assert (made.data["resource_id"], made.data["min_soc"]) == (BATTERY_ID, 20)
+
+
+@pytest.mark.parametrize(
+    ("changes", "errors"),
+    [
+        ({"curve": []}, {"curve": "curve_length"}),
+        ({"curve": [{"watts": 1}] * 101}, {"curve": "curve_length"}),
+        ({"weekdays": []}, {"weekdays": "no_weekday"}),
+        ({"resource_id": SOLAR_ID, "min_soc": 20}, {"min_soc": "soc_needed"}),
+        ({"curve": [{"watts": -6000, "price": 1}]}, {"curve": "curve_out_of_bounds"}),
+        ({"curve": [{"watts": 0}]}, {"curve": "curve_out_of_bounds"}),
+    ],
+)
+async def test_a_standing_bid_that_cannot_be_is_told(
+    hass: HomeAssistant, add_entry: AddEntry, changes: dict[str, Any], errors: dict[str, str]
+) -> None:
+    bounds = {"bid_min_power_w": -5000, "bid_min_price": 0.1}
+    entry = add_entry(battery_subentry(**bounds), solar_subentry())
+    result = await go_on(hass, await begin(hass, entry, "standing_bid"), OFFER | changes)
+    assert result["errors"] == errors
+    result = await go_on(hass, result, OFFER)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_without_a_resource_there_is_nothing_to_bid(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(site_subentry())
+    result = await begin(hass, entry, "standing_bid")
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "no_resources")
+
+
+async def test_the_bounds_of_a_resource_do_not_cross(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(solar_subentry())
+    [solar_panels] = entry.get_subentries_of_type("resource")
+    result = await entry.start_subentry_reconfigure_flow(hass, solar_panels.subentry_id)
+    power = {"power_entity": "sensor.solar", "invert": True, "max_age_s": 60}
+    result = await go_on(hass, result, {**power, "bid_min_power_w": 1000, "bid_max_power_w": -1000})
+    assert result["errors"] == {"bid_max_power_w": "bounds_crossed"}
+    result = await go_on(hass, result, {**power, "bid_min_power_w": -1000, "bids_per_day": 8})
+    assert result["type"] is FlowResultType.ABORT
+    [solar_panels] = entry.get_subentries_of_type("resource")
+    assert solar_panels.data["bids_per_day"] == 8

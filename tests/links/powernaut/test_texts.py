@@ -59,7 +59,9 @@ def test_every_error_and_issue_has_its_text() -> None:
     assert {f"powernaut_{reason}" for reason in reasons} <= errors.keys()
     for key in re.findall(r'"base": "(powernaut_\w+)"', SOURCES):
         assert key in errors
-    for key in re.findall(r'"(powernaut_(?:soc|gone|not_seen|taken_over|clock_\w+))"', SOURCES):
+    for key in re.findall(
+        r'"(powernaut_(?:soc|gone|not_seen|taken_over|clock_(?:ahead|behind)))"', SOURCES
+    ):
         assert TEXTS["issues"][key].keys() == {"title", "description"}
     for key in re.findall(r'translation_key="(powernaut_\w+)"', SOURCES):
         assert key in TEXTS["exceptions"] or key in TEXTS["selector"]

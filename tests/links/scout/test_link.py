@@ -173,6 +173,19 @@ async def test_what_is_known_of_gateway_device_and_alarm_goes_out(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_a_unit_that_is_no_text_keeps_nothing_else_from_being_sent(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    """Whoever sets states by REST may write anything."""
+    entry = add_entry(device("MAIN", POWER, {"entity": "sensor.good", "name": "GOOD"}))
+    hass.states.async_set("sensor.good", "1", {"unit_of_measurement": {"a": 1}})
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": ["W"]})
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 2, WITHIN_S)
+    assert {metric.code for metric in server.metrics} == {"GOOD"}
+    assert await hass.config_entries.async_unload(entry.entry_id)
+
+
 async def test_a_renamed_entity_is_sent_on(
     hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
 ) -> None:

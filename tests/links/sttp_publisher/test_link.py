@@ -138,6 +138,11 @@ async def test_a_state_that_is_reported_no_more_is_suspect(
     assert fresh.flags == StateFlags.NORMAL
     forward(61)
     stale = await listener.newest("P", lambda item: item.flags)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=12))
+    await hass.async_block_till_done()
+    figure = hass.states.get("sensor.sttp_stale_points")
+    assert figure is not None
+    assert (figure.state, figure.attributes["points"]) == ("1", ["P"])
     assert stale == fresh._replace(flags=int(StateFlags.SUSPECT_TIME))
     hass.states.async_set("sensor.power", "5", POWER, timestamp=time.time() + 61)
     again = await listener.newest("P", lambda item: not item.flags)
@@ -160,6 +165,26 @@ async def test_a_counter_is_not_suspect_for_its_age(
     forward(61)
     await listener.newest("P", lambda item: item.flags)
     assert (await listener.newest("E")).flags == StateFlags.NORMAL
+
+
+async def test_a_counter_that_fell_is_published_once_it_is_believed(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    counter = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    entry = add_entry(device("METER", point("sensor.energy", "E")))
+    hass.states.async_set("sensor.energy", "500", counter)
+    await start(hass, entry)
+    listener = await listen(entry)
+    assert (await listener.newest("E")).value == 500
+    hass.states.async_set("sensor.energy", "2", counter)
+    await hass.async_block_till_done()
+    for _ in range(3):
+        # It is not reported again: that it stands is as good.
+        forward(31)
+        await hass.async_block_till_done()
+    await listener.newest("E", lambda item: item.value == 2)
+    received = listener.of(listener.detail("E").signal_id)
+    assert list(dict.fromkeys(item.value for item in received)) == [500, 2]
 
 
 async def test_small_changes_wait_for_the_longest_pause(

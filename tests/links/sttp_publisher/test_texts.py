@@ -62,7 +62,7 @@ def test_each_error_and_exception_has_a_text() -> None:
 
 
 async def test_each_figure_has_a_name_and_an_icon(hass: HomeAssistant) -> None:
-    for figure in diagnostic_sensors(Publisher(), lambda: 0.0):
+    for figure in diagnostic_sensors(Publisher(), lambda: 0.0, list):
         assert TEXTS["entity"]["sensor"][figure.key]["name"]
         assert ICONS["entity"]["sensor"][figure.key]
 

@@ -487,3 +487,23 @@ async def test_a_counter_that_shows_zero_for_a_moment_is_held(
     assert await floats(client, 0x48) == 500
     hass.states.async_set("sensor.bought", "500.5", attributes)
     assert await floats(client, 0x48) == 500.5
+
+
+async def test_what_was_believed_of_a_counter_is_kept_over_a_restart(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect, hass_storage: dict[str, Any]
+) -> None:
+    attributes = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    hass.states.async_set("sensor.bought", "500", attributes)
+    entry = add_entry(meter(point("sensor.bought", "energy_import", unit="kWh")))
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x48) == 500
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    # As another integration shows for some seconds after a restart: not nothing, but too little.
+    hass.states.async_set("sensor.bought", "3", attributes)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    client = await connect(entry)
+    assert await floats(client, 0x48) == 500
+    key = f"{DOMAIN}.counters_{entry.entry_id}"
+    assert len(hass_storage[key]["data"]["counters"]) == 1
+    assert await hass.config_entries.async_remove(entry.entry_id)
+    assert key not in hass_storage

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncGenerator, Iterator
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 import gc
 import logging
 import random
@@ -106,7 +107,8 @@ async def legitimate(
     yield
     stop.set()
     assert await task > 0
-    newcomer = await SetupClient.log_in(server.port)
+    # Its log-in is not to look like one of those that were sent from elsewhere.
+    newcomer = await SetupClient.log_in(server.port, at=datetime.now(UTC) + timedelta(seconds=60))
     assert (await newcomer.ask("/x")).headers["status"] == "200"
     await newcomer.close()
     await client.close()

@@ -12,7 +12,7 @@ LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     first_subentry=SUBENTRY_METER,
-    discovery=frozenset({SOURCE_DHCP, SOURCE_ZEROCONF}),
     actions=ACTIONS,
+    discovery=frozenset({SOURCE_DHCP, SOURCE_ZEROCONF}),
     secrets=frozenset({CONF_ANNOUNCED_AS, CONF_CLIENT_KEY_PASSWORD}),
 )

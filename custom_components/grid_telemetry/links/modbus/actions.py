@@ -1,4 +1,4 @@
-"""The action that makes a report of a meter."""
+"""The actions of Modbus meters."""
 
 from typing import Final
 
@@ -14,6 +14,5 @@ ACTIONS: Final = (
         name="report_meter",
         schema=vol.Schema({vol.Required(ATTR_DEVICE): cv.string}),
         handler="async_report_meter",
-        admin=True,
     ),
 )

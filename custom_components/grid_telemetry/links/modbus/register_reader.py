@@ -15,6 +15,7 @@ from modbus_connection import (
     ModbusConnectionError,
     ModbusError,
     ModbusExceptionError,
+    ModbusTimeoutError,
     ModbusUnit,
     ReadBlock,
 )
@@ -54,6 +55,8 @@ _RATIOS_KEPT_S = 3600.0
 _EXPONENTS = (-10, 10)
 # A ratio that is rounded can be a little above 1.
 _LARGEST_RATIO = 1.05
+# What nearly every meter has, the first of them in a map.
+_LIKELY = ("voltage_l1", "voltage", "power", "frequency", "energy_import")
 # What the anchor of a map is called among the quantities that are read with it.
 _ANCHOR = "anchor"
 
@@ -88,6 +91,9 @@ class RegisterReader:
         self.reads = reads or Reads(unit)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
+        # Whether it leaves requests without an answer that reach beyond its registers.
+        self._silent_beyond = False
+        self._silence_asked_at = float("-inf")
         # Whether its power factors are percentages: one of them was above 1.
         self._percent = False
         # Quantities that were answered for.
@@ -120,6 +126,7 @@ class RegisterReader:
         self._given = self._map = register_map
         self.forget_ratios()
         self._answered.clear()
+        self._silent_beyond = False
         self._refused.clear()
         self._suspects.clear()
         self._cuts.clear()
@@ -170,6 +177,11 @@ class RegisterReader:
                     raise
                 self._suspects.append(suspects)
                 self._components.clear()
+            except ModbusTimeoutError:
+                if not await self._learn_silence(readable):
+                    raise
+                values = await self._read_runs(readable)
+                break
             else:
                 break
         await self._search(values)
@@ -242,6 +254,47 @@ class RegisterReader:
             self._refusals.add(ExceptionCode.SERVER_DEVICE_BUSY)
             return
 
+    async def _learn_silence(self, keys: Sequence[str]) -> bool:
+        """Find out whether a meter is there that is silent on registers that it does not have.
+
+        One that has answered before is not asked, since its answers can be lost, and nobody is
+        again soon: it takes the time of the others on the line.
+        """
+        now = time.monotonic()
+        if self._answered or len(keys) == 1 or now < self._silence_asked_at + _LAST_RETRY_S:
+            return False
+        self._silence_asked_at = now
+        key = next((key for key in _LIKELY if key in keys), keys[0])
+        try:
+            await self._read_blocks([key])
+        except ModbusError:
+            return False
+        self._silent_beyond = True
+        self._components.clear()
+        return True
+
+    async def _read_runs(self, keys: Sequence[str]) -> dict[str, float]:
+        """Read what lies next to each other on its own; what is silent counts as refused."""
+        values: dict[str, float] = {}
+        registers = self._map.quantities
+        runs: list[list[str]] = []
+        for key in sorted(keys, key=lambda key: (registers[key].space, registers[key].address)):
+            last = registers[runs[-1][-1]] if runs else None
+            follows = last is not None and (last.space, last.end) == (
+                registers[key].space,
+                registers[key].address,
+            )
+            if follows:
+                runs[-1].append(key)
+            else:
+                runs.append([key])
+        for run in runs:
+            if not await self._answers(run, values):
+                for key in run:
+                    self._refused[key] = _Refusal(time.monotonic() + _FIRST_RETRY_S)
+        self._components.clear()
+        return values
+
     async def _look_at_anchor(self) -> None:
         """Find out whether registers are refused because the map no longer lies where they are.
 
@@ -307,6 +360,10 @@ class RegisterReader:
             if err.exception_code not in self._refusals:
                 raise
             return False
+        except ModbusTimeoutError:
+            if not self._silent_beyond:
+                raise
+            return False
         return True
 
     async def _read_blocks(self, keys: Sequence[str]) -> dict[str, float]:
@@ -343,7 +400,7 @@ class RegisterReader:
         ranges = {
             space: _ranges(
                 [register for register in readable if register.space == space],
-                max_gap=self._map.max_gap,
+                max_gap=0 if self._silent_beyond else self._map.max_gap,
                 barriers={address for where, address in barriers if where == space},
             )
             for space in ("input", "holding")

@@ -2,6 +2,7 @@
 
 import math
 from typing import Any, Final
+from uuid import UUID
 
 from homeassistant.core import SupportsResponse
 from homeassistant.helpers import config_validation as cv
@@ -34,8 +35,16 @@ def _finite(value: Any) -> float:
     return int(number) if number == math.trunc(number) else number
 
 
+def _identifier(value: Any) -> str:
+    """Return an id of the platform as it writes it; each is a UUID."""
+    try:
+        return str(UUID(str(value).strip()))
+    except ValueError as err:
+        raise vol.Invalid("not an id of the platform, which is a UUID") from err
+
+
 _POWER_TYPE = vol.All(cv.string, vol.Coerce(PowerType))
-_RESOURCE: dict[vol.Marker, Any] = {**ENTRY_FIELD, vol.Optional(CONF_RESOURCE_ID): cv.string}
+_RESOURCE: dict[vol.Marker, Any] = {**ENTRY_FIELD, vol.Optional(CONF_RESOURCE_ID): _identifier}
 
 _ACTIVATIONS_SCHEMA = vol.Schema(
     {**_RESOURCE, vol.Optional(ATTR_START): cv.datetime, vol.Optional(ATTR_END): cv.datetime}
@@ -64,7 +73,7 @@ _BID_SCHEMA = vol.Schema(
         vol.Optional(ATTR_EXPIRES_AT): cv.datetime,
     }
 )
-_CANCEL_SCHEMA = vol.Schema({**ENTRY_FIELD, vol.Required(ATTR_BID_ID): cv.string})
+_CANCEL_SCHEMA = vol.Schema({**ENTRY_FIELD, vol.Required(ATTR_BID_ID): _identifier})
 _LIST_SCHEMA = vol.Schema({**ENTRY_FIELD, vol.Optional(ATTR_STATUS): vol.In(["open", "accepted"])})
 
 ACTIONS: Final = (

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from datetime import datetime
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
+import math
 import ssl
 import time
 from typing import Any, Final, Literal
@@ -17,6 +18,8 @@ from . import rest_payload
 from .rest_payload import Json, Resource, ShapeError, Site
 
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
+_DEFAULT_RETRY_AFTER_S: Final = 60.0
+_MAX_RETRY_AFTER_S: Final = 3600.0
 _PAGE_SIZE: Final = 100
 _MAX_PAGES: Final = 50
 
@@ -31,10 +34,23 @@ class RequestRefused(Exception):  # noqa: N818 - named after what happened
         self.message = message
 
 
+class Forbidden(RequestRefused):
+    """The credentials are right and do not allow this; a feature may have to be enabled."""
+
+
+class RateLimited(ConnectionFailed):
+    """The platform wants fewer requests; it says when the next may come."""
+
+    def __init__(self, detail: str, retry_after_s: float) -> None:
+        """Take what the platform says, and how long to wait."""
+        super().__init__("rate_limited", detail, retry_after_s=retry_after_s)
+
+
 class PowernautApi:
     """The API, as one site's credentials open it.
 
-    Its methods raise `CredentialsRefused`, `ConnectionFailed` or `RequestRefused`.
+    Its methods raise `CredentialsRefused`, `ConnectionFailed` with its `RateLimited`, or
+    `RequestRefused` with its `Forbidden`.
     """
 
     def __init__(
@@ -53,6 +69,8 @@ class PowernautApi:
         self._context = context
         self.clock_ahead_s: float | None = None
         """By how much our clock is ahead of the platform's, as of the last answer."""
+        self._silent_until = 0.0
+        """Until when the platform wants no request, by the monotonic clock."""
 
     async def sites(self) -> list[Site]:
         """Return the sites that the credentials open."""
@@ -72,7 +90,7 @@ class PowernautApi:
         """Return the activations of a resource, in the shape of an action's response."""
         period = {"start": start, "end": end}
         items = await self._pages(
-            f"resources/{quote(resource_id)}/activations",
+            f"resources/{_segment(resource_id)}/activations",
             {key: rest_payload.utc(moment) for key, moment in period.items() if moment is not None},
         )
         with _shapes():
@@ -82,17 +100,17 @@ class PowernautApi:
         self, kind: Literal["sites", "resources"], target_id: str, body: Json
     ) -> None:
         """Set the baseline of a site or a resource."""
-        await self._request("POST", f"{kind}/{quote(target_id)}/baseline", body=body)
+        await self._request("POST", f"{kind}/{_segment(target_id)}/baseline", body=body)
 
     async def place_bid(self, resource_id: str, body: Json) -> Json:
         """Place a bid, or replace the open one for the same window; return it."""
-        answer = await self._request("POST", f"resources/{quote(resource_id)}/bid", body=body)
+        answer = await self._request("POST", f"resources/{_segment(resource_id)}/bid", body=body)
         with _shapes():
             return rest_payload.bid_response(answer)
 
     async def cancel_bid(self, bid_id: str) -> None:
         """Cancel a bid that is open."""
-        await self._request("DELETE", f"bids/{quote(bid_id)}")
+        await self._request("DELETE", f"bids/{_segment(bid_id)}")
 
     async def bids(self, status: str | None) -> list[Json]:
         """Return the open and the accepted bids, or those of one status."""
@@ -122,6 +140,8 @@ class PowernautApi:
         params: Mapping[str, str] | None = None,
         body: Json | None = None,
     ) -> Any:
+        if (wait_s := self._silent_until - time.monotonic()) > 0:
+            raise RateLimited(f"no request for another {math.ceil(wait_s)} s", wait_s)
         try:
             async with self._session.request(
                 method,
@@ -135,7 +155,10 @@ class PowernautApi:
             ) as response:
                 self._look_at_clock(response)
                 if response.status >= HTTPStatus.MULTIPLE_CHOICES:
-                    raise await _refusal(response)
+                    error = await _refusal(response)
+                    if isinstance(error, RateLimited):
+                        self._silent_until = time.monotonic() + (error.retry_after_s or 0)
+                    raise error
                 if method != "GET" and response.content_type != "application/json":
                     return None  # created or deleted, with nothing to say
                 return await response.json()
@@ -168,11 +191,38 @@ async def _refusal(response: aiohttp.ClientResponse) -> Exception:
             message = text
         case _:
             message = "no reason given"
-    if response.status in (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN):
+    if response.status == HTTPStatus.UNAUTHORIZED:
         return CredentialsRefused("invalid_auth", f"{response.status}: {message}")
+    if response.status == HTTPStatus.FORBIDDEN:
+        return Forbidden(response.status, message)
+    if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+        return RateLimited(f"{response.status}: {message}", _retry_after_s(response))
     if response.status < HTTPStatus.BAD_REQUEST or response.status >= 500:
         return ConnectionFailed("server_error", f"{response.status}: {message}")
     return RequestRefused(response.status, message)
+
+
+def _retry_after_s(response: aiohttp.ClientResponse) -> float:
+    """Return how long to wait, which is told in seconds or as a date (RFC 9110, 10.2.3)."""
+    text = response.headers.get("Retry-After", "")
+    if text.isascii() and text.isdecimal():
+        wait_s = float(text)
+    else:
+        try:
+            wait_s = parsedate_to_datetime(text).timestamp() - time.time()
+        except ValueError:
+            wait_s = _DEFAULT_RETRY_AFTER_S
+    return min(max(wait_s, 1.0), _MAX_RETRY_AFTER_S)
+
+
+def _segment(identifier: str) -> str:
+    """Return an id as one segment of a path, whatever it holds.
+
+    Raises ValueError for what no escape keeps from meaning another folder (RFC 3986, 5.2.4).
+    """
+    if identifier in {"", ".", ".."}:
+        raise ValueError(f"{identifier!r} is no id")
+    return quote(identifier, safe="")
 
 
 async def _json_or_none(response: aiohttp.ClientResponse) -> object:

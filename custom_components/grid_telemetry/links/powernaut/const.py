@@ -17,6 +17,7 @@ CONF_CA_FILE: Final = "ca_file"
 
 SUBENTRY_SITE: Final = "site"
 SUBENTRY_RESOURCE: Final = "resource"
+SUBENTRY_STANDING_BID: Final = "standing_bid"
 
 CONF_RESOURCE_ID: Final = "resource_id"
 CONF_RESOURCE_TYPE: Final = "resource_type"
@@ -26,6 +27,20 @@ CONF_SOC_ENTITY: Final = "soc_entity"
 CONF_CAPACITY_KWH: Final = "capacity_kwh"
 CONF_SOC_UNIT: Final = "soc_unit"
 CONF_MAX_AGE_S: Final = "max_age_s"
+
+CONF_MIN_POWER_W: Final = "bid_min_power_w"
+CONF_MAX_POWER_W: Final = "bid_max_power_w"
+CONF_MIN_PRICE: Final = "bid_min_price"
+CONF_BIDS_PER_DAY: Final = "bids_per_day"
+
+CONF_CURVE: Final = "curve"
+CONF_START_TIME: Final = "start_time"
+CONF_END_TIME: Final = "end_time"
+CONF_WEEKDAYS: Final = "weekdays"
+CONF_HORIZON_H: Final = "horizon_h"
+CONF_TEMPLATE: Final = "template"
+CONF_MIN_SOC: Final = "min_soc"
+CONF_MAX_SOC: Final = "max_soc"
 
 DEFAULT_BROKER_PORT: Final = 8883
 DEFAULT_QOS: Final = 1

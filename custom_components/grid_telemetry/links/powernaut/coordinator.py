@@ -13,7 +13,7 @@ from homeassistant.helpers.update_coordinator import DataUpdateCoordinator, Upda
 from ...connection.errors import ConnectionFailed, CredentialsRefused
 from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry
-from .api import PowernautApi, RequestRefused
+from .api import PowernautApi, RateLimited, RequestRefused
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -67,6 +67,7 @@ class PlatformView(DataUpdateCoordinator[View]):
                 translation_domain=DOMAIN,
                 translation_key="powernaut_unreachable",
                 translation_placeholders={"error": str(err)},
+                retry_after=err.retry_after_s if isinstance(err, RateLimited) else None,
             ) from err
         return View(
             last_seen={

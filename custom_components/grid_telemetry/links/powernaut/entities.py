@@ -7,7 +7,12 @@ from typing import Any, Final, override
 from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.event import EventEntity
-from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
+from homeassistant.components.sensor import (
+    SensorDeviceClass,
+    SensorEntity,
+    SensorStateClass,
+)
+from homeassistant.components.switch import SwitchEntity
 from homeassistant.const import EntityCategory, UnitOfPower
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
@@ -17,6 +22,7 @@ from homeassistant.helpers.update_coordinator import CoordinatorEntity
 from .activation_schedule import EVENT_TYPES, ResourceSchedule
 from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
 from .coordinator import PlatformView
+from .standing_bids import BidStatus, StandingBid, StandingBids
 
 LAST_SEEN_KEY: Final = "powernaut_last_seen"
 
@@ -119,3 +125,79 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
     @override
     def native_value(self) -> datetime | None:
         return self.coordinator.last_seen(self._platform_id)
+
+
+class _BidEntity(Entity):
+    """Shows something of a standing bid."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+
+    def __init__(self, device: DeviceInfo, bid: StandingBid) -> None:
+        self._attr_device_info = device
+        self._attr_unique_id = f"{bid.subentry_id}_{self.translation_key}"
+        self._bid = bid
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        self.async_on_remove(self._bid.listen(self.async_write_ha_state))
+
+
+class BidSwitch(_BidEntity, SwitchEntity):
+    """Whether the standing bid bids; off until the user turns it on."""
+
+    _attr_translation_key = "powernaut_bid_enabled"
+
+    def __init__(self, device: DeviceInfo, bid: StandingBid, bids: StandingBids) -> None:
+        super().__init__(device, bid)
+        self._bids = bids
+
+    @property
+    @override
+    def is_on(self) -> bool:
+        return self._bid.enabled
+
+    @override
+    async def async_turn_on(self, **kwargs: Any) -> None:
+        await self._bids.async_enable(self._bid, True)
+
+    @override
+    async def async_turn_off(self, **kwargs: Any) -> None:
+        await self._bids.async_enable(self._bid, False)
+
+
+class BidStatusSensor(_BidEntity, SensorEntity):
+    """How the standing bid fares."""
+
+    _attr_translation_key = "powernaut_bid_status"
+    _attr_device_class = SensorDeviceClass.ENUM
+    _attr_entity_category = EntityCategory.DIAGNOSTIC
+    _attr_options = list(BidStatus)  # noqa: RUF012 - as in the base class
+
+    @property
+    @override
+    def native_value(self) -> str:
+        return self._bid.status
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any]:
+        return {"detail": self._bid.detail}
+
+
+class OpenBidsSensor(_BidEntity, SensorEntity):
+    """How many quarter-hours stand open, or were accepted, and which."""
+
+    _attr_translation_key = "powernaut_open_bids"
+    _attr_state_class = SensorStateClass.MEASUREMENT
+    _unrecorded_attributes = frozenset({"quarters"})
+
+    @property
+    @override
+    def native_value(self) -> int:
+        return len(self._bid.open)
+
+    @property
+    @override
+    def extra_state_attributes(self) -> Mapping[str, Any]:
+        return {"quarters": [start.isoformat() for start in self._bid.open]}

@@ -24,7 +24,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, is_url
-from .api import RequestRefused
+from .api import Forbidden, RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
 from .const import (
@@ -189,11 +189,8 @@ class PowernautFlow(EntryFlow):
 
     async def _async_powernaut_try(self, data: Mapping[str, Any]) -> dict[str, str]:
         """Try the API and the broker; return the errors by field, none when both are open."""
-        for field in (CONF_SITE_KEY, CONF_SECRET):
-            if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
-                return {field: "powernaut_invalid_credential"}
-        if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not is_url(data[CONF_API_URL], "https"):
-            return {CONF_API_URL: "powernaut_invalid_url"}
+        if errors := _form_errors(data):
+            return errors
         try:
             api, login = await async_connections(self.hass, data)
             self._powernaut_sites = [site for site in await api.sites() if not site.deleted]
@@ -203,12 +200,17 @@ class PowernautFlow(EntryFlow):
             return {"base": f"powernaut_{err.reason}"}
         except RequestRefused as err:
             self._powernaut_error = str(err)
-            return {"base": "powernaut_unexpected_answer"}
+            forbidden = isinstance(err, Forbidden)
+            return {"base": f"powernaut_{'forbidden' if forbidden else 'unexpected_answer'}"}
+        return self._powernaut_site_errors()
+
+    def _powernaut_site_errors(self) -> dict[str, str]:
+        """Return what is wrong with the sites that the credentials open."""
         if not self._powernaut_sites:
             return {"base": "powernaut_no_site"}
-        if (entry := self._powernaut_entry()) is not None and entry.data[CONF_SITE_ID] not in {
-            site.id for site in self._powernaut_sites
-        }:
+        entry = self._powernaut_entry()
+        site_ids = {site.id for site in self._powernaut_sites}
+        if entry is not None and entry.data[CONF_SITE_ID] not in site_ids:
             return {"base": "powernaut_other_site"}
         return {}
 
@@ -219,6 +221,16 @@ class PowernautFlow(EntryFlow):
         if self.source == SOURCE_REAUTH:
             return self._get_reauth_entry()
         return None
+
+
+def _form_errors(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return what is wrong with what was entered, by field, before anything is tried."""
+    for field in (CONF_SITE_KEY, CONF_SECRET):
+        if not data[field].isprintable() or (field == CONF_SITE_KEY and ":" in data[field]):
+            return {field: "powernaut_invalid_credential"}
+    if data[CONF_ENVIRONMENT] == Environment.CUSTOM and not is_url(data[CONF_API_URL], "https"):
+        return {CONF_API_URL: "powernaut_invalid_url"}
+    return {}
 
 
 FLOW: Final = PowernautFlow

@@ -10,7 +10,7 @@ from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
 from ...action import link_for
-from ...connection.errors import LinkError
+from ...connection.errors import CredentialsRefused, LinkError
 from ...const import DOMAIN
 from .actions import (
     ATTR_BID_ID,
@@ -24,14 +24,13 @@ from .actions import (
     ATTR_STATUS,
     ATTR_WATTS,
 )
-from .api import RequestRefused
+from .api import Forbidden, RateLimited, RequestRefused
 from .const import CONF_RESOURCE_ID
 from .link import PowernautLink
 from .rest_payload import (
     MAX_QUARTERS,
     QUARTER_S,
     baseline_body,
-    bid_body,
     is_quarter,
     present_quarter,
 )
@@ -72,6 +71,22 @@ async def _ask[T](request: Awaitable[T]) -> T:
     """Return what the platform answers, or raise what went wrong in the user's words."""
     try:
         return await request
+    except Forbidden as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_forbidden",
+            translation_placeholders={"error": err.message},
+        ) from err
+    except RateLimited as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="powernaut_rate_limited",
+            translation_placeholders={"error": err.detail},
+        ) from err
+    except CredentialsRefused as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN, translation_key="powernaut_login_refused"
+        ) from err
     except RequestRefused as err:
         # A conflict is nobody's mistake: the bid was accepted meanwhile, a window activated.
         kind = HomeAssistantError if err.status == _HTTP_CONFLICT else ServiceValidationError
@@ -138,20 +153,20 @@ async def async_place_bid(call: ServiceCall) -> ServiceResponse:
     link = link_for(call, PowernautLink)
     start = _quarter(call.data[ATTR_START])
     expires_at = call.data.get(ATTR_EXPIRES_AT)
-    body = bid_body(
+    bid = link.desk.place(
+        _resource(call, link),
         start,
-        start + _QUARTER,
         [(point[ATTR_WATTS], point.get(ATTR_PRICE)) for point in call.data[ATTR_CURVE]],
-        call.data[ATTR_POWER_TYPE],
-        expires_at and dt_util.as_utc(expires_at),
+        power_type=call.data[ATTR_POWER_TYPE],
+        expires_at=expires_at and dt_util.as_utc(expires_at),
     )
-    return {"bid": await _ask(link.api.place_bid(_resource(call, link), body))}
+    return {"bid": await _ask(bid)}
 
 
 async def async_cancel_bid(call: ServiceCall) -> ServiceResponse:
     """Withdraw a bid."""
     bid_id: str = call.data[ATTR_BID_ID]
-    await _ask(link_for(call, PowernautLink).api.cancel_bid(bid_id))
+    await _ask(link_for(call, PowernautLink).desk.cancel(bid_id))
     return {"id": bid_id, "cancelled": True}
 
 

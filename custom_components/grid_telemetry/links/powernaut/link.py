@@ -10,10 +10,11 @@ from typing import Any, NoReturn
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.device_registry import DeviceEntryType, DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
+from ...connection.concurrent import until_first_ends
 from ...connection.errors import SLOW_RETRY_S, ConnectionFailed, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
@@ -25,6 +26,8 @@ from ...points.sampler import Sample, Sampler
 from ...protocols.mqtt import Message, MqttSession
 from .activation_schedule import ActivationSchedule, async_remove_activations
 from .api import PowernautApi
+from .bid_desk import BidDesk, async_remove_bids
+from .bidding import Bounds
 from .client import Login, PowernautSession, open_session
 from .connection import async_connections
 from .const import (
@@ -35,14 +38,24 @@ from .const import (
     INTERVAL_S,
     SUBENTRY_RESOURCE,
     SUBENTRY_SITE,
+    SUBENTRY_STANDING_BID,
     ResourceType,
 )
 from .coordinator import PlatformView
-from .entities import ActivationBinarySensor, ActivationEvent, LastSeenSensor, SetpointSensor
+from .entities import (
+    ActivationBinarySensor,
+    ActivationEvent,
+    BidStatusSensor,
+    BidSwitch,
+    LastSeenSensor,
+    OpenBidsSensor,
+    SetpointSensor,
+)
 from .payload import Skip, activation_topic, resource_of_activation
 from .repairs import SilentEntities, judge_clock, not_seen
 from .session_takeover import TAKEN_OVER, QuickEnds
 from .sources import Source, slot_of, source_of
+from .standing_bids import StandingBid, StandingBids
 from .stream import Stream
 
 _LOGGER = logging.getLogger(__name__)
@@ -57,7 +70,12 @@ UNDISTURBED_S = 600
 class PowernautLink(LinkWithHealth, Link):
     """One site on the platform."""
 
-    platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.EVENT, Platform.SENSOR)
+    platforms: Sequence[Platform] = (
+        Platform.BINARY_SENSOR,
+        Platform.EVENT,
+        Platform.SENSOR,
+        Platform.SWITCH,
+    )
 
     def __init__(
         self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, api: PowernautApi, login: Login
@@ -104,6 +122,24 @@ class PowernautLink(LinkWithHealth, Link):
             self._async_take,
             health=self.health,
         )
+        self.desk = BidDesk(
+            hass,
+            entry.entry_id,
+            api,
+            {
+                resource_id: Bounds.from_dict(subentry.data)
+                for resource_id, subentry in self._resources.items()
+            },
+        )
+        self.standing_bids = StandingBids(
+            hass,
+            api,
+            self.desk,
+            self._issues,
+            entry.get_subentries_of_type(SUBENTRY_STANDING_BID),
+            {source.platform_id: source for source in self._sources},
+        )
+        self._bidding: asyncio.Task[None] | None = None
         self._quick_ends = QuickEnds()
         self._mqtt_session = MqttSession()
         self._over_capacity: set[str] = set()
@@ -154,7 +190,26 @@ class PowernautLink(LinkWithHealth, Link):
                 case Platform.EVENT if schedule is not None:
                     own.append(ActivationEvent(device, unique_id, schedule))
             entities[subentry.subentry_id] = own
+        for bid in self.standing_bids.bids.values():
+            entities[bid.subentry_id] = self._bid_entities(platform, bid)
         return entities
+
+    def _bid_entities(self, platform: Platform, bid: StandingBid) -> list[Entity]:
+        """Return the entities of a standing bid, which has a device of its own."""
+        device = DeviceInfo(
+            identifiers={(DOMAIN, bid.subentry_id)},
+            manufacturer=MODEL,
+            model="Standing bid",
+            name=bid.name,
+            entry_type=DeviceEntryType.SERVICE,
+        )
+        match platform:
+            case Platform.SWITCH:
+                return [BidSwitch(device, bid, self.standing_bids)]
+            case Platform.SENSOR:
+                return [BidStatusSensor(device, bid), OpenBidsSensor(device, bid)]
+            case _:
+                return []
 
     async def async_start(self) -> None:
         """Sample, connect, follow the activations and ask the platform now and then."""
@@ -165,10 +220,17 @@ class PowernautLink(LinkWithHealth, Link):
             self._hass, self.view.async_refresh(), f"{self._entry.title} first view"
         )
         self._connection.start()
+        self._bidding = self._entry.async_create_background_task(
+            self._hass, self.standing_bids.run(), f"{self._entry.title} standing bids"
+        )
 
     async def async_stop(self) -> None:
         """End; what waits is lost, for it would be too old when we are back."""
         self._sampler.stop()
+        if self._bidding is not None:
+            self._bidding.cancel()
+            await asyncio.wait({self._bidding})
+            self._bidding = None
         await self._connection.stop()
         if self._unlisten is not None:
             self._unlisten()
@@ -184,6 +246,7 @@ class PowernautLink(LinkWithHealth, Link):
             "skipped": {str(reason): count for reason, count in self.skipped.items()},
             "refused": dict(self._stream.refused),
             "activations": self.schedule.as_dict(),
+            "bids": self.desk.as_dict(),
             "unknown_on_platform": sorted(self._gone),
             "last_seen": {
                 source.name: seen.isoformat()
@@ -240,17 +303,13 @@ class PowernautLink(LinkWithHealth, Link):
         began = loop.time()
         undisturbed = loop.call_later(UNDISTURBED_S, self._settle)
         received: asyncio.Queue[Message] = asyncio.Queue()
-        tasks = [
-            asyncio.create_task(work)
-            for work in (
+        try:
+            await until_first_ends(
                 self._stream.run(session),
                 self._listen(session, received),
                 self._acknowledge(session, received),
                 self._subscribe(session),
             )
-        ]
-        try:
-            await asyncio.gather(*tasks)
         except LinkError as err:
             if err.reason == TAKEN_OVER:
                 self._issues.set(True, "powernaut_taken_over")
@@ -259,9 +318,6 @@ class PowernautLink(LinkWithHealth, Link):
             raise
         finally:
             undisturbed.cancel()
-            for task in tasks:
-                task.cancel()
-            await asyncio.wait(tasks)
 
     @callback
     def _settle(self) -> None:
@@ -316,6 +372,7 @@ class PowernautLink(LinkWithHealth, Link):
             resource_id = resource_of_activation(message.topic)
             if resource_id in self.schedule.resources:
                 self.schedule.receive(resource_id, message.payload)
+                self.standing_bids.look_soon()  # an acceptance cancels the site's other bids
                 received.put_nowait(message)
             else:
                 _LOGGER.debug("%s: nobody waits for %s", self._entry.title, message.topic)
@@ -348,6 +405,7 @@ class PowernautLink(LinkWithHealth, Link):
             gone = about not in view.last_seen
             if gone:
                 self._gone.add(about)
+                self._stream.forget(source.topic)
             self._issues.set(gone, "powernaut_gone", about, name=source.name)
             self._issues.set(
                 not gone
@@ -372,9 +430,12 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         ) from err
     link = PowernautLink(hass, entry, api, login)
     await link.schedule.async_load()
+    await link.desk.async_load()
+    link.standing_bids.load()
     return link
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete the activations."""
+    """Delete the activations and the book of bids."""
     await async_remove_activations(hass, entry.entry_id)
+    await async_remove_bids(hass, entry.entry_id)

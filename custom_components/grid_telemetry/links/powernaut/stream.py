@@ -90,6 +90,13 @@ class Stream:
         self._pump(now)
         self._show_queue()
 
+    @callback
+    def forget(self, topic: str) -> None:
+        """Let go of what is known of a topic that nothing is sent on any more."""
+        self._health.dropped += len(self._waiting.pop(topic, ()))
+        if self._refusing.pop(topic, None) is not None:
+            self._on_refusal(topic, None)
+
     async def run(self, sender: Sender) -> NoReturn:
         """Send over a connection until it is dead; raises the `LinkError` that says so."""
         self._sender = sender

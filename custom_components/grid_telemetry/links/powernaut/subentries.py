@@ -10,7 +10,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import (
-    ATTR_UNIT_OF_MEASUREMENT,
+    CONF_NAME,
     PERCENTAGE,
     Platform,
     UnitOfEnergy,
@@ -23,35 +23,54 @@ from homeassistant.helpers.selector import (
     NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
+    ObjectSelector,
+    ObjectSelectorConfig,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
+    TemplateSelector,
     TextSelector,
+    TimeSelector,
 )
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...points.point import Point, can_convert, entity_id_of, reference_of
+from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
 from .api import RequestRefused
+from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
 from .const import (
+    CONF_BIDS_PER_DAY,
     CONF_CAPACITY_KWH,
+    CONF_CURVE,
+    CONF_END_TIME,
+    CONF_HORIZON_H,
     CONF_INVERT,
     CONF_MAX_AGE_S,
+    CONF_MAX_POWER_W,
+    CONF_MAX_SOC,
+    CONF_MIN_POWER_W,
+    CONF_MIN_PRICE,
+    CONF_MIN_SOC,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
     CONF_SITE_ID,
     CONF_SOC_ENTITY,
     CONF_SOC_UNIT,
+    CONF_START_TIME,
+    CONF_TEMPLATE,
+    CONF_WEEKDAYS,
     DEFAULT_MAX_AGE_S,
     INTERVAL_S,
     SUBENTRY_RESOURCE,
     SUBENTRY_SITE,
+    SUBENTRY_STANDING_BID,
     TYPES_WITH_SOC,
     ResourceType,
 )
-from .rest_payload import Resource
+from .payload import MAX_WATTS
+from .rest_payload import MAX_CURVE, Resource
 
 _ENTITY = EntitySelector(EntitySelectorConfig(domain=Platform.SENSOR))
 _POWER: dict[vol.Marker, Any] = {
@@ -82,6 +101,69 @@ _CAPACITY = NumberSelector(
     )
 )
 _SITE_SCHEMA = vol.Schema({**_POWER, **_MAX_AGE})
+
+
+def _watts(minimum: float) -> NumberSelector:
+    return NumberSelector(
+        NumberSelectorConfig(
+            min=minimum,
+            max=MAX_WATTS,
+            step="any",
+            mode=NumberSelectorMode.BOX,
+            unit_of_measurement=UnitOfPower.WATT,
+        )
+    )
+
+
+_PRICE = NumberSelector(
+    NumberSelectorConfig(min=-100_000, max=100_000, step="any", mode=NumberSelectorMode.BOX)
+)
+_BOUNDS: dict[vol.Marker, Any] = {
+    vol.Optional(CONF_MIN_POWER_W): _watts(-MAX_WATTS),
+    vol.Optional(CONF_MAX_POWER_W): _watts(-MAX_WATTS),
+    vol.Optional(CONF_MIN_PRICE): _PRICE,
+    vol.Optional(CONF_BIDS_PER_DAY): vol.All(
+        NumberSelector(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
+        vol.Coerce(int),
+    ),
+}
+_PERCENT = NumberSelector(
+    NumberSelectorConfig(
+        min=0, max=100, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=PERCENTAGE
+    )
+)
+_OFFER: dict[vol.Marker, Any] = {
+    vol.Required(CONF_CURVE): ObjectSelector(
+        ObjectSelectorConfig(
+            fields={
+                "watts": {"selector": {"number": {"step": "any", "mode": "box"}}, "required": True},
+                "price": {"selector": {"number": {"step": "any", "mode": "box"}}},
+            },
+            multiple=True,
+            label_field="watts",
+            description_field="price",
+            translation_key="powernaut_curve",
+        )
+    ),
+    vol.Required(CONF_START_TIME, default="00:00:00"): TimeSelector(),
+    vol.Required(CONF_END_TIME, default="00:00:00"): TimeSelector(),
+    vol.Required(CONF_WEEKDAYS, default=list(WEEKDAYS)): SelectSelector(
+        SelectSelectorConfig(
+            options=list(WEEKDAYS), multiple=True, translation_key="powernaut_weekday"
+        )
+    ),
+    vol.Required(CONF_HORIZON_H, default=4): vol.All(
+        NumberSelector(
+            NumberSelectorConfig(
+                min=1, max=24, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
+            )
+        ),
+        vol.Coerce(int),
+    ),
+    vol.Optional(CONF_TEMPLATE): TemplateSelector(),
+    vol.Optional(CONF_MIN_SOC): _PERCENT,
+    vol.Optional(CONF_MAX_SOC): _PERCENT,
+}
 _TYPED_SCHEMA = vol.Schema(
     {
         vol.Required(CONF_RESOURCE_ID): TextSelector(),
@@ -95,8 +177,10 @@ _TYPED_SCHEMA = vol.Schema(
 
 
 def _resource_schema(resource_type: str) -> vol.Schema:
-    if resource_type not in TYPES_WITH_SOC:
+    if resource_type == ResourceType.METER:  # which never bids
         return _SITE_SCHEMA
+    if resource_type not in TYPES_WITH_SOC:
+        return _SITE_SCHEMA.extend(_BOUNDS)
     # A battery has to tell its state of charge; of a vehicle it is not always known.
     marker = vol.Required if resource_type == ResourceType.STATIC_BATTERY else vol.Optional
     return vol.Schema(
@@ -105,6 +189,7 @@ def _resource_schema(resource_type: str) -> vol.Schema:
             marker(CONF_SOC_ENTITY): _ENTITY,
             vol.Optional(CONF_CAPACITY_KWH): _CAPACITY,
             **_MAX_AGE,
+            **_BOUNDS,
         }
     )
 
@@ -115,8 +200,7 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
     def _unit(self, entity_id: str) -> str | None:
         if (state := self.hass.states.get(entity_id)) is None:
             return None
-        unit: str | None = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-        return unit
+        return unit_in(state)
 
     def _check(self, user_input: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the errors by field, and what to store."""
@@ -137,6 +221,9 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
             else:
                 data[CONF_SOC_UNIT] = PERCENTAGE
             data[CONF_SOC_ENTITY] = reference_of(self.hass, soc)
+        low, high = user_input.get(CONF_MIN_POWER_W), user_input.get(CONF_MAX_POWER_W)
+        if low is not None and high is not None and low > high:
+            errors[CONF_MAX_POWER_W] = "bounds_crossed"
         return errors, data
 
     def _stored(self) -> dict[str, Any]:
@@ -306,6 +393,82 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
         }
 
 
+class StandingBidSubentryFlow(ConfigSubentryFlow):
+    """Offer the flexibility of a resource again and again."""
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the resource, the curve and the schedule."""
+        resources = [
+            SelectOptionDict(value=subentry.data[CONF_RESOURCE_ID], label=subentry.title)
+            for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_RESOURCE)
+            if subentry.data[CONF_RESOURCE_TYPE] != ResourceType.METER
+        ]
+        if not resources:
+            return self.async_abort(reason="no_resources")
+        fields: dict[vol.Marker, Any] = {
+            vol.Required(CONF_NAME): TextSelector(),
+            vol.Required(CONF_RESOURCE_ID): SelectSelector(SelectSelectorConfig(options=resources)),
+        }
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = self._errors(user_input, user_input[CONF_RESOURCE_ID])
+            if not errors:
+                data = dict(user_input)
+                return self.async_create_entry(title=data.pop(CONF_NAME), data=data)
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema({**fields, **_OFFER}), user_input or {}
+            ),
+            errors=errors,
+        )
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change the curve and the schedule."""
+        subentry = self._get_reconfigure_subentry()
+        resource_id = subentry.data[CONF_RESOURCE_ID]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            errors = self._errors(user_input, resource_id)
+            if not errors:
+                return self.async_update_and_abort(
+                    self._get_entry(), subentry, data={CONF_RESOURCE_ID: resource_id, **user_input}
+                )
+        return self.async_show_form(
+            step_id="reconfigure",
+            data_schema=self.add_suggested_values_to_schema(
+                vol.Schema(_OFFER), user_input or dict(subentry.data)
+            ),
+            errors=errors,
+            description_placeholders={"name": subentry.title},
+        )
+
+    def _errors(self, user_input: Mapping[str, Any], resource_id: str) -> dict[str, str]:
+        """Return what is wrong, by field."""
+        rows = user_input[CONF_CURVE]
+        if not 1 <= len(rows) <= MAX_CURVE:
+            return {CONF_CURVE: "curve_length"}
+        if not user_input[CONF_WEEKDAYS]:
+            return {CONF_WEEKDAYS: "no_weekday"}
+        low, high = user_input.get(CONF_MIN_SOC), user_input.get(CONF_MAX_SOC)
+        if low is not None and high is not None and low >= high:
+            return {CONF_MAX_SOC: "bounds_crossed"}
+        [resource] = [
+            subentry
+            for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_RESOURCE)
+            if subentry.data[CONF_RESOURCE_ID] == resource_id
+        ]
+        if (low is not None or high is not None) and (
+            CONF_SOC_ENTITY not in resource.data or CONF_CAPACITY_KWH not in resource.data
+        ):
+            return {CONF_MIN_SOC: "soc_needed"}
+        if Bounds.from_dict(resource.data).left_by(curve_of(rows), others_that_day=-1) is not None:
+            return {CONF_CURVE: "curve_out_of_bounds"}
+        return {}
+
+
 def _label(resource: Resource) -> str:
     return f"{resource.name} ({resource.type.replace('_', ' ')})"
 
@@ -313,4 +476,5 @@ def _label(resource: Resource) -> str:
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {
     SUBENTRY_SITE: SiteSubentryFlow,
     SUBENTRY_RESOURCE: ResourceSubentryFlow,
+    SUBENTRY_STANDING_BID: StandingBidSubentryFlow,
 }

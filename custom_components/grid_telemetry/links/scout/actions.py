@@ -29,6 +29,7 @@ ATTR_SAMPLE_FACTOR: Final = "sample_factor"
 ATTR_SAMPLES: Final = "samples"
 ATTR_START: Final = "start"
 ATTR_END: Final = "end"
+ATTR_TABLE: Final = "table"
 
 
 def _finite(value: Any) -> float:
@@ -137,5 +138,10 @@ ACTIONS: Final = (
     ),
     Action(name="scout_send_metrics", schema=_METRICS_SCHEMA, handler="async_send_metrics"),
     Action(name="scout_send_waveform", schema=_WAVEFORM_SCHEMA, handler="async_send_waveform"),
+    Action(
+        name="scout_import_codes",
+        schema=vol.Schema({vol.Required(ATTR_TABLE): vol.All(cv.string, vol.Length(max=500_000))}),
+        handler="async_import_codes",
+    ),
     Action(name="scout_backfill", schema=_BACKFILL_SCHEMA, handler="async_backfill_points"),
 )

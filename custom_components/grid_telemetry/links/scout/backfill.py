@@ -9,7 +9,6 @@ import math
 from homeassistant.components.recorder import history
 from homeassistant.components.recorder.db_schema import RecorderRuns, States
 from homeassistant.components.recorder.statistics import get_metadata, statistics_during_period
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant, State
 from homeassistant.helpers.recorder import get_instance, session_scope
 from sqlalchemy import func, or_, select
@@ -17,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from ...outbox.store import Lane, Record
 from ...points.averages import taken_from
-from ...points.point import Point, Take, convert, entity_id_of, read
+from ...points.point import Point, Take, convert, entity_id_of, read, unit_in
 from ...vocabulary.aggregate import Aggregate
 from .payload import metric_records
 
@@ -184,7 +183,7 @@ def _units(hass: HomeAssistant, entity_ids: Collection[str]) -> dict[str, str | 
     }
     for entity_id in entity_ids:
         state = hass.states.get(entity_id)
-        if state is not None and (unit := state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)):
+        if state is not None and (unit := unit_in(state)):
             units[entity_id] = unit
     return units
 

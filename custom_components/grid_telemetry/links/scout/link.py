@@ -24,6 +24,7 @@ from ...outbox.issues import show_paused, show_refused, show_trouble
 from ...outbox.packet import Packet
 from ...outbox.path import async_remove_outbox, outbox_path
 from ...outbox.store import Limits, Outbox, OutboxClosedError, Record
+from ...points.counter_store import CounterStore
 from ...points.point import Point
 from ...points.sampler import Sample, Sampler
 from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
@@ -135,6 +136,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             flow_limits=flow_limits,
             health=self.health,
         )
+        self._counters = CounterStore(hass, entry, lambda: self._sampler.readers)
         self.alarms = Alarms(hass, entry, self._issues, self.outbox, self._async_queue_soon)
         self._attributes_sent: dict[str, dict[str, str]] = {}
 
@@ -146,6 +148,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
     async def async_start(self) -> None:
         """Sample, watch the alarms and deliver."""
         self._attributes_sent = self.device_attributes()
+        await self._counters.async_load()
         self._sampler.start()
         self.alarms.start()
         self._entry.async_on_unload(
@@ -160,6 +163,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
     async def async_stop(self) -> None:
         """End; what is in the outbox waits there."""
         self._sampler.stop()
+        await self._counters.async_stop()
         self.alarms.stop()
         await self.delivery.stop()
         await self.outbox.close()

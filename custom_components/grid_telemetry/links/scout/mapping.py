@@ -9,6 +9,7 @@ from homeassistant.helpers import entity_registry as er
 
 from ...const import DOMAIN
 from ...points.point import can_convert
+from ...points.suggestions import suggested_quantities
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -27,6 +28,7 @@ from ...vocabulary.unit import (
     UnitOfReactiveEnergy,
     canonical,
 )
+from .codes import code_of
 from .const import CONF_CODE
 from .payload import CODE_PATTERN
 
@@ -49,8 +51,8 @@ _UNITS: tuple[str, ...] = (
 def suggest_rows(hass: HomeAssistant, entity_ids: Sequence[str]) -> list[Row]:
     """Return a row for each entity, with a code where known.
 
-    The quantity of one of our own meters decides first, then device class. A code is suggested
-    once; the next entity of that kind gets none.
+    A code of the user's own table comes first, then the quantity of one of our own meters, then
+    device class. A code is suggested once; the next entity of that kind gets none.
     """
     registry = er.async_get(hass)
     rows: list[Row] = []
@@ -75,6 +77,9 @@ def _suggestion(
     device_class = device_class_of(hass, entity_id) or ""
     present = canonical(unit_of(hass, entity_id))
     unit = next((wanted for wanted in _UNITS if can_convert(present, wanted)), present)
+    own = code_of(hass, suggested_quantities(hass, entity_id))
+    if own is not None:
+        return own.code, own.unit if can_convert(present, own.unit) else unit
     if entry is not None and entry.platform == DOMAIN and entry.translation_key in QUANTITIES:
         return QUANTITIES[entry.translation_key].scout or "", unit
     return _CODES_BY_DEVICE_CLASS.get(device_class, ""), unit

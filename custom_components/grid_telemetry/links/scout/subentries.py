@@ -1,6 +1,7 @@
 """Config steps of a Scout entry's subentries: a device with its points, an alarm."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, override
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -34,7 +35,9 @@ from ...points.table import (
     UNIT_COLUMN,
     PointsSubentryFlow,
     PointsTable,
+    Row,
 )
+from .codes import as_others_have_it, async_load_codes
 from .const import (
     CONF_CODE,
     CONF_CONNECTION_TYPE,
@@ -91,6 +94,20 @@ class DeviceSubentryFlow(PointsSubentryFlow):
         suggest=suggest_rows,
         check=check_rows,
     )
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the device; the user's own codes are offered in the next step."""
+        await async_load_codes(self.hass)
+        return await super().async_step_user(user_input)
+
+    @override
+    def _rows_of(self, user_input: Mapping[str, Any]) -> list[Row]:
+        """Return the rows, what is new with the codes that the entry's other devices have."""
+        rows = super()._rows_of(user_input)
+        stored = len(self._stored_rows())
+        new = as_others_have_it(self.hass, rows[stored:], self._others())
+        return rows[:stored] + sorted(new, key=lambda row: not row[CONF_CODE])
 
 
 class AlarmSubentryFlow(ConfigSubentryFlow):

@@ -13,7 +13,7 @@ from homeassistant.util.hass_dict import HassKey
 
 from ...commands.actions import LinkWithCommands
 from ...commands.built_in import BuiltIn
-from ...commands.command import Command, Reply, State
+from ...commands.command import Command
 from ...commands.event import fires
 from ...commands.own import own_command
 from ...commands.registry import Registry
@@ -24,7 +24,8 @@ from ...forms.listener import allowed_networks, cannot_listen
 from ...forms.tls import server_context_of, unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...protocols.listener import share_of
-from ...protocols.stomp.server import Answer, Credentials, Guard, Limits, StompServer
+from ...protocols.stomp.reply import Json, Reply
+from ...protocols.stomp.server import Credentials, Guard, Limits, StompServer
 from ...vocabulary.datum import Datum
 from .const import (
     CONF_ACTION,
@@ -34,6 +35,7 @@ from .const import (
     CONF_LOGIN,
     CONF_MAX_BODY_BYTES,
     CONF_MAX_CONNECTIONS,
+    CONF_NODE_ID,
     CONF_PASSWORD_HASH,
     CONF_SOURCES,
     CONF_TIME_LIMIT_S,
@@ -131,12 +133,15 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         """Answer a command of a client."""
-        reply = await self.registry.run(
+        return await self.registry.run(
             Command(destination=destination, headers=parameters, arg=body, origin=ORIGIN)
         )
-        return _answer(reply)
+
+    def encode(self, result: Json) -> bytes:
+        """Return a result as JSON; actions answer with times and the like too."""
+        return json_bytes(result)
 
     def latest(self, source_id: str) -> Datum | None:
         """Return the latest datum of a source."""
@@ -147,6 +152,7 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         built_in = BuiltIn(
             hass=self._hass,
             latest=self._sources.latest,
+            node_id=data.get(CONF_NODE_ID),
             allow_restart=data[CONF_ALLOW_RESTART],
             allow_reboot=data[CONF_ALLOW_REBOOT],
         )
@@ -160,16 +166,6 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
             for subentry in self._entry.get_subentries_of_type(SUBENTRY_COMMAND)
         ]
         self.registry.define([*built_in.registrations(), *own])
-
-
-def _answer(reply: Reply) -> Answer:
-    """Return a reply as it goes over the wire."""
-    try:
-        body = None if reply.result is None else json_bytes(reply.result)
-    except (TypeError, ValueError) as err:
-        text = f"Error encoding message body as JSON: {err}"
-        return Answer(status=State.FAILED, message=text, body=None)
-    return Answer(status=reply.status, message=reply.message, body=body)
 
 
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> SetupServerLink:

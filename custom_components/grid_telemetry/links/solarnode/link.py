@@ -23,8 +23,9 @@ from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.stomp.patterns import matches
+from ...protocols.stomp.reply import Reply
 from ...vocabulary.datum import Datum, Group
-from .client import NoAnswer, NodeParameters, NodeSession, Reply, open_session
+from .client import NoAnswer, NodeParameters, NodeSession, open_session
 from .const import CONF_INTERVAL_S, CONF_LIVE_SOURCES, CONF_LOGIN, CONF_SOURCES, MAX_SENSORS
 from .entities import CREATED, CreatedSensor, PropertySensor, SourceSensor
 from .latest import Latest, read_latest

@@ -15,6 +15,7 @@ from ...entities.link_entities import link_device_info
 from ...forms.listener import cannot_listen
 from ...forms.tls import unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
+from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
@@ -48,7 +49,8 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self._numbers = Numbers(hass, entry)
         self._devices: Sequence[Device] = ()
         self._signals: Sequence[Signal] = ()
-        self._values = Values(hass, self.publisher.publish)
+        self._counters = CounterStore(hass, entry, lambda: self._values.readers)
+        self._values = Values(hass, self.publisher.publish, self._counters.restore)
         self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -62,7 +64,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         return {
             None: [
                 DiagnosticSensor(self._entry, device, description)
-                for description in diagnostic_sensors(self.publisher, now)
+                for description in diagnostic_sensors(self.publisher, now, self._values.stale)
             ]
         }
 
@@ -75,6 +77,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
 
     async def async_start(self) -> None:
         """Publish the states, and follow the registries."""
+        await self._counters.async_load()
         self._follow()
         self._unlisten = [
             self._hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed),
@@ -95,6 +98,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self._values.stop()
         if self._point_issues is not None:
             self._point_issues.stop()
+        await self._counters.async_stop()
         await self.publisher.stop()
 
     async def async_apply_changes(self) -> bool:

@@ -1,6 +1,6 @@
 """The values of signals: from the states of entities, as they change, to measurements."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from datetime import datetime, timedelta
 from enum import Enum
 from math import nan
@@ -53,8 +53,14 @@ class Values:
     suspect. A change smaller than a signal's `min_change` waits for its `max_pause_s`.
     """
 
-    def __init__(self, hass: HomeAssistant, publish: Callable[[list[Measurement]], None]) -> None:
-        """Take what publishes measurements."""
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        publish: Callable[[list[Measurement]], None],
+        restore: Callable[[PointReader], None],
+    ) -> None:
+        """Take what publishes measurements, and what has a reader go on after a restart."""
+        self._restore = restore
         self._hass = hass
         self._publish = publish
         self._wanted: tuple[Signal, ...] = ()
@@ -81,7 +87,7 @@ class Values:
         known, self._quality = self._quality, {}
         readers = self._readers
         self._readers = {
-            signal.number: _reader_of(self._hass, signal, readers.get(signal.number))
+            signal.number: self._reader_of(signal, readers.get(signal.number))
             for signal in self._wanted
         }
         self._held_back.clear()
@@ -125,6 +131,28 @@ class Values:
         qualities = list(self._quality.values())
         return {quality.name.lower(): qualities.count(quality) for quality in Quality}
 
+    @property
+    def readers(self) -> Collection[PointReader]:
+        """The readers of the signals."""
+        return self._readers.values()
+
+    def _reader_of(self, signal: Signal, known: PointReader | None) -> PointReader:
+        """Return the reader of a signal, the one that there is unless its point changed."""
+        wanted = (signal.point, signal.max_age_s)
+        if known is not None and (known.point, known.flow_limit_s) == wanted:
+            return known
+        reader = PointReader(self._hass, signal.point, flow_limit_s=signal.max_age_s)
+        self._restore(reader)
+        return reader
+
+    def stale(self) -> list[str]:
+        """Return the names of the signals that have no value, or one that is too old."""
+        return [
+            signal.point.name
+            for signal in self._wanted
+            if self._quality.get(signal.number) is not Quality.GOOD
+        ]
+
     @callback
     def _changed(self, event: Event[EventStateChangedData] | Event[EventStateReportedData]) -> None:
         data = event.data
@@ -140,8 +168,11 @@ class Values:
         for entity_id, signal in self._signals.items():
             number, state = signal.number, get(entity_id)
             value, quality = self._judge(signal, state)[:2]
+            waits = number in self._held_back or (
+                quality is Quality.GOOD and value != self._published[number][0]
+            )
             if quality is not self._quality[number] or (
-                number in self._held_back and not self._is_within_deadband(signal, value)
+                waits and not self._is_within_deadband(signal, value)
             ):
                 self._take(signal, state, at_once=True)
 
@@ -170,8 +201,7 @@ class Values:
             return
         self._quality[number] = quality
         self._held_back.discard(number)
-        if signal.min_change:
-            self._published[number] = (value, elapsed_s())
+        self._published[number] = (value, elapsed_s())
         if not self._waiting:
             self._hass.loop.call_soon(self._send)
         self._waiting.append(
@@ -183,10 +213,3 @@ class Values:
         waiting, self._waiting = self._waiting, []
         if waiting:
             self._publish(waiting)
-
-
-def _reader_of(hass: HomeAssistant, signal: Signal, known: PointReader | None) -> PointReader:
-    """Return the reader of a signal, the one that there is unless its point changed."""
-    if known is not None and (known.point, known.flow_limit_s) == (signal.point, signal.max_age_s):
-        return known
-    return PointReader(hass, signal.point, flow_limit_s=signal.max_age_s)

@@ -13,6 +13,7 @@ from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
+from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
@@ -42,6 +43,9 @@ class VirtualMeterLink(Link):
         self._point_issues = PointIssues(
             hass, entry, [point for meter in meters for point in meter.points]
         )
+        self.counters = CounterStore(
+            hass, entry, lambda: [each for meter in meters for each in meter.readers.readers]
+        )
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
         """Return the health of the server."""
@@ -57,6 +61,7 @@ class VirtualMeterLink(Link):
 
     async def async_start(self) -> None:
         """Follow the registry; the server was started with the link."""
+        await self.counters.async_load()
         for meter in self._meters:
             meter.readers.start()
         self._point_issues.start()
@@ -66,6 +71,7 @@ class VirtualMeterLink(Link):
         for meter in self._meters:
             meter.readers.stop()
         self._point_issues.stop()
+        await self.counters.async_stop()
         await self.server.stop()
 
     def diagnostics(self) -> dict[str, Any]:
@@ -79,8 +85,8 @@ class VirtualMeterLink(Link):
             "stale": {meter.unit: meter.stale() for meter in self._meters},
         }
 
-    def _stale(self) -> int:
-        return sum(len(meter.stale()) for meter in self._meters)
+    def _stale(self) -> list[str]:
+        return [f"{meter.unit}: {key}" for meter in self._meters for key in meter.stale()]
 
 
 async def async_setup_link(

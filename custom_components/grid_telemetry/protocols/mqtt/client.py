@@ -195,9 +195,7 @@ async def _open(
     parameters: MqttParameters,
 ) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
     try:
-        return await asyncio.open_connection(
-            parameters.host, parameters.port, ssl=parameters.tls, happy_eyeballs_delay=0.25
-        )
+        return await asyncio.open_connection(parameters.host, parameters.port, ssl=parameters.tls)
     except ssl.SSLError as err:
         raise MqttTransportError(TransportFailure.TLS, str(err)) from err
     except socket.gaierror as err:

@@ -37,6 +37,8 @@ class Guard:
         # The date of each signature and when it was first seen, in seconds of the epoch, until
         # the date is too old anyway.
         self._seen: dict[str, tuple[float, float]] = {}
+        # Who sent it first, as far as that was since the start.
+        self._sender: dict[str, Address] = {}
 
     def seen(self) -> dict[str, tuple[float, float]]:
         """Return what has to be remembered of signatures, which themselves are not in it."""
@@ -68,15 +70,23 @@ class Guard:
             self._failures.popitem(last=False)
         return first
 
-    def is_replay(self, signature: str, date: datetime, now: datetime) -> bool:
-        """Return whether a valid signature was seen before, too long ago to be by chance."""
+    def is_replay(self, signature: str, date: datetime, now: datetime, address: Address) -> bool:
+        """Return whether a valid signature was seen before, and not by chance.
+
+        By chance it comes from the same address within two seconds: dates are whole seconds.
+        """
         at, present = date.timestamp(), now.timestamp()
         self._seen = {
             known: times for known, times in self._seen.items() if present - times[0] <= MAX_SKEW_S
         }
+        self._sender = {
+            known: sender for known, sender in self._sender.items() if known in self._seen
+        }
         digest = hashlib.sha256(signature.encode()).hexdigest()
         if (times := self._seen.get(digest)) is not None:
-            return present - at > _ALIKE_S or present - times[1] > _ALIKE_S
+            late = present - at > _ALIKE_S or present - times[1] > _ALIKE_S
+            return late or self._sender.get(digest) != address
         self._seen[digest] = at, present
+        self._sender[digest] = address
         self._on_seen()
         return False

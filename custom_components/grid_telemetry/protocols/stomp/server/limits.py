@@ -23,6 +23,8 @@ class Limits(ListenerLimits):
     """Of one client."""
     commands: int = 16
     """Of one client, at the same time."""
+    waiting_commands: int = 16
+    """Of one client, that wait until others of its are done; then nothing more is read from it."""
     all_commands: int = 64
     """Of all clients, at the same time."""
 

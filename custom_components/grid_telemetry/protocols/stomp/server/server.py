@@ -10,7 +10,6 @@ from .guard import Guard
 from .limits import Health, Limits
 from .login import Credentials, Refusal
 from .session import Services, Session
-from .task_limiter import Places
 
 
 class StompServer:
@@ -33,7 +32,7 @@ class StompServer:
         self.guard = guard
         self.limits = limits or Limits()
         self.health = Health()
-        self.places = Places(self.limits.all_commands)
+        self.turns = asyncio.Semaphore(self.limits.all_commands)
         self._sessions: set[Session] = set()
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener = Listener(

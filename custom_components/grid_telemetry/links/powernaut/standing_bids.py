@@ -1,0 +1,310 @@
+"""Standing bids: placed, renewed and withdrawn by the link, while the user has them turned on."""
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+import logging
+from typing import Final
+
+from homeassistant.config_entries import ConfigSubentry
+from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.exceptions import TemplateError
+from homeassistant.helpers.template import Template, result_as_boolean
+from homeassistant.util import dt as dt_util
+
+from ...connection.errors import LinkError
+from ...connection.issues import Issues
+from ...points.point import Refusal, entity_id_of, evaluate
+from .api import PowernautApi, RequestRefused
+from .bid_desk import BidDesk, BidOutOfBounds
+from .bidding import QUARTER, Offer
+from .rest_payload import Json, instant
+from .sources import Source
+
+_LOGGER = logging.getLogger(__name__)
+
+LOOK_EVERY_S: Final = 60.0
+_REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)
+_HTTP_CONFLICT: Final = 409
+
+
+class BidStatus(StrEnum):
+    """How a standing bid fares."""
+
+    OFF = "off"
+    IDLE = "idle"
+    """There is nothing to offer now."""
+    BIDDING = "bidding"
+    INPUT_MISSING = "input_missing"
+    OUT_OF_BOUNDS = "out_of_bounds"
+    CLOCK_OFF = "clock_off"
+    REFUSED = "refused"
+    UNREACHABLE = "unreachable"
+
+
+class InputMissing(Exception):  # noqa: N818 - named after what happened
+    """What an offer depends on has no value."""
+
+
+@dataclass(kw_only=True)
+class StandingBid:
+    """One standing bid and how it fares."""
+
+    subentry_id: str
+    name: str
+    offer: Offer
+    source: Source | None
+    """What measures the resource; None where it is not set up."""
+    enabled: bool = False
+    status: BidStatus = BidStatus.OFF
+    detail: str | None = None
+    """What was refused, or what is missing."""
+    open: list[datetime] = field(default_factory=list)
+    """The starts of the quarter-hours that stand open."""
+    refused: dict[datetime, datetime] = field(default_factory=dict)
+    """Until when a quarter-hour that was refused is not offered again."""
+    listeners: list[CALLBACK_TYPE] = field(default_factory=list)
+
+    @callback
+    def listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
+        """Have a callback called after changes; returns what ends that."""
+        self.listeners.append(listener)
+        return lambda: self.listeners.remove(listener)
+
+    @callback
+    def show(self, status: BidStatus, detail: str | None = None) -> None:
+        """Take how it fares, and tell the listeners."""
+        self.status, self.detail = status, detail
+        for listener in self.listeners:
+            listener()
+
+
+class StandingBids:
+    """The standing bids of an entry."""
+
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        api: PowernautApi,
+        desk: BidDesk,
+        issues: Issues,
+        subentries: Iterable[ConfigSubentry],
+        sources: Mapping[str, Source],
+    ) -> None:
+        """Prepare; `sources` are what measures the resources, by the platform's id."""
+        self._hass = hass
+        self._api = api
+        self._desk = desk
+        self._issues = issues
+        self.bids = {
+            subentry.subentry_id: StandingBid(
+                subentry_id=subentry.subentry_id,
+                name=subentry.title,
+                offer=(offer := Offer.from_dict(subentry.data)),
+                source=sources.get(offer.resource_id),
+            )
+            for subentry in subentries
+        }
+        self._look_now = asyncio.Event()
+
+    @callback
+    def load(self) -> None:
+        """Take up which were turned on."""
+        for bid in self.bids.values():
+            bid.enabled = bid.subentry_id in self._desk.enabled
+            bid.status = BidStatus.IDLE if bid.enabled else BidStatus.OFF
+
+    async def async_enable(self, bid: StandingBid, enabled: bool) -> None:
+        """Turn one on or off; what it placed is withdrawn when it is off."""
+        bid.enabled = enabled
+        bid.refused.clear()
+        if enabled:
+            self._desk.enabled.add(bid.subentry_id)
+        else:
+            self._desk.enabled.discard(bid.subentry_id)
+            self._issues.set(False, "powernaut_bid_input", bid.subentry_id)
+        bid.show(BidStatus.IDLE if enabled else BidStatus.OFF)
+        await self._desk.async_save()
+        self.look_soon()
+
+    @callback
+    def look_soon(self) -> None:
+        """Compare with the platform now: an activation came, which cancels the other bids."""
+        self._look_now.set()
+
+    async def run(self) -> None:
+        """Place, renew and withdraw until it is cancelled."""
+        while True:
+            self._look_now.clear()
+            await self.async_update()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LOOK_EVERY_S):
+                    await self._look_now.wait()
+
+    async def async_update(self) -> None:
+        """Bring what stands on the platform in line with what is offered now."""
+        if not self._desk.own and not any(bid.enabled for bid in self.bids.values()):
+            return
+        try:
+            known = await self._api.bids(None)
+            self._forget_gone(known)
+            for bid in self.bids.values():
+                await self._update(bid, known)
+            for bid_id in [
+                bid_id for bid_id, standing in self._desk.own.items() if standing not in self.bids
+            ]:
+                await self._withdraw(bid_id)  # the standing bid was removed
+        except (LinkError, RequestRefused) as err:
+            for bid in self.bids.values():
+                if bid.enabled:
+                    bid.show(BidStatus.UNREACHABLE, str(err))
+
+    def _forget_gone(self, known: list[Json]) -> None:
+        """Let go of the bids that are no longer open: accepted, expired or cancelled."""
+        still_open = {item["id"] for item in known if item["status"] == "open"}
+        for bid_id in self._desk.own.keys() - still_open:
+            del self._desk.own[bid_id]
+
+    async def _update(self, bid: StandingBid, known: list[Json]) -> None:
+        now = dt_util.utcnow()
+        wanted: list[datetime] = []
+        hindrance: _Hindrance | None = None
+        if bid.enabled:
+            try:
+                hindrance = self._hindrance(bid)
+                wanted = [] if hindrance else self._wanted(bid, now)
+            except InputMissing as err:
+                hindrance = _Hindrance(BidStatus.INPUT_MISSING, str(err))
+        missing = hindrance is not None and hindrance.status is BidStatus.INPUT_MISSING
+        self._issues.set(
+            missing,
+            "powernaut_bid_input",
+            bid.subentry_id,
+            name=bid.name,
+            detail=(hindrance.detail if hindrance else None) or "",
+        )
+        here = {
+            start: item
+            for item in known
+            if item["resource_id"] == bid.offer.resource_id
+            and (start := instant(item["start"])) is not None
+        }
+        for start, item in here.items():
+            if self._desk.own.get(item["id"]) == bid.subentry_id and start not in wanted:
+                await self._withdraw(item["id"])
+        placed, refusal = await self._place(
+            bid, [start for start in wanted if self._is_due(bid, here.get(start))], now
+        )
+        bid.open = [start for start in wanted if start in here or start in placed]
+        if not bid.enabled:
+            bid.show(BidStatus.OFF)
+        elif (reason := hindrance or refusal) is not None:
+            bid.show(reason.status, reason.detail)
+        elif bid.refused:
+            bid.show(BidStatus.REFUSED, bid.detail)
+        else:
+            bid.show(BidStatus.BIDDING if bid.open else BidStatus.IDLE)
+
+    def _hindrance(self, bid: StandingBid) -> _Hindrance | None:
+        """Return why nothing may be offered, so that what stands is withdrawn too."""
+        if bid.source is None:
+            raise InputMissing("the resource is not set up")
+        if self._desk.clock_error_s is not None:
+            return _Hindrance(BidStatus.CLOCK_OFF)
+        bounds = self._desk.bounds(bid.offer.resource_id)
+        if (bound := bounds.left_by(bid.offer.curve, others_that_day=-1)) is not None:
+            return _Hindrance(BidStatus.OUT_OF_BOUNDS, bound)
+        return None
+
+    def _is_due(self, bid: StandingBid, item: Json | None) -> bool:
+        """Return whether a quarter-hour has no bid, or one of ours with another curve."""
+        if item is None:
+            return True
+        curve = [(point["watts"], point["price"]) for point in item["curve"]]
+        return self._desk.own.get(item["id"]) == bid.subentry_id and curve != bid.offer.curve
+
+    def _wanted(self, bid: StandingBid, now: datetime) -> list[datetime]:
+        """Return the quarter-hours to offer now; raises `InputMissing`."""
+        offer = bid.offer
+        limited = offer.min_soc is not None or offer.max_soc is not None
+        if limited and not offer.allows_soc(self._state_of_charge(bid)):
+            return []
+        quarters = list(offer.quarters(now, dt_util.get_default_time_zone()))
+        if offer.template is None:
+            return quarters
+        template = Template(offer.template, self._hass)
+        return [start for start in quarters if _agrees(template, start)]
+
+    def _state_of_charge(self, bid: StandingBid) -> float:
+        """Return the state of charge in percent; raises `InputMissing`."""
+        source = bid.source
+        if source is None or source.soc is None or not source.capacity_wh:
+            raise InputMissing("the resource has no state of charge with a capacity")
+        entity_id = entity_id_of(self._hass, source.soc)
+        state = None if entity_id is None else self._hass.states.get(entity_id)
+        if state is None:
+            raise InputMissing(f"{entity_id or source.soc.entity} is missing")
+        value = evaluate(state, source.soc)
+        if isinstance(value, Refusal):
+            raise InputMissing(f"{entity_id} is {state.state}")
+        return value / source.capacity_wh * 100
+
+    async def _place(
+        self, bid: StandingBid, starts: list[datetime], now: datetime
+    ) -> tuple[set[datetime], _Hindrance | None]:
+        """Place what is due; return what was placed, and why the rest was not.
+
+        What is refused leaves the others; the bound of a day leaves other days.
+        """
+        placed: set[datetime] = set()
+        hindrance: _Hindrance | None = None
+        bid.refused = {start: until for start, until in bid.refused.items() if until > now}
+        for start in starts:
+            if start in bid.refused:
+                continue
+            try:
+                await self._desk.place(
+                    bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
+                )
+            except BidOutOfBounds as err:
+                hindrance = _Hindrance(BidStatus.OUT_OF_BOUNDS, err.bound)
+            except RequestRefused as err:
+                bid.refused[start] = now + _REFUSED_AGAIN_AFTER
+                hindrance = _Hindrance(BidStatus.REFUSED, err.message)
+                _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
+            else:
+                placed.add(start)
+        return placed, hindrance
+
+    async def _withdraw(self, bid_id: str) -> None:
+        try:
+            await self._desk.cancel(bid_id)
+        except RequestRefused as err:
+            if err.status != _HTTP_CONFLICT:  # accepted meanwhile
+                _LOGGER.warning("A bid cannot be withdrawn: %s", err.message)
+            self._desk.own.pop(bid_id, None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Hindrance:
+    """Why something is not offered."""
+
+    status: BidStatus
+    detail: str | None = None
+
+
+def _agrees(template: Template, start: datetime) -> bool:
+    """Return what a template says of a quarter-hour; raises `InputMissing`."""
+    local = dt_util.as_local(start)
+    try:
+        result = template.async_render(
+            {"start": local, "end": local + QUARTER}, parse_result=True, strict=True
+        )
+    except TemplateError as err:
+        raise InputMissing(f"the template fails: {err}") from err
+    if result is None or result in {"unknown", "unavailable", ""}:
+        raise InputMissing(f"the template says {result!r}")
+    return result_as_boolean(result)
