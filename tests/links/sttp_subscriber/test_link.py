@@ -2,7 +2,7 @@
 
 import asyncio
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
@@ -121,6 +121,40 @@ async def test_a_lost_publisher_leaves_nothing_available_and_is_found_again(
         await until(lambda: any(info.signals for info in publisher.subscribers()))
     publish(publisher, 1, 51)
     await shown(hass, "shelby_frequency", lambda state: state.state == "51.0")
+
+
+async def test_an_outage_is_noted_and_recovered_once_it_is_over(
+    hass: HomeAssistant, publisher: Publisher, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, entry)
+    recovery = entry.runtime_data.recovery
+    publish(publisher, 1, 50)
+    await shown(hass, "shelby_frequency", lambda state: state.state == "50.0")
+    with (
+        patch("random.uniform", return_value=0),
+        patch.object(recovery, "note") as note,
+        patch.object(recovery, "async_recover", AsyncMock()) as recover,
+    ):
+        publisher.disconnect(publisher.subscribers()[0].id)
+        await shown(hass, "shelby_frequency", lambda state: state.state == "unavailable")
+        pass_time(hass, 301)
+        recover.assert_not_called()
+        await until(lambda: any(info.signals for info in publisher.subscribers()))
+        note.assert_not_called()
+        publish(publisher, 1, 51)
+        await shown(hass, "shelby_frequency", lambda state: state.state == "51.0")
+        note.assert_called_once()
+        lost, back = note.call_args.args
+        assert lost < back
+        # It ends with the first measurement.
+        publish(publisher, 1, 52)
+        await shown(hass, "shelby_frequency", lambda state: state.state == "52.0")
+        note.assert_called_once()
+        pass_time(hass, 602)
+        await until(lambda: recover.await_count)
+    # Only of measurements the mean is kept.
+    assert recovery._entities() == {signal_id(1): "sensor.shelby_frequency"}
 
 
 async def test_new_signals_appear_and_others_go(

@@ -7,6 +7,7 @@ sttp/goapi and sttp/pyapi.
 import asyncio
 import gzip
 import struct
+import time
 from xml.etree import ElementTree as ET
 
 import pytest
@@ -18,6 +19,7 @@ from custom_components.grid_telemetry.protocols.sttp.constants import (
 )
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from custom_components.grid_telemetry.protocols.sttp.ticks import from_epoch
 
 from .conftest import Serve, Wire
 from .samples import ALL, NOON, bits, frame, measurement, metadata
@@ -230,3 +232,32 @@ async def test_values_come_once_after_a_change_of_the_configuration(
     publisher.publish([measurement(3, 7.0)])
     _, samples = await subscriber.packet()
     assert (2, NOON, 0, bits(7.0)) in samples
+
+
+@pytest.mark.parametrize(
+    ("asked", "received"),
+    [
+        # As Go and C++ write them.
+        ({"lagTime": "5.000000", "leadTime": "2.000000"}, [1, 2]),
+        ({"lagTime": "60", "leadTime": "60"}, [0, 1, 2, 3]),
+        ({"lagTime": "soon", "leadTime": "nan"}, [1, 2]),
+        ({"enableTimeReasonabilityCheck": "0"}, [0, 1, 2, 3]),
+    ],
+)
+async def test_times_are_as_reasonable_as_asked(
+    serve: Serve,
+    wire: Wire,
+    asked: dict[str, str],
+    received: list[int],
+) -> None:
+    publisher = await serve()
+    publisher.define_metadata(metadata(4))
+    subscriber = await wire(publisher)
+    await subscriber.subscribed(ALL, **{"enableTimeReasonabilityCheck": "true", **asked})
+    publisher.publish(
+        [
+            measurement(number, 1.0, from_epoch(time.time() + seconds))
+            for number, seconds in enumerate((-30, -2, 0, 30), 1)
+        ]
+    )
+    assert [item[0] for item in (await subscriber.packet())[1]] == received

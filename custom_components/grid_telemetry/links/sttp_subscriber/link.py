@@ -15,6 +15,7 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.util import dt as dt_util
 
 from ...connection.errors import DestinationRefused
 from ...connection.health import Health, LinkWithHealth, health_entities
@@ -37,9 +38,11 @@ from .client import async_parameters, check_number, open_session, received
 from .const import CONF_INTERVAL_S
 from .entities import SignalSensor, device_identifier, signal_sensor
 from .payload import signals_of
+from .recovery import Recovery
 
 MODEL: Final = "STTP publisher"
 METADATA_WITHIN_S: Final = 30.0
+RECOVER_INTERVAL: Final = timedelta(minutes=5)
 
 
 class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices):
@@ -79,7 +82,13 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             connect=self._open_session,
             run=self._run,
         )
-        self._unlisten: CALLBACK_TYPE | None = None
+        self.recovery = Recovery(hass, parameters, self._with_mean)
+        self._heard: datetime | None = None
+        """When the last measurement came."""
+        self._lost: datetime | None = None
+        """When the last one came before a connection was lost that is not back yet."""
+        self._recovering: asyncio.Task[None] | None = None
+        self._unlisten: list[CALLBACK_TYPE] = []
 
     @property
     def metadata(self) -> Metadata:
@@ -128,18 +137,23 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
 
     async def async_start(self) -> None:
         """Connect, and show what comes."""
-        self._unlisten = async_track_time_interval(
-            self._hass,
-            self._show,
-            timedelta(seconds=self._entry.data[CONF_INTERVAL_S]),
-        )
+        self._unlisten = [
+            async_track_time_interval(
+                self._hass,
+                self._show,
+                timedelta(seconds=self._entry.data[CONF_INTERVAL_S]),
+            ),
+            async_track_time_interval(self._hass, self._recover, RECOVER_INTERVAL),
+        ]
         self._connection.start()
 
     async def async_stop(self) -> None:
         """End the connection."""
-        if self._unlisten is not None:
-            self._unlisten()
-            self._unlisten = None
+        while self._unlisten:
+            self._unlisten.pop()()
+        if self._recovering is not None:
+            self._recovering.cancel()
+            await asyncio.wait({self._recovering})
         await self._connection.stop()
         self._issues.clear()
 
@@ -197,6 +211,7 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             self._issues.set(True, "sttp_refused", detail=err.detail)
             raise
         finally:
+            self._lost = self._lost or self._heard
             self._latest.clear()
             for sensor in self._sensors.values():
                 sensor.show(None)
@@ -237,6 +252,10 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
 
     @callback
     def _take(self, measurements: Iterable[Measurement]) -> None:
+        self._heard = dt_util.utcnow()
+        if self._lost is not None:
+            self.recovery.note(self._lost, self._heard)
+            self._lost = None
         self._latest.update({item.signal_id: item for item in measurements})
 
     @callback
@@ -250,6 +269,23 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
         self._keys = list(signals.values())
         self._signals_came.set()
         self._subscribed.set()
+
+    @callback
+    def _recover(self, _: datetime) -> None:
+        """Have the outages that are over recovered, unless that is under way."""
+        if self.health.connected and (self._recovering is None or self._recovering.done()):
+            self._recovering = self._entry.async_create_background_task(
+                self._hass, self.recovery.async_recover(), "sttp recovery"
+            )
+
+    def _with_mean(self) -> Mapping[UUID, str]:
+        """Return the entity ids of signals whose mean is kept, in the unit that they come in."""
+        return {
+            signal_id: sensor.entity_id
+            for signal_id, sensor in self._sensors.items()
+            if sensor.state_class is SensorStateClass.MEASUREMENT
+            and sensor.unit_of_measurement == sensor.signal.unit
+        }
 
     @callback
     def _show(self, _: datetime) -> None:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import UTC, datetime
 import logging
 import ssl
 import struct
@@ -36,6 +37,7 @@ _MAX_DATA_PACKET: Final = 65_536
 _HEADER: Final = struct.Struct(">BBI")
 _DATA_PACKET: Final = struct.Struct(">BI")
 _CONNECT_S: Final = 15.0
+_TIME: Final = "%Y-%m-%d %H:%M:%S.%f"
 # Of the text of a message, in bytes.
 _MAX_MESSAGE: Final = 4_096
 # Of the number by which a notification is confirmed.
@@ -67,6 +69,8 @@ class SubscriberParameters:
     """Ask for the metadata of signals that the publisher measures itself."""
     external_metadata: bool = True
     """Ask for the metadata of signals that it relays."""
+    past: tuple[datetime, datetime] | None = None
+    """Ask for what was between two times instead of live data; not every publisher has it."""
     silence_s: float = 20.0
     """Publishers send something every 5 s; after so long without, the connection is lost."""
 
@@ -104,12 +108,13 @@ class Subscriber:
 
     def _start_over(self) -> None:
         """Forget what belongs to a connection."""
+        self._past_complete = False
         self._caches: list[dict[int, UUID]] = [{}, {}]
         self._base_times = BaseTimes()
         self._tssc = TsscDecoder()
 
     async def run(self) -> None:
-        """Connect, subscribe and receive, until the connection ends.
+        """Connect, subscribe and receive, until the connection ends, or all of the past has come.
 
         Raises SttpRefusedError where the publisher will not have it, SttpError where it breaks
         the protocol, and OSError where there is no connection (any more); a TimeoutError is one
@@ -125,7 +130,7 @@ class Subscriber:
         try:
             self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
-            while True:
+            while not self._past_complete:
                 async with asyncio.timeout(parameters.silence_s):
                     frame = await read_frame(reader, _MAX_FRAME)
                     self.bytes += len(frame) + 4
@@ -166,6 +171,8 @@ class Subscriber:
             case ServerResponse.UPDATE_BASE_TIMES:
                 # Not to be answered: to a C# publisher 0x09 is the publication of a measurement.
                 self._base_times = BaseTimes.decode(data)
+            case ServerResponse.PROCESSING_COMPLETE:
+                self._past_complete = self.parameters.past is not None
             case ServerResponse.CONFIGURATION_CHANGED:
                 self.refresh_metadata()
             case ServerResponse.NOTIFY:
@@ -213,6 +220,14 @@ class Subscriber:
             "assemblyInfo": "source=Grid Telemetry;version=1.0;updatedOn=2026-01-01",
             "filterExpression": parameters.filter_expression,
         }
+        if parameters.past is not None:
+            start, stop = (time.astimezone(UTC) for time in parameters.past)
+            asked |= {
+                "throttled": "False",
+                "startTimeConstraint": f"{start:{_TIME}}",
+                "stopTimeConstraint": f"{stop:{_TIME}}",
+                "processingInterval": "0",
+            }
         if parameters.udp:
             asked["dataChannel"] = f"localport={await self._data_channel_port()}"
         self._send(ServerCommand.SUBSCRIBE, subscribe_data(asked, self._modes.encoding))

@@ -104,7 +104,8 @@ async def replay(
     started = False
     count = 0
     async for piece in history.read([*signals.values()], past.start, past.stop):
-        for second in _seconds(piece):
+        wanted = [item for item in piece if item.signal_id.int in indexes]
+        for second in _seconds(wanted):
             frame = framer.frame(second, indexes)
             if frame is None:
                 continue

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 import struct
+from time import time
 from typing import Final, Protocol
 
 from .. import compact
@@ -11,6 +12,7 @@ from ..compact import BaseTimes
 from ..constants import MAX_PACKET, DataPacketFlags, ServerCommand, ServerResponse
 from ..frames import response
 from ..measurement import Frame, Sample
+from ..ticks import PER_SECOND, VALUE_MASK, from_epoch
 from ..tssc import TsscEncoder
 
 _PACKET: Final = struct.Struct(">IBBIBI")
@@ -33,6 +35,9 @@ class Format:
     interval_s: float | None = None
     """Only the latest values, so often (a throttled subscription)."""
     datagrams: bool = False
+    reasonable_s: tuple[float, float] | None = None
+    """Only measurements that are no more than so long behind the clock, and ahead of it (lag and
+    lead time of a subscription with a time reasonability check)."""
 
 
 class Packets:
@@ -85,6 +90,7 @@ class Stream:
         with_base = form.include_time and not form.tssc and not form.datagrams
         self._base = BaseTimes() if with_base else None
         self._held = _Latest()
+        self._picky = form.skip_nan or form.reasonable_s is not None
         self._timer: asyncio.TimerHandle | None = None
         if form.interval_s is not None:
             self._wait(form.interval_s)
@@ -142,10 +148,14 @@ class Stream:
         signals = self.signals
         mine: list[Frame] = []
         for frame in frames:
-            if not self.form.skip_nan and signals.issuperset(frame.indexes):
+            if not self._picky and signals.issuperset(frame.indexes):
                 mine.append(frame)
                 continue
             wanted = [at for at, index in enumerate(frame.indexes) if index in signals]
+            if self.form.reasonable_s is not None:
+                lag, lead = (int(seconds * PER_SECOND) for seconds in self.form.reasonable_s)
+                now, times = from_epoch(time()), frame.times
+                wanted = [at for at in wanted if now - lag <= times[at] & VALUE_MASK <= now + lead]
             if self.form.skip_nan:
                 bits = frame.bits
                 wanted = [at for at in wanted if bits[at] & 0x7FFF_FFFF <= _INFINITY]

@@ -13,6 +13,9 @@ from .streams import Format
 # Nobody reads data more often; and a timer that fires more often would have its price.
 _SHORTEST_INTERVAL_S: Final = 0.05
 _LONGEST_INTERVAL_S: Final = 3_600.0
+# Lag and lead time of the reference.
+_LAG_S: Final = 5.0
+_LONGEST_LAG_S: Final = 86_400.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,6 +59,11 @@ def read_subscription(
             skip_nan=_flag(asked, "requestnanvaluefilter"),
             interval_s=_interval(asked) if past is None and _flag(asked, "throttled") else None,
             datagrams=udp_port is not None,
+            reasonable_s=(
+                (_seconds(asked, "lagtime"), _seconds(asked, "leadtime"))
+                if past is None and _flag(asked, "enabletimereasonabilitycheck")
+                else None
+            ),
         ),
     )
 
@@ -74,3 +82,12 @@ def _interval(asked: Mapping[str, str]) -> float:
     if not interval_s > 0 or not isfinite(interval_s):
         interval_s = 1.0
     return min(max(interval_s, _SHORTEST_INTERVAL_S), _LONGEST_INTERVAL_S)
+
+
+def _seconds(asked: Mapping[str, str], name: str) -> float:
+    """Return lag or lead time; that of the reference where it is not told."""
+    try:
+        seconds = float(asked.get(name, ""))
+    except ValueError:
+        return _LAG_S
+    return min(max(seconds, 0.0), _LONGEST_LAG_S) if isfinite(seconds) else _LAG_S
