@@ -48,6 +48,8 @@ FAILURES = (TimeoutError, ProgramError, FlowError, ApiError, ClientError)
 HOME_PORT = 8123
 CHECK_TIMEOUT_S = 165  # leaves time to stop everything within 180 s
 REFRESH_S = 0.3
+# Off a terminal, what each platform has is told so often.
+LINE_S = 30.0
 DAY_S = 1200  # a whole day of sun and of household in 20 minutes
 
 # The meters of the first line that are sent on: at the grid connection and at the inverter.
@@ -213,8 +215,10 @@ async def devices_of(home: HomeAssistant, entry_id: str, line: Line) -> list[str
 async def watch(demo: Demo) -> None:
     """Show what each platform has, a few times a second, until cancelled."""
     title = f"Home Assistant: {demo.home.url}   (Ctrl-C stops everything)"
-    if not sys.stdout.isatty():
+    on_terminal = sys.stdout.isatty()
+    if not on_terminal:
         print(title, flush=True)
+    told = time.monotonic()
     while True:
         demo.home.check()
         rows = [
@@ -222,27 +226,47 @@ async def watch(demo: Demo) -> None:
             for name, platform in demo.platforms.items()
             for received in platform.received()
         ]
-        if sys.stdout.isatty():
-            print(_screen(title, rows), end="", flush=True)
+        if on_terminal:
+            print(screen(title, rows), end="", flush=True)
+        elif time.monotonic() >= told + LINE_S:
+            told = time.monotonic()
+            print(*summary(rows, time.time()), sep="\n", flush=True)
         await asyncio.sleep(REFRESH_S)
 
 
-def _screen(title: str, rows: Sequence[tuple[str, Received]]) -> str:
+def summary(rows: Sequence[tuple[str, Received]], now: float) -> list[str]:
+    """Return a line for each platform: how many points it has, how often, and of when."""
+    lines = []
+    for name in sorted({name for name, _ in rows}):
+        of_it = [received for platform, received in rows if platform == name]
+        newest_s = now - max(received.at for received in of_it)
+        count = sum(received.count for received in of_it)
+        lines.append(f"{name}: {len(of_it)} points, {count} values, newest {newest_s:.0f} s ago")
+    return lines
+
+
+def screen(title: str, rows: Sequence[tuple[str, Received]]) -> str:
     """Return the table as one write that replaces the last, cut to the terminal's height."""
     columns, height = shutil.get_terminal_size()
     now = time.time()
-    lines = [title, "", _line("platform", "device", "point", "last value", "age", "count")]
-    lines += [
-        _line(name, row.device, row.name, f"{row.value}", f"{now - row.at:.0f} s", f"{row.count}")
+    table = [("platform", "device", "point", "last value", "age", "count")]
+    table += [
+        (name, row.device, row.name, f"{row.value}", f"{now - row.at:.0f} s", f"{row.count}")
         for name, row in sorted(rows, key=lambda item: (item[0], item[1].device, item[1].name))
+    ]
+    # As wide as the longest text of each, so that none runs into the next; numbers to the right.
+    widths = [max(len(row[column]) for row in table) for column in range(6)]
+    lines = [title, *summary(rows, now), ""]
+    lines += [
+        "  ".join(
+            f"{text:<{width}}" if column < 3 else f"{text:>{width}}"
+            for column, (text, width) in enumerate(zip(row, widths, strict=True))
+        )
+        for row in table
     ]
     if len(lines) >= height:
         lines[height - 2 :] = [f"… {len(lines) - height + 2} more"]
     return "\x1b[H" + "".join(f"{line[:columns]}\x1b[K\n" for line in lines) + "\x1b[J"
-
-
-def _line(platform: str, device: str, name: str, value: str, age: str, count: str) -> str:
-    return f"{platform:<9}{device:<9}{name:<32}{value:>14}{age:>8}{count:>7}"
 
 
 async def check(demo: Demo, started: float) -> bool:

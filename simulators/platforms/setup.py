@@ -149,6 +149,9 @@ class Setup:
         while not client.live.empty():
             self._take_live(client.live.get_nowait())
         for destination, body, headers, status in _TRIALS:
+            # What fails leaves an error in the log, which once is enough of.
+            if status >= 500 and (COMMANDS, _name(destination, status)) in self._newest:
+                continue
             reply = await client.ask(destination, body, **headers)
             if reply.status != status or (status == 209 and reply.result != "Hello Ada"):
                 self._refused.append(f"{destination} was answered {reply}")
