@@ -210,7 +210,7 @@ async def run(minutes: float, seed: int) -> bool:
                     key: int(state["state"])
                     for entity_id, state in (await home.states()).items()
                     for key in ("queued", "dropped", "refused")
-                    if entity_id.endswith(f"_{key}") and "scout" in entity_id
+                    if entity_id == f"sensor.circutor_scout_demo_gateway_{key}"
                 }
 
             async def drained() -> bool:

@@ -68,7 +68,7 @@ async def run_home(folder: Path, port: int, password_hash: str) -> AsyncIterator
                 "password_hash": password_hash,
                 "allow_restart": False,
                 "allow_reboot": False,
-                "max_connections": 64,
+                "max_connections": 100,
                 "max_body_bytes": 4096,
                 "sources": [],
             },

@@ -6,6 +6,7 @@ from importlib import import_module
 from inspect import iscoroutinefunction
 from pathlib import Path
 from subprocess import run
+import sys
 from sys import executable
 
 from homeassistant.config_entries import ConfigFlow, ConfigSubentryFlow
@@ -92,6 +93,14 @@ def test_a_protocol_could_be_a_library(module: Path) -> None:
     inside = {name for name in _imports(module) if name.startswith("grid_telemetry.")}
     floors = {tuple(name.split(".")[1:3]) for name in inside}
     assert floors <= {("protocols", own), ("protocols", "listener")}
+
+
+@pytest.mark.parametrize("module", sorted((PACKAGE / "outbox" / "store").glob("*.py")), ids=_named)
+def test_the_store_of_the_outbox_could_be_a_library(module: Path) -> None:
+    """It imports the standard library and itself."""
+    for name in _imports(module):
+        first = name.split(".")[0]
+        assert first in sys.stdlib_module_names or name.startswith("grid_telemetry.outbox.store")
 
 
 KINDS = sorted(folder.name for folder in LINKS.iterdir() if (folder / "__init__.py").exists())

@@ -129,7 +129,10 @@ async def test_all_points_move_over_and_a_counter_goes_on_if_it_shall(
     assert result["description_placeholders"]["entity"] == "sensor.old"
     result = dict(await flow.async_step_init({"replacement": "sensor.new", "go_on": go_on}))
     assert result["type"] is FlowResultType.CREATE_ENTRY
-    assert stored(entry)["points"] == [{**point, "entity": new.id, **offset}, other]
+    assert stored(entry)["points"] == [
+        {**point, "entity": new.id, "identity": old.id, **offset},
+        other,
+    ]
     assert stored(entry)["power_entity"] == new.id
     issues.stop()
 

@@ -19,7 +19,7 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import EntityCategory, Platform
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory, Platform
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
@@ -27,7 +27,6 @@ from homeassistant.helpers.entity import Entity
 from ..entities.diagnostic import MAX_NAMES
 
 _WRITE_INTERVAL_S: Final = 1.0
-_MAX_STATE_CHARS: Final = 255
 
 
 @dataclass(kw_only=True)
@@ -152,7 +151,7 @@ _SENSORS: Final = (
     ),
     HealthSensorDescription(
         key="last_error",
-        value_fn=lambda health: health.last_error and health.last_error[:_MAX_STATE_CHARS],
+        value_fn=lambda health: health.last_error and health.last_error[:MAX_LENGTH_STATE_STATE],
         attributes_fn=lambda health: {"detail": health.last_error_detail},
     ),
 )

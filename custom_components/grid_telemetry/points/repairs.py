@@ -21,11 +21,18 @@ import voluptuous as vol
 from ..entities.unit_classes import classes_of_unit
 from ..vocabulary.unit import canonical
 from .point import Point, Refusal, can_convert, evaluate, reference_of
-from .table import CONF_ENTITY, CONF_POINTS, counts, device_class_of, unit_of
+from .table import (
+    CONF_ENTITY,
+    CONF_IDENTITY,
+    CONF_OFFSET,
+    CONF_POINTS,
+    counts,
+    device_class_of,
+    unit_of,
+)
 
 CONF_REPLACEMENT: Final = "replacement"
 CONF_GO_ON: Final = "go_on"
-CONF_OFFSET: Final = "offset"
 
 _MAX_CANDIDATES: Final = 200
 
@@ -101,8 +108,11 @@ def replaced(data: Mapping[str, Any], old: str, new: str, offsets: Mapping[str, 
     def in_place(value: Any) -> Any:
         if isinstance(value, Mapping):
             result = {key: in_place(each) for key, each in value.items()}
-            if value.get(CONF_ENTITY) == old and (offset := offsets.get(str(value.get("name")))):
-                result[CONF_OFFSET] = offset
+            if value.get(CONF_ENTITY) == old and "name" in value:
+                # What a platform knows the point by may hang on the entity that it began with.
+                result.setdefault(CONF_IDENTITY, old)
+                if offset := offsets.get(str(value["name"])):
+                    result[CONF_OFFSET] = offset
             return result
         if isinstance(value, list | tuple):
             return [in_place(each) for each in value]

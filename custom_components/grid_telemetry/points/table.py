@@ -40,6 +40,9 @@ CONF_ENTITY: Final = "entity"
 CONF_UNIT: Final = "unit"
 CONF_FACTOR: Final = "factor"
 CONF_TAKE: Final = "take"
+CONF_OFFSET: Final = "offset"
+CONF_IDENTITY: Final = "identity"
+"""The entity that a point began with, where another one took its place."""
 CONF_GUARD: Final = "guard"
 CONF_MAX_AGE_S: Final = "max_age_s"
 CONF_MISSING_AS_ZERO: Final = "missing_as_zero"
@@ -292,7 +295,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
-        points = self._with_offsets(points)
+        points = self._with_hidden(points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
@@ -300,17 +303,18 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             )
         return self.async_create_entry(title=title, data=data)
 
-    def _with_offsets(self, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
-        """Return the points with what a counter went on from, which the table does not show."""
+    def _with_hidden(self, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the points with what a replacement left in them, which the table does not show."""
         if self.source != SOURCE_RECONFIGURE:
             return points
-        offsets = {
-            (stored[CONF_ENTITY], stored["name"]): {"offset": stored["offset"]}
+        hidden = {
+            (stored[CONF_ENTITY], stored["name"]): {
+                key: stored[key] for key in (CONF_OFFSET, CONF_IDENTITY) if key in stored
+            }
             for stored in self._get_reconfigure_subentry().data[CONF_POINTS]
-            if "offset" in stored
         }
         return [
-            {**point, **offsets.get((point[CONF_ENTITY], point["name"]), {})} for point in points
+            {**point, **hidden.get((point[CONF_ENTITY], point["name"]), {})} for point in points
         ]
 
     def _device_schema(self) -> vol.Schema:

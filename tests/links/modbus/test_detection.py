@@ -1202,4 +1202,4 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
         if maps[key].identify and len(found[unit_id]) > 1
     }
     assert several == {}
-    assert server.served / len(units) < 100
+    assert server.served / len(units) < 150

@@ -59,8 +59,40 @@ CREATE_BID = vol.Schema(
     }
 )
 
+UPDATE_BID = vol.Schema(
+    {
+        vol.Optional("power_type"): POWER_TYPE,
+        vol.Optional("curve"): CURVE,
+        vol.Optional("expires_at"): _time,
+        vol.Optional("webhooks"): {vol.Optional("accepted"): str},
+    }
+)
+UPLOAD_FORECAST = vol.Schema(
+    {
+        vol.Required("model_id"): vol.All(str, vol.Length(min=1, max=100)),
+        vol.Required("items"): vol.All(
+            [
+                {
+                    vol.Required("start"): _quarter,
+                    vol.Required("end"): _quarter,
+                    vol.Required("value"): DECIMAL,
+                }
+            ],
+            vol.Length(min=1, max=192),
+        ),
+    }
+)
+CREATE_EVENT = vol.Schema(
+    {
+        vol.Required("event_type"): vol.In(["PV_CURTAILMENT_SCHEDULED", "MFRR_ACTIVATION"]),
+        vol.Required("payload"): TIME_WINDOW,
+    }
+)
+
 # Answers
 
+BASELINE = vol.Schema({vol.Required("items"): vol.All([DECIMAL], vol.Length(min=1, max=192))})
+FORECAST_TAKEN = vol.Schema({vol.Required("inserted"): list, vol.Required("ignored"): list})
 ERROR = vol.Schema(
     {
         vol.Required("message"): vol.Any(str, [str]),

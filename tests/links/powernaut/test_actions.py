@@ -11,7 +11,15 @@ from custom_components.grid_telemetry.const import DOMAIN
 
 from .conftest import AddEntry, FakeApi, FakeBroker, battery_subentry, solar_subentry
 from .samples import BATTERY_ID, BID_ID, SITE_ID, SOLAR_ID, activation, bid, listed
-from .schemas import CREATE_BASELINE, CREATE_BID
+from .schemas import (
+    BASELINE,
+    CREATE_BASELINE,
+    CREATE_BID,
+    CREATE_EVENT,
+    FORECAST_TAKEN,
+    UPDATE_BID,
+    UPLOAD_FORECAST,
+)
 
 
 @pytest.fixture(autouse=True)
@@ -219,3 +227,101 @@ async def test_each_refusal_is_told_as_what_it_is(
     with pytest.raises(HomeAssistantError) as error:
         await call(hass, "list_bids")
     assert error.value.translation_key == key
+
+
+async def test_an_open_bid_is_changed(hass: HomeAssistant, api: FakeApi) -> None:
+    api.answer("GET", f"bids/{BID_ID}", bid())
+    api.answer("PATCH", f"bids/{BID_ID}", bid(curve=[{"value": "1.5", "price": "0.2"}]), 202)
+    answer = await call(
+        hass,
+        "change_bid",
+        bid_id=BID_ID,
+        curve=[{"watts": 1500, "price": 0.2}],
+        expires_at="2026-03-01T13:00:00Z",
+    )
+    assert UPDATE_BID(last_body(api)) == {
+        "curve": [{"value": "1.5", "price": "0.2"}],
+        "expires_at": "2026-03-01T13:00:00Z",
+    }
+    assert answer["bid"]["curve"] == [{"watts": 1500, "price": 0.2}]
+    await call(hass, "change_bid", bid_id=BID_ID, expires_at="2026-03-01T13:00:00Z")
+    assert UPDATE_BID(last_body(api)).keys() == {"expires_at"}
+
+
+async def test_a_change_of_nothing_is_refused(hass: HomeAssistant, api: FakeApi) -> None:
+    with pytest.raises(ServiceValidationError) as error:
+        await call(hass, "change_bid", bid_id=BID_ID)
+    assert error.value.translation_key == "powernaut_nothing_to_change"
+
+
+async def test_the_baseline_of_the_site_is_read_in_watts(hass: HomeAssistant, api: FakeApi) -> None:
+    answer = BASELINE({"items": ["1.5", "-0.3005"]})
+    api.answer("GET", f"sites/{SITE_ID}/baseline", answer)
+    found = await call(hass, "get_baseline", count=2)
+    assert found == {
+        "id": SITE_ID,
+        "start": "2026-03-01T12:00:00+00:00",
+        "watts": [1500, -300.5],
+    }
+    query = api.requests[-1][1].partition("?")[2].replace("%3A", ":")
+    assert query == "start=2026-03-01T12:00:00Z&amount=2&granularity=PT15M"
+
+
+async def test_a_forecast_is_uploaded_from_the_next_quarter_hour(
+    hass: HomeAssistant, api: FakeApi
+) -> None:
+    taken = FORECAST_TAKEN({"inserted": [{}, {}], "ignored": []})
+    api.answer("POST", f"resources/{SOLAR_ID}/forecast", taken, 201)
+    found = await call(hass, "upload_forecast", resource_id=SOLAR_ID, watts=[-1500, 0])
+    assert found == {"inserted": 2, "ignored": 0}
+    assert UPLOAD_FORECAST(last_body(api)) == {
+        "model_id": "home-assistant",
+        "items": [
+            {"start": "2026-03-01T12:15:00Z", "end": "2026-03-01T12:30:00Z", "value": "-1.5"},
+            {"start": "2026-03-01T12:30:00Z", "end": "2026-03-01T12:45:00Z", "value": "0.0"},
+        ],
+    }
+
+
+async def test_an_event_is_reported(hass: HomeAssistant, api: FakeApi) -> None:
+    api.answer("POST", f"resources/{SOLAR_ID}/events", status=201)
+    period = {"start": "2026-03-01T13:00:00Z", "end": "2026-03-01T14:30:00Z"}
+    found = await call(
+        hass,
+        "report_event",
+        resource_id=SOLAR_ID,
+        event_type="PV_CURTAILMENT_SCHEDULED",
+        **period,
+    )
+    assert found == {"resource_id": SOLAR_ID, "event_type": "PV_CURTAILMENT_SCHEDULED"}
+    assert CREATE_EVENT(last_body(api)) == {
+        "event_type": "PV_CURTAILMENT_SCHEDULED",
+        "payload": period,
+    }
+    with pytest.raises(ServiceValidationError) as error:
+        await call(
+            hass,
+            "report_event",
+            resource_id=SOLAR_ID,
+            event_type="MFRR_ACTIVATION",
+            start=period["end"],
+            end=period["start"],
+        )
+    assert error.value.translation_key == "powernaut_end_before_start"
+
+
+@pytest.mark.parametrize(
+    ("name", "data"),
+    [
+        ("upload_forecast", {"resource_id": SOLAR_ID, "watts": [1]}),
+        ("get_baseline", {}),
+    ],
+)
+async def test_an_answer_of_another_shape_is_told(
+    hass: HomeAssistant, api: FakeApi, name: str, data: dict[str, Any]
+) -> None:
+    api.answer("POST", f"resources/{SOLAR_ID}/forecast", {"x": 1}, 201)
+    api.answer("GET", f"sites/{SITE_ID}/baseline", {"x": 1})
+    with pytest.raises(HomeAssistantError) as error:
+        await call(hass, name, **data)
+    assert error.value.translation_key == "powernaut_unreachable"

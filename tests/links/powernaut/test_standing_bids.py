@@ -21,8 +21,8 @@ from custom_components.grid_telemetry.links.powernaut.api import PowernautApi
 from custom_components.grid_telemetry.links.powernaut.bid_desk import BidDesk
 from custom_components.grid_telemetry.links.powernaut.bidding import Bounds
 from custom_components.grid_telemetry.links.powernaut.sources import source_of
+from custom_components.grid_telemetry.links.powernaut.standing import StandingStatus
 from custom_components.grid_telemetry.links.powernaut.standing_bids import (
-    BidStatus,
     StandingBid,
     StandingBids,
 )
@@ -91,6 +91,14 @@ class Home:
         )
         self.bids.load()
 
+    async def enable(self, enabled: bool) -> None:
+        """Do what the switch does."""
+        self.bid.enabled = enabled
+        change = self.desk.enabled.add if enabled else self.desk.enabled.discard
+        change(self.bid.subentry_id)
+        self.bids.enable(self.bid)
+        await self.desk.async_save()
+
     @property
     def bid(self) -> StandingBid:
         [bid] = self.bids.bids.values()
@@ -149,13 +157,13 @@ def issues(hass: HomeAssistant) -> set[str | None]:
 async def test_nothing_is_placed_before_it_is_turned_on(make_home: MakeHome) -> None:
     home = await make_home()
     await home.bids.async_update()
-    assert (home.requests, home.bid.status) == ([], BidStatus.OFF)
+    assert (home.requests, home.bid.status) == ([], StandingStatus.OFF)
 
 
 async def test_a_day_of_bids(make_home: MakeHome, freezer: FrozenDateTimeFactory) -> None:
     """Acceptances, an outage of 20 minutes, a restart in mid-window and a refused bid."""
     home = await make_home()
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     begin = datetime(2026, 3, 2, 5, tzinfo=UTC)
     home.book.refused_starts = {"2026-03-02T08:00:00Z"}
     accepted: list[str] = []
@@ -207,11 +215,11 @@ async def test_the_quarter_hours_of_a_day_are_bounded(
     make_home: MakeHome, freezer: FrozenDateTimeFactory
 ) -> None:
     home = await make_home(bounds={"bids_per_day": 3})
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     for _ in range(3):
         await home.bids.async_update()
     assert home.open() == ["06:00", "06:15", "06:30"]
-    assert (home.bid.status, home.bid.detail) == (BidStatus.OUT_OF_BOUNDS, "count")
+    assert (home.bid.status, home.bid.detail) == (StandingStatus.OUT_OF_BOUNDS, "count")
     freezer.move_to("2026-03-02T06:40:00Z")
     await home.start()
     await home.bids.async_update()
@@ -224,12 +232,12 @@ async def test_the_quarter_hours_of_a_day_are_bounded(
 
 async def test_what_stands_is_withdrawn_when_it_is_turned_off(make_home: MakeHome) -> None:
     home = await make_home()
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
-    assert (home.bid.status, len(home.bid.open)) == (BidStatus.BIDDING, 4)
-    await home.bids.async_enable(home.bid, False)
+    assert (home.bid.status, len(home.bid.open)) == (StandingStatus.BIDDING, 4)
+    await home.enable(False)
     await home.bids.async_update()
-    assert (home.open(), home.bid.status) == ([], BidStatus.OFF)
+    assert (home.open(), home.bid.status) == ([], StandingStatus.OFF)
     count = len(home.requests)
     await home.bids.async_update()
     assert len(home.requests) == count
@@ -239,7 +247,7 @@ async def test_a_removed_standing_bid_leaves_nothing_standing(
     hass: HomeAssistant, make_home: MakeHome
 ) -> None:
     home = await make_home()
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
     hass.config_entries.async_remove_subentry(home.entry, home.bid.subentry_id)
     await home.start()
@@ -253,16 +261,16 @@ async def test_the_bids_of_others_are_left_alone(
     home = await make_home()
     start = datetime(2026, 3, 2, 6, tzinfo=UTC)
     await home.desk.place(BATTERY_ID, start, [(1000, 0.5)])
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
-    await home.bids.async_enable(home.bid, False)
+    await home.enable(False)
     await home.bids.async_update()
     assert home.open() == ["06:00"]
 
 
 async def test_another_curve_replaces_what_stands(hass: HomeAssistant, make_home: MakeHome) -> None:
     home = await make_home()
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
     [subentry] = home.entry.get_subentries_of_type("standing_bid")
     hass.config_entries.async_update_subentry(
@@ -278,19 +286,19 @@ async def test_a_clock_that_is_wrong_stops_all_bids(
     hass: HomeAssistant, make_home: MakeHome
 ) -> None:
     home = await make_home()
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
     home.book.clock_ahead_s = 90
     await home.bids.async_update()  # which finds out
     await home.bids.async_update()
-    assert (home.open(), home.bid.status) == ([], BidStatus.CLOCK_OFF)
+    assert (home.open(), home.bid.status) == ([], StandingStatus.CLOCK_OFF)
     with pytest.raises(ServiceValidationError) as error:
         await home.desk.place(BATTERY_ID, datetime(2026, 3, 2, 7, tzinfo=UTC), [(0, 1)])
     assert error.value.translation_key == "powernaut_clock_off"
     home.book.clock_ahead_s = 0
     await home.api.sites()
     await home.bids.async_update()
-    assert home.bid.status is BidStatus.BIDDING
+    assert home.bid.status is StandingStatus.BIDDING
 
 
 @pytest.mark.parametrize("percent", ["19", "95"])
@@ -299,12 +307,12 @@ async def test_a_battery_beyond_its_limits_is_not_offered(
 ) -> None:
     home = await make_home(min_soc=20, max_soc=90)
     hass.states.async_set("sensor.charge", "50", {"unit_of_measurement": "%"})
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
     assert len(home.open()) == 4
     hass.states.async_set("sensor.charge", percent, {"unit_of_measurement": "%"})
     await home.bids.async_update()
-    assert (home.open(), home.bid.status) == ([], BidStatus.IDLE)
+    assert (home.open(), home.bid.status) == ([], StandingStatus.IDLE)
 
 
 @pytest.mark.parametrize(
@@ -319,7 +327,7 @@ async def test_a_template_says_which_quarter_hours(
     make_home: MakeHome, template: str, starts: list[str]
 ) -> None:
     home = await make_home(template=template)
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
     assert home.open() == starts
 
@@ -344,11 +352,11 @@ async def test_without_its_input_nothing_stands_and_a_repair_tells(
         standing=home.bid.subentry_id,
     )
     hass.states.async_set("sensor.charge", "unavailable")
-    await home.bids.async_enable(home.bid, True)
+    await home.enable(True)
     await home.bids.async_update()
-    assert (home.open(), home.bid.status) == ([], BidStatus.INPUT_MISSING)
+    assert (home.open(), home.bid.status) == ([], StandingStatus.INPUT_MISSING)
     assert issues(hass) == {"powernaut_bid_input"}
-    await home.bids.async_enable(home.bid, False)
+    await home.enable(False)
     await home.bids.async_update()
     assert issues(hass) == set()
 

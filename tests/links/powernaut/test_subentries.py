@@ -239,7 +239,7 @@ async def test_a_resource_is_changed_and_a_renamed_entity_is_known(
 
 async def test_each_kind_can_be_added(hass: HomeAssistant, add_entry: AddEntry) -> None:
     entry = add_entry(solar_subentry())
-    assert set(entry.supported_subentry_types) == {"site", "resource", "standing_bid"}
+    assert set(entry.supported_subentry_types) == {"site", "resource", "standing_bid", "baseline"}
 
 
 OFFER = {

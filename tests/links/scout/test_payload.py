@@ -18,7 +18,7 @@ from custom_components.grid_telemetry.links.scout.payload import (
     timestamp,
     waveform_record,
 )
-from custom_components.grid_telemetry.outbox.store import Record, StoredRecord
+from custom_components.grid_telemetry.outbox.store import Destination, Record, StoredRecord
 
 AT_MS = 1_727_686_800_000  # 2024-09-30T09:00:00Z
 GATEWAY = Gateway(
@@ -217,3 +217,10 @@ def test_a_waveform_beyond_one_message_is_refused() -> None:
             sample_rate=12800,
             channels=[Channel(name="V_AN", sample_factor=1, samples=[(0, 12345)] * 200_000)],
         )
+
+
+def test_a_kind_of_a_later_version_waits_and_stops_nothing() -> None:
+    known = list(metric_records("MAIN", AT_MS, {"V_AN": 1.0}))
+    records = stored([Record(Destination("LATER", "MAIN"), AT_MS, "{}", 1), *known])
+    [packet] = pack(records)
+    assert packet.ids == (2,)

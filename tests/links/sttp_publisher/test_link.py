@@ -187,6 +187,28 @@ async def test_a_counter_that_fell_is_published_once_it_is_believed(
     assert list(dict.fromkeys(item.value for item in received)) == [500, 2]
 
 
+async def test_an_entity_that_takes_anothers_place_goes_on_as_its_signal(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    old, new = registered(hass, "old"), registered(hass, "new")
+    entry = add_entry(device("METER", point(old.id, "P")))
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.until(lambda: listener.metadata)
+    before = listener.detail("P").signal_id
+    moved = point(new.id, "P", identity=old.id)
+    for points, expected in (([moved], 2), ([moved, point(old.id, "Q")], 3)):
+        (subentry,) = entry.subentries.values()
+        hass.config_entries.async_update_subentry(
+            entry, subentry, data={**subentry.data, "points": points}
+        )
+        await listener.until(lambda expected=expected: len(listener.metadata) == expected)
+        # The old one has its own again when it is back.
+        owner = "P" if expected == 2 else "Q"
+        assert listener.detail(owner).signal_id == before
+    assert listener.detail("P").signal_id != before
+
+
 async def test_small_changes_wait_for_the_longest_pause(
     hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
 ) -> None:

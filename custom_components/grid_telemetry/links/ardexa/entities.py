@@ -3,21 +3,19 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 import math
-from typing import Any, Final, override
+from typing import Any, Final
 
 from homeassistant.components.binary_sensor import BinarySensorEntity
 from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.event import EventEntity
 from homeassistant.components.sensor import SensorDeviceClass, SensorEntity
-from homeassistant.const import EntityCategory
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory
 from homeassistant.core import Context, callback
 from homeassistant.helpers.device_registry import DeviceInfo
-from homeassistant.helpers.entity import Entity
 
+from ...entities.push import PushEntity
 from .payload import Device, Field
 from .units import classes_of, unit_of
-
-MAX_STATE_CHARS: Final = 255
 
 DEVICE_NEW: Final = "device_new"
 META_CHANGED: Final = "meta_changed"
@@ -30,29 +28,7 @@ _TRUE: Final = frozenset({"true", "1", "on", "yes"})
 _FALSE: Final = frozenset({"false", "0", "off", "no"})
 
 
-class _PushedEntity(Entity):
-    """What the link tells of its changes."""
-
-    _attr_has_entity_name = True
-    _attr_should_poll = False
-    _added = False
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        self._added = True
-
-    @override
-    async def async_will_remove_from_hass(self) -> None:
-        self._added = False
-
-    @callback
-    def write(self) -> None:
-        """Write the state; one that is disabled is never added."""
-        if self._added:
-            self.async_write_ha_state()
-
-
-class OnlineBinarySensor(_PushedEntity, BinarySensorEntity):
+class OnlineBinarySensor(PushEntity, BinarySensorEntity):
     """Whether Ardexa reaches a device; unavailable while we do not reach Ardexa."""
 
     _attr_device_class = BinarySensorDeviceClass.CONNECTIVITY
@@ -72,7 +48,7 @@ class OnlineBinarySensor(_PushedEntity, BinarySensorEntity):
             self.write()
 
 
-class ArdexaEvent(_PushedEntity, EventEntity):
+class ArdexaEvent(PushEntity, EventEntity):
     """What happens to a device, or in the workgroup."""
 
     def __init__(
@@ -88,7 +64,7 @@ class ArdexaEvent(_PushedEntity, EventEntity):
         self, event_type: str, attributes: dict[str, Any], context: Context | None = None
     ) -> None:
         """Tell of an event; the context is that of the call that caused it."""
-        if not self._added:
+        if not self.is_added:
             return
         if context is not None:
             self.async_set_context(context)
@@ -96,7 +72,7 @@ class ArdexaEvent(_PushedEntity, EventEntity):
         self.async_write_ha_state()
 
 
-class UpgradeSensor(_PushedEntity, SensorEntity):
+class UpgradeSensor(PushEntity, SensorEntity):
     """The latest step of an agent's upgrade; unknown until there is one."""
 
     _attr_translation_key = "ardexa_upgrade"
@@ -109,11 +85,11 @@ class UpgradeSensor(_PushedEntity, SensorEntity):
     @callback
     def show(self, status: str) -> None:
         """Show a step."""
-        self._attr_native_value = status[:MAX_STATE_CHARS]
+        self._attr_native_value = status[:MAX_LENGTH_STATE_STATE]
         self.write()
 
 
-class FeedSensor(_PushedEntity, SensorEntity):
+class FeedSensor(PushEntity, SensorEntity):
     """Shows one value of a feed; unavailable while there is no data."""
 
     _attr_available = False
@@ -152,7 +128,7 @@ class FeedSensor(_PushedEntity, SensorEntity):
         self._attr_native_value = native
         # A new one, as the state that was written last holds on to the old one.
         self._attr_extra_state_attributes = {"event_time": event_time}
-        if self._added:
+        if self.is_added:
             self.async_write_ha_state()
 
     @callback
@@ -195,7 +171,7 @@ def _as_it_is(value: object) -> float | str | None:
         return str(value).lower()
     if isinstance(value, int | float):
         return value if math.isfinite(value) else None
-    return str(value)[:MAX_STATE_CHARS]
+    return str(value)[:MAX_LENGTH_STATE_STATE]
 
 
 @dataclass(kw_only=True)

@@ -19,6 +19,8 @@ from ...vocabulary.quantities import QUANTITIES
 from .client import Meter
 
 _LOGGER = logging.getLogger(__name__)
+# For the base class alone, whose lines are filtered.
+_UPDATES_LOGGER = logging.getLogger(f"{__name__}.updates")
 
 
 def _is_worth_a_line(record: logging.LogRecord) -> bool:
@@ -29,7 +31,7 @@ def _is_worth_a_line(record: logging.LogRecord) -> bool:
     return record.levelno < logging.INFO or record.exc_info is not None
 
 
-_LOGGER.addFilter(_is_worth_a_line)
+_UPDATES_LOGGER.addFilter(_is_worth_a_line)
 
 
 class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
@@ -49,7 +51,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
     ) -> None:
         super().__init__(
             hass,
-            _LOGGER,
+            _UPDATES_LOGGER,
             config_entry=entry,
             name=f"{meter.name} ({group})",
             update_interval=interval,

@@ -11,7 +11,7 @@ import voluptuous as vol
 from ...action import ENTRY_FIELD, Action
 from .const import CONF_RESOURCE_ID
 from .payload import MAX_WATTS
-from .rest_payload import MAX_CURVE, MAX_QUARTERS, PowerType
+from .rest_payload import MAX_CURVE, MAX_QUARTERS, PowerType, ResourceEvent
 
 ATTR_START: Final = "start"
 ATTR_END: Final = "end"
@@ -23,6 +23,9 @@ ATTR_SKIP_ACTIVATED: Final = "skip_activated_windows"
 ATTR_EXPIRES_AT: Final = "expires_at"
 ATTR_BID_ID: Final = "bid_id"
 ATTR_STATUS: Final = "status"
+ATTR_COUNT: Final = "count"
+ATTR_MODEL_ID: Final = "model_id"
+ATTR_EVENT_TYPE: Final = "event_type"
 
 
 def _finite(value: Any) -> float:
@@ -44,6 +47,11 @@ def _identifier(value: Any) -> str:
 
 
 _POWER_TYPE = vol.All(cv.string, vol.Coerce(PowerType))
+_CURVE = vol.All(
+    cv.ensure_list,
+    vol.Length(min=1, max=MAX_CURVE),
+    [{vol.Required(ATTR_WATTS): _finite, vol.Optional(ATTR_PRICE): _finite}],
+)
 _RESOURCE: dict[vol.Marker, Any] = {**ENTRY_FIELD, vol.Optional(CONF_RESOURCE_ID): _identifier}
 
 _ACTIVATIONS_SCHEMA = vol.Schema(
@@ -64,17 +72,51 @@ _BID_SCHEMA = vol.Schema(
     {
         **_RESOURCE,
         vol.Required(ATTR_START): cv.datetime,
-        vol.Required(ATTR_CURVE): vol.All(
-            cv.ensure_list,
-            vol.Length(min=1, max=MAX_CURVE),
-            [{vol.Required(ATTR_WATTS): _finite, vol.Optional(ATTR_PRICE): _finite}],
-        ),
+        vol.Required(ATTR_CURVE): _CURVE,
         vol.Optional(ATTR_POWER_TYPE, default=PowerType.ACTIVE): _POWER_TYPE,
         vol.Optional(ATTR_EXPIRES_AT): cv.datetime,
     }
 )
 _CANCEL_SCHEMA = vol.Schema({**ENTRY_FIELD, vol.Required(ATTR_BID_ID): _identifier})
 _LIST_SCHEMA = vol.Schema({**ENTRY_FIELD, vol.Optional(ATTR_STATUS): vol.In(["open", "accepted"])})
+
+_CHANGE_SCHEMA = vol.Schema(
+    {
+        **ENTRY_FIELD,
+        vol.Required(ATTR_BID_ID): _identifier,
+        vol.Optional(ATTR_CURVE): _CURVE,
+        vol.Optional(ATTR_EXPIRES_AT): cv.datetime,
+    }
+)
+_GET_BASELINE_SCHEMA = vol.Schema(
+    {
+        **ENTRY_FIELD,
+        vol.Optional(ATTR_START): cv.datetime,
+        vol.Optional(ATTR_COUNT, default=96): vol.All(
+            vol.Coerce(int), vol.Range(min=1, max=MAX_QUARTERS)
+        ),
+    }
+)
+_FORECAST_SCHEMA = vol.Schema(
+    {
+        **_RESOURCE,
+        vol.Optional(ATTR_START): cv.datetime,
+        vol.Required(ATTR_WATTS): vol.All(
+            cv.ensure_list, vol.Length(min=1, max=MAX_QUARTERS), [_finite]
+        ),
+        vol.Optional(ATTR_MODEL_ID, default="home-assistant"): vol.All(
+            cv.string, vol.Length(min=1, max=100)
+        ),
+    }
+)
+_EVENT_SCHEMA = vol.Schema(
+    {
+        **_RESOURCE,
+        vol.Required(ATTR_EVENT_TYPE): vol.All(cv.string, vol.Coerce(ResourceEvent)),
+        vol.Required(ATTR_START): cv.datetime,
+        vol.Required(ATTR_END): cv.datetime,
+    }
+)
 
 ACTIONS: Final = (
     Action(
@@ -86,6 +128,19 @@ ACTIONS: Final = (
     Action(name="powernaut_set_baseline", schema=_BASELINE_SCHEMA, handler="async_set_baseline"),
     Action(name="powernaut_place_bid", schema=_BID_SCHEMA, handler="async_place_bid"),
     Action(name="powernaut_cancel_bid", schema=_CANCEL_SCHEMA, handler="async_cancel_bid"),
+    Action(name="powernaut_change_bid", schema=_CHANGE_SCHEMA, handler="async_change_bid"),
+    Action(
+        name="powernaut_get_baseline",
+        schema=_GET_BASELINE_SCHEMA,
+        handler="async_get_baseline",
+        response=SupportsResponse.ONLY,
+    ),
+    Action(
+        name="powernaut_upload_forecast",
+        schema=_FORECAST_SCHEMA,
+        handler="async_upload_forecast",
+    ),
+    Action(name="powernaut_report_event", schema=_EVENT_SCHEMA, handler="async_report_event"),
     Action(
         name="powernaut_list_bids",
         schema=_LIST_SCHEMA,

@@ -108,6 +108,44 @@ class PowernautApi:
         with _shapes():
             return rest_payload.bid_response(answer)
 
+    async def bid(self, bid_id: str) -> Json:
+        """Return one bid."""
+        answer = await self._request("GET", f"bids/{_segment(bid_id)}")
+        with _shapes():
+            return rest_payload.bid_response(answer)
+
+    async def change_bid(self, bid_id: str, body: Json) -> Json:
+        """Change a bid that is open; return it."""
+        answer = await self._request("PATCH", f"bids/{_segment(bid_id)}", body=body)
+        with _shapes():
+            return rest_payload.bid_response(answer)
+
+    async def site_baseline(self, site_id: str, start: datetime, count: int) -> list[float | None]:
+        """Return the baseline of a site in watts, a value for each quarter-hour."""
+        answer = await self._request(
+            "GET",
+            f"sites/{_segment(site_id)}/baseline",
+            params={
+                "start": rest_payload.utc(start),
+                "amount": str(count),
+                "granularity": "PT15M",
+            },
+        )
+        with _shapes():
+            return rest_payload.baseline_response(answer)
+
+    async def upload_forecast(self, resource_id: str, body: Json) -> Json:
+        """Upload a forecast of a resource; return how much of it was taken."""
+        answer = await self._request(
+            "POST", f"resources/{_segment(resource_id)}/forecast", body=body
+        )
+        with _shapes():
+            return rest_payload.forecast_response(answer)
+
+    async def report_event(self, resource_id: str, body: Json) -> None:
+        """Report an event of a resource."""
+        await self._request("POST", f"resources/{_segment(resource_id)}/events", body=body)
+
     async def cancel_bid(self, bid_id: str) -> None:
         """Cancel a bid that is open."""
         await self._request("DELETE", f"bids/{_segment(bid_id)}")

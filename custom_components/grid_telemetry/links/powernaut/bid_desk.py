@@ -15,7 +15,7 @@ from ...entry_store import EntryStore, async_remove_store, entry_store
 from .api import PowernautApi
 from .bidding import QUARTER, Bounds, Curve, OutOfBounds
 from .repairs import MAX_CLOCK_ERROR_S
-from .rest_payload import Json, PowerType, bid_body
+from .rest_payload import Json, PowerType, bid_body, bid_change
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -158,6 +158,22 @@ class BidDesk:
         self._note("placed", bid)
         await self.async_save()
         return bid
+
+    async def change(self, bid_id: str, curve: Curve | None, expires_at: datetime | None) -> Json:
+        """Change an open bid and return it; raises as `place` does."""
+        bid = await self._api.bid(bid_id)
+        if curve is not None:
+            reactive = bid["power_type"] == PowerType.REACTIVE
+            self.check(
+                bid["resource_id"],
+                datetime.fromisoformat(bid["start"]),
+                [(0.0, price) for _, price in curve] if reactive else curve,
+            )
+        changed = await self._api.change_bid(bid_id, bid_change(curve, expires_at))
+        self.own.pop(bid_id, None)  # it is the caller's now, not the standing bid's
+        self._note("changed", changed)
+        await self.async_save()
+        return changed
 
     async def cancel(self, bid_id: str) -> None:
         """Withdraw a bid; raises what the API raises."""

@@ -18,6 +18,7 @@ CONF_CA_FILE: Final = "ca_file"
 SUBENTRY_SITE: Final = "site"
 SUBENTRY_RESOURCE: Final = "resource"
 SUBENTRY_STANDING_BID: Final = "standing_bid"
+SUBENTRY_BASELINE: Final = "baseline"
 
 CONF_RESOURCE_ID: Final = "resource_id"
 CONF_RESOURCE_TYPE: Final = "resource_type"
@@ -42,6 +43,13 @@ CONF_TEMPLATE: Final = "template"
 CONF_MIN_SOC: Final = "min_soc"
 CONF_MAX_SOC: Final = "max_soc"
 
+CONF_TARGET_ID: Final = "target_id"
+CONF_SOURCE: Final = "source"
+CONF_ENTITY: Final = "entity"
+CONF_ATTRIBUTE: Final = "attribute"
+CONF_UNIT: Final = "unit"
+CONF_WEEKS: Final = "weeks"
+
 DEFAULT_BROKER_PORT: Final = 8883
 DEFAULT_QOS: Final = 1
 DEFAULT_MAX_AGE_S: Final = 60
@@ -56,6 +64,13 @@ class Environment(StrEnum):
     PRODUCTION = "production"
     SANDBOX = "sandbox"
     CUSTOM = "custom"
+
+
+class BaselineSource(StrEnum):
+    """Where the values of a baseline are from."""
+
+    FORECAST = "forecast"
+    HISTORY = "history"
 
 
 class ResourceType(StrEnum):

@@ -1,6 +1,6 @@
 """The entities of a Powernaut entry: activations and what the platform has seen."""
 
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from datetime import datetime
 from typing import Any, Final, override
 
@@ -20,9 +20,11 @@ from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
 from .activation_schedule import EVENT_TYPES, ResourceSchedule
+from .baselines import Baseline
 from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
 from .coordinator import PlatformView
-from .standing_bids import BidStatus, StandingBid, StandingBids
+from .standing import Standing, StandingStatus
+from .standing_bids import StandingBid
 
 LAST_SEEN_KEY: Final = "powernaut_last_seen"
 
@@ -127,65 +129,82 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
         return self.coordinator.last_seen(self._platform_id)
 
 
-class _BidEntity(Entity):
-    """Shows something of a standing bid."""
+class _StandingEntity[S: Standing](Entity):
+    """Shows something of a standing bid, or of a baseline that is kept ahead."""
 
     _attr_has_entity_name = True
     _attr_should_poll = False
 
-    def __init__(self, device: DeviceInfo, bid: StandingBid) -> None:
+    def __init__(self, device: DeviceInfo, standing: S) -> None:
         self._attr_device_info = device
-        self._attr_unique_id = f"{bid.subentry_id}_{self.translation_key}"
-        self._bid = bid
+        self._attr_unique_id = f"{standing.subentry_id}_{self.translation_key}"
+        self._standing = standing
 
     @override
     async def async_added_to_hass(self) -> None:
-        self.async_on_remove(self._bid.listen(self.async_write_ha_state))
+        self.async_on_remove(self._standing.listen(self.async_write_ha_state))
 
 
-class BidSwitch(_BidEntity, SwitchEntity):
-    """Whether the standing bid bids; off until the user turns it on."""
+class StandingSwitch(_StandingEntity[Standing], SwitchEntity):
+    """Whether it works; off until the user turns it on."""
 
-    _attr_translation_key = "powernaut_bid_enabled"
-
-    def __init__(self, device: DeviceInfo, bid: StandingBid, bids: StandingBids) -> None:
-        super().__init__(device, bid)
-        self._bids = bids
+    def __init__(
+        self,
+        device: DeviceInfo,
+        standing: Standing,
+        translation_key: str,
+        enable: Callable[[Standing, bool], Awaitable[None]],
+    ) -> None:
+        self._attr_translation_key = translation_key
+        super().__init__(device, standing)
+        self._enable = enable
 
     @property
     @override
     def is_on(self) -> bool:
-        return self._bid.enabled
+        return self._standing.enabled
 
     @override
     async def async_turn_on(self, **kwargs: Any) -> None:
-        await self._bids.async_enable(self._bid, True)
+        await self._enable(self._standing, True)
 
     @override
     async def async_turn_off(self, **kwargs: Any) -> None:
-        await self._bids.async_enable(self._bid, False)
+        await self._enable(self._standing, False)
 
 
-class BidStatusSensor(_BidEntity, SensorEntity):
-    """How the standing bid fares."""
+class StandingStatusSensor(_StandingEntity[Standing], SensorEntity):
+    """How it fares."""
 
     _attr_translation_key = "powernaut_bid_status"
     _attr_device_class = SensorDeviceClass.ENUM
     _attr_entity_category = EntityCategory.DIAGNOSTIC
-    _attr_options = list(BidStatus)  # noqa: RUF012 - as in the base class
+    _attr_options = list(StandingStatus)  # noqa: RUF012 - as in the base class
 
     @property
     @override
     def native_value(self) -> str:
-        return self._bid.status
+        return self._standing.status
 
     @property
     @override
     def extra_state_attributes(self) -> Mapping[str, Any]:
-        return {"detail": self._bid.detail}
+        return {"detail": self._standing.detail}
 
 
-class OpenBidsSensor(_BidEntity, SensorEntity):
+class BaselineUntilSensor(_StandingEntity[Baseline], SensorEntity):
+    """Until when the platform has the baseline."""
+
+    _attr_translation_key = "powernaut_baseline_until"
+    _attr_device_class = SensorDeviceClass.TIMESTAMP
+
+    @property
+    @override
+    def native_value(self) -> datetime | None:
+        return self._standing.end
+
+
+class OpenBidsSensor(_StandingEntity[StandingBid], SensorEntity):
     """How many quarter-hours stand open, or were accepted, and which."""
 
     _attr_translation_key = "powernaut_open_bids"
@@ -195,9 +214,9 @@ class OpenBidsSensor(_BidEntity, SensorEntity):
     @property
     @override
     def native_value(self) -> int:
-        return len(self._bid.open)
+        return len(self._standing.open)
 
     @property
     @override
     def extra_state_attributes(self) -> Mapping[str, Any]:
-        return {"quarters": [start.isoformat() for start in self._bid.open]}
+        return {"quarters": [start.isoformat() for start in self._standing.open]}

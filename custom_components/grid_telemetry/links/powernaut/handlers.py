@@ -14,23 +14,28 @@ from ...connection.errors import CredentialsRefused, LinkError
 from ...const import DOMAIN
 from .actions import (
     ATTR_BID_ID,
+    ATTR_COUNT,
     ATTR_CURVE,
     ATTR_END,
+    ATTR_EVENT_TYPE,
     ATTR_EXPIRES_AT,
+    ATTR_MODEL_ID,
     ATTR_POWER_TYPE,
-    ATTR_PRICE,
     ATTR_SKIP_ACTIVATED,
     ATTR_START,
     ATTR_STATUS,
     ATTR_WATTS,
 )
 from .api import Forbidden, RateLimited, RequestRefused
+from .bidding import curve_of
 from .const import CONF_RESOURCE_ID
 from .link import PowernautLink
 from .rest_payload import (
     MAX_QUARTERS,
     QUARTER_S,
     baseline_body,
+    event_body,
+    forecast_body,
     is_quarter,
     present_quarter,
 )
@@ -156,7 +161,7 @@ async def async_place_bid(call: ServiceCall) -> ServiceResponse:
     bid = link.desk.place(
         _resource(call, link),
         start,
-        [(point[ATTR_WATTS], point.get(ATTR_PRICE)) for point in call.data[ATTR_CURVE]],
+        curve_of(call.data[ATTR_CURVE]),
         power_type=call.data[ATTR_POWER_TYPE],
         expires_at=expires_at and dt_util.as_utc(expires_at),
     )
@@ -168,6 +173,56 @@ async def async_cancel_bid(call: ServiceCall) -> ServiceResponse:
     bid_id: str = call.data[ATTR_BID_ID]
     await _ask(link_for(call, PowernautLink).desk.cancel(bid_id))
     return {"id": bid_id, "cancelled": True}
+
+
+async def async_change_bid(call: ServiceCall) -> ServiceResponse:
+    """Change an open bid and return it."""
+    curve = call.data.get(ATTR_CURVE)
+    expires_at = call.data.get(ATTR_EXPIRES_AT)
+    if curve is None and expires_at is None:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="powernaut_nothing_to_change"
+        )
+    change = link_for(call, PowernautLink).desk.change(
+        call.data[ATTR_BID_ID],
+        None if curve is None else curve_of(curve),
+        expires_at and dt_util.as_utc(expires_at),
+    )
+    return {"bid": await _ask(change)}
+
+
+async def async_get_baseline(call: ServiceCall) -> ServiceResponse:
+    """Return the baseline of the site; the platform does not tell that of a resource."""
+    link = link_for(call, PowernautLink)
+    start = _quarter(call.data.get(ATTR_START, present_quarter(dt_util.utcnow())))
+    values = await _ask(link.api.site_baseline(link.site_id, start, call.data[ATTR_COUNT]))
+    return {
+        "id": link.site_id,
+        "start": start.isoformat(),
+        "watts": cast("list[JsonValueType]", values),
+    }
+
+
+async def async_upload_forecast(call: ServiceCall) -> ServiceResponse:
+    """Upload a forecast of a resource's power and return how much of it was taken."""
+    link = link_for(call, PowernautLink)
+    start = _quarter(call.data.get(ATTR_START, present_quarter(dt_util.utcnow()) + _QUARTER))
+    body = forecast_body(start, call.data[ATTR_WATTS], call.data[ATTR_MODEL_ID])
+    return await _ask(link.api.upload_forecast(_resource(call, link), body))
+
+
+async def async_report_event(call: ServiceCall) -> ServiceResponse:
+    """Report an event of a resource."""
+    link = link_for(call, PowernautLink)
+    resource_id = _resource(call, link)
+    start, end = _quarter(call.data[ATTR_START]), _quarter(call.data[ATTR_END])
+    if end <= start:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN, translation_key="powernaut_end_before_start"
+        )
+    event_type = call.data[ATTR_EVENT_TYPE]
+    await _ask(link.api.report_event(resource_id, event_body(event_type, start, end)))
+    return {"resource_id": resource_id, "event_type": event_type}
 
 
 async def async_list_bids(call: ServiceCall) -> ServiceResponse:

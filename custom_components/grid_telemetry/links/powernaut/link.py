@@ -26,6 +26,7 @@ from ...points.sampler import Sample, Sampler
 from ...protocols.mqtt import Message, MqttSession
 from .activation_schedule import ActivationSchedule, async_remove_activations
 from .api import PowernautApi
+from .baselines import Baseline, Baselines
 from .bid_desk import BidDesk, async_remove_bids
 from .bidding import Bounds
 from .client import Login, PowernautSession, open_session
@@ -36,6 +37,7 @@ from .const import (
     CONF_RESOURCE_TYPE,
     CONF_SITE_ID,
     INTERVAL_S,
+    SUBENTRY_BASELINE,
     SUBENTRY_RESOURCE,
     SUBENTRY_SITE,
     SUBENTRY_STANDING_BID,
@@ -45,16 +47,18 @@ from .coordinator import PlatformView
 from .entities import (
     ActivationBinarySensor,
     ActivationEvent,
-    BidStatusSensor,
-    BidSwitch,
+    BaselineUntilSensor,
     LastSeenSensor,
     OpenBidsSensor,
     SetpointSensor,
+    StandingStatusSensor,
+    StandingSwitch,
 )
 from .payload import Skip, activation_topic, resource_of_activation
 from .repairs import SilentEntities, judge_clock, not_seen
 from .session_takeover import TAKEN_OVER, QuickEnds
 from .sources import Source, slot_of, source_of
+from .standing import Standing, StandingStatus
 from .standing_bids import StandingBid, StandingBids
 from .stream import Stream
 
@@ -63,6 +67,8 @@ _LOGGER = logging.getLogger(__name__)
 MODEL = "Powernaut"
 LAST_RETRY_S = 10.0
 """What waits here is worthless after a minute, so the connection is tried again soon."""
+WORK_EVERY_S = 60.0
+"""So often bids and baselines are compared with the platform."""
 UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
@@ -139,7 +145,16 @@ class PowernautLink(LinkWithHealth, Link):
             entry.get_subentries_of_type(SUBENTRY_STANDING_BID),
             {source.platform_id: source for source in self._sources},
         )
-        self._bidding: asyncio.Task[None] | None = None
+        self.baselines = Baselines(
+            hass,
+            api,
+            self.desk,
+            self._issues,
+            self.site_id,
+            entry.get_subentries_of_type(SUBENTRY_BASELINE),
+        )
+        self._working: asyncio.Task[None] | None = None
+        self._work_now = asyncio.Event()
         self._quick_ends = QuickEnds()
         self._mqtt_session = MqttSession()
         self._over_capacity: set[str] = set()
@@ -191,25 +206,57 @@ class PowernautLink(LinkWithHealth, Link):
                     own.append(ActivationEvent(device, unique_id, schedule))
             entities[subentry.subentry_id] = own
         for bid in self.standing_bids.bids.values():
-            entities[bid.subentry_id] = self._bid_entities(platform, bid)
+            entities[bid.subentry_id] = self._standing_entities(platform, bid, "Standing bid")
+        for baseline in self.baselines.baselines.values():
+            entities[baseline.subentry_id] = self._standing_entities(platform, baseline, "Baseline")
         return entities
 
-    def _bid_entities(self, platform: Platform, bid: StandingBid) -> list[Entity]:
-        """Return the entities of a standing bid, which has a device of its own."""
+    def _standing_entities(
+        self, platform: Platform, standing: StandingBid | Baseline, model: str
+    ) -> list[Entity]:
+        """Return the entities of what works by itself, which has a device of its own."""
         device = DeviceInfo(
-            identifiers={(DOMAIN, bid.subentry_id)},
+            identifiers={(DOMAIN, standing.subentry_id)},
             manufacturer=MODEL,
-            model="Standing bid",
-            name=bid.name,
+            model=model,
+            name=standing.name,
             entry_type=DeviceEntryType.SERVICE,
         )
-        match platform:
-            case Platform.SWITCH:
-                return [BidSwitch(device, bid, self.standing_bids)]
-            case Platform.SENSOR:
-                return [BidStatusSensor(device, bid), OpenBidsSensor(device, bid)]
-            case _:
-                return []
+        bids = isinstance(standing, StandingBid)
+        if platform is Platform.SWITCH:
+            key = "powernaut_bid_enabled" if bids else "powernaut_baseline_enabled"
+            return [StandingSwitch(device, standing, key, self._async_enable)]
+        if platform is not Platform.SENSOR:
+            return []
+        status = StandingStatusSensor(device, standing)
+        if isinstance(standing, StandingBid):
+            return [status, OpenBidsSensor(device, standing)]
+        return [status, BaselineUntilSensor(device, standing)]
+
+    async def _async_enable(self, standing: Standing, enabled: bool) -> None:
+        """Turn a standing bid or a baseline on or off, over restarts."""
+        standing.enabled = enabled
+        if enabled:
+            self.desk.enabled.add(standing.subentry_id)
+        else:
+            self.desk.enabled.discard(standing.subentry_id)
+        if isinstance(standing, StandingBid):
+            self.standing_bids.enable(standing)
+        elif isinstance(standing, Baseline):
+            self.baselines.enable(standing)
+        standing.show(StandingStatus.IDLE if enabled else StandingStatus.OFF)
+        await self.desk.async_save()
+        self._work_now.set()
+
+    async def _work(self) -> NoReturn:
+        """Bid and send baselines, every minute and when there is a reason to."""
+        while True:
+            self._work_now.clear()
+            await self.baselines.async_update()
+            await self.standing_bids.async_update()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WORK_EVERY_S):
+                    await self._work_now.wait()
 
     async def async_start(self) -> None:
         """Sample, connect, follow the activations and ask the platform now and then."""
@@ -220,17 +267,17 @@ class PowernautLink(LinkWithHealth, Link):
             self._hass, self.view.async_refresh(), f"{self._entry.title} first view"
         )
         self._connection.start()
-        self._bidding = self._entry.async_create_background_task(
-            self._hass, self.standing_bids.run(), f"{self._entry.title} standing bids"
+        self._working = self._entry.async_create_background_task(
+            self._hass, self._work(), f"{self._entry.title} bids and baselines"
         )
 
     async def async_stop(self) -> None:
         """End; what waits is lost, for it would be too old when we are back."""
         self._sampler.stop()
-        if self._bidding is not None:
-            self._bidding.cancel()
-            await asyncio.wait({self._bidding})
-            self._bidding = None
+        if self._working is not None:
+            self._working.cancel()
+            await asyncio.wait({self._working})
+            self._working = None
         await self._connection.stop()
         if self._unlisten is not None:
             self._unlisten()
@@ -372,7 +419,7 @@ class PowernautLink(LinkWithHealth, Link):
             resource_id = resource_of_activation(message.topic)
             if resource_id in self.schedule.resources:
                 self.schedule.receive(resource_id, message.payload)
-                self.standing_bids.look_soon()  # an acceptance cancels the site's other bids
+                self._work_now.set()  # an acceptance cancels the site's other bids
                 received.put_nowait(message)
             else:
                 _LOGGER.debug("%s: nobody waits for %s", self._entry.title, message.topic)
@@ -432,6 +479,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     await link.schedule.async_load()
     await link.desk.async_load()
     link.standing_bids.load()
+    link.baselines.load()
     return link
 
 

@@ -6,7 +6,7 @@ wants at least one digit behind the point.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Final, cast
@@ -16,6 +16,7 @@ MAX_QUARTERS: Final = 192
 """So many values a baseline may have, and so far ahead it may begin."""
 MAX_CURVE: Final = 100
 
+_QUARTER: Final = timedelta(seconds=QUARTER_S)
 _KILO: Final = Decimal(1000)
 _MICRO: Final = Decimal("0.000001")
 # The power of ten in kW or kWh: more than any plant has.
@@ -30,6 +31,13 @@ class PowerType(StrEnum):
 
     ACTIVE = "active"
     REACTIVE = "reactive"
+
+
+class ResourceEvent(StrEnum):
+    """What may be reported of a resource."""
+
+    PV_CURTAILMENT_SCHEDULED = "PV_CURTAILMENT_SCHEDULED"
+    MFRR_ACTIVATION = "MFRR_ACTIVATION"
 
 
 class ShapeError(Exception):
@@ -179,14 +187,68 @@ def bid_body(
     body: Json = {
         "timing": {"start": utc(start), "end": utc(end)},
         "power_type": power_type,
-        "curve": [
-            {"value": kilo(value)} | ({} if amount is None else {"price": price(amount)})
-            for value, amount in curve
-        ],
+        "curve": _curve(curve),
     }
     if expires_at is not None:
         body["expires_at"] = utc(expires_at)
     return body
+
+
+def _curve(curve: Iterable[tuple[float, float | None]]) -> list[Json]:
+    return [
+        {"value": kilo(value)} | ({} if amount is None else {"price": price(amount)})
+        for value, amount in curve
+    ]
+
+
+def bid_change(
+    curve: Sequence[tuple[float, float | None]] | None, expires_at: datetime | None
+) -> Json:
+    """Return the request that changes a bid; what is None stays as it is."""
+    body: Json = {}
+    if curve is not None:
+        body["curve"] = _curve(curve)
+    if expires_at is not None:
+        body["expires_at"] = utc(expires_at)
+    return body
+
+
+def forecast_body(start: datetime, values: Iterable[float], model_id: str) -> Json:
+    """Return the request that uploads a forecast, a value in watts for each quarter-hour."""
+    return {
+        "model_id": model_id,
+        "items": [
+            {
+                "start": utc(start + number * _QUARTER),
+                "end": utc(start + (number + 1) * _QUARTER),
+                "value": kilo(value),
+            }
+            for number, value in enumerate(values)
+        ],
+    }
+
+
+def forecast_response(answer: object) -> Json:
+    """Return how many values of a forecast were taken, and how many were in the past."""
+    match answer:
+        case {"inserted": list(inserted), "ignored": list(ignored)}:
+            return {"inserted": len(inserted), "ignored": len(ignored)}
+        case _:
+            raise ShapeError("not an answer to a forecast")
+
+
+def event_body(event_type: str, start: datetime, end: datetime) -> Json:
+    """Return the request that reports an event of a resource."""
+    return {"event_type": event_type, "payload": {"start": utc(start), "end": utc(end)}}
+
+
+def baseline_response(answer: object) -> list[float | None]:
+    """Return the values of a baseline in watts."""
+    match answer:
+        case {"items": list(items)}:
+            return [watts(item) for item in items]
+        case _:
+            raise ShapeError("not a baseline")
 
 
 def bid_response(item: Mapping[str, Any]) -> Json:

@@ -1,16 +1,13 @@
 """Standing bids: placed, renewed and withdrawn by the link, while the user has them turned on."""
 
-import asyncio
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
 import logging
 from typing import Final
 
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.exceptions import TemplateError
 from homeassistant.helpers.template import Template, result_as_boolean
 from homeassistant.util import dt as dt_util
@@ -23,63 +20,25 @@ from .bid_desk import BidDesk, BidOutOfBounds
 from .bidding import QUARTER, Offer
 from .rest_payload import Json, instant
 from .sources import Source
+from .standing import InputMissing, Standing, StandingStatus
 
 _LOGGER = logging.getLogger(__name__)
 
-LOOK_EVERY_S: Final = 60.0
 _REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)
 _HTTP_CONFLICT: Final = 409
 
 
-class BidStatus(StrEnum):
-    """How a standing bid fares."""
-
-    OFF = "off"
-    IDLE = "idle"
-    """There is nothing to offer now."""
-    BIDDING = "bidding"
-    INPUT_MISSING = "input_missing"
-    OUT_OF_BOUNDS = "out_of_bounds"
-    CLOCK_OFF = "clock_off"
-    REFUSED = "refused"
-    UNREACHABLE = "unreachable"
-
-
-class InputMissing(Exception):  # noqa: N818 - named after what happened
-    """What an offer depends on has no value."""
-
-
 @dataclass(kw_only=True)
-class StandingBid:
+class StandingBid(Standing):
     """One standing bid and how it fares."""
 
-    subentry_id: str
-    name: str
     offer: Offer
     source: Source | None
     """What measures the resource; None where it is not set up."""
-    enabled: bool = False
-    status: BidStatus = BidStatus.OFF
-    detail: str | None = None
-    """What was refused, or what is missing."""
     open: list[datetime] = field(default_factory=list)
     """The starts of the quarter-hours that stand open."""
     refused: dict[datetime, datetime] = field(default_factory=dict)
     """Until when a quarter-hour that was refused is not offered again."""
-    listeners: list[CALLBACK_TYPE] = field(default_factory=list)
-
-    @callback
-    def listen(self, listener: CALLBACK_TYPE) -> CALLBACK_TYPE:
-        """Have a callback called after changes; returns what ends that."""
-        self.listeners.append(listener)
-        return lambda: self.listeners.remove(listener)
-
-    @callback
-    def show(self, status: BidStatus, detail: str | None = None) -> None:
-        """Take how it fares, and tell the listeners."""
-        self.status, self.detail = status, detail
-        for listener in self.listeners:
-            listener()
 
 
 class StandingBids:
@@ -108,41 +67,20 @@ class StandingBids:
             )
             for subentry in subentries
         }
-        self._look_now = asyncio.Event()
 
     @callback
     def load(self) -> None:
         """Take up which were turned on."""
         for bid in self.bids.values():
             bid.enabled = bid.subentry_id in self._desk.enabled
-            bid.status = BidStatus.IDLE if bid.enabled else BidStatus.OFF
-
-    async def async_enable(self, bid: StandingBid, enabled: bool) -> None:
-        """Turn one on or off; what it placed is withdrawn when it is off."""
-        bid.enabled = enabled
-        bid.refused.clear()
-        if enabled:
-            self._desk.enabled.add(bid.subentry_id)
-        else:
-            self._desk.enabled.discard(bid.subentry_id)
-            self._issues.set(False, "powernaut_bid_input", bid.subentry_id)
-        bid.show(BidStatus.IDLE if enabled else BidStatus.OFF)
-        await self._desk.async_save()
-        self.look_soon()
+            bid.status = StandingStatus.IDLE if bid.enabled else StandingStatus.OFF
 
     @callback
-    def look_soon(self) -> None:
-        """Compare with the platform now: an activation came, which cancels the other bids."""
-        self._look_now.set()
-
-    async def run(self) -> None:
-        """Place, renew and withdraw until it is cancelled."""
-        while True:
-            self._look_now.clear()
-            await self.async_update()
-            with suppress(TimeoutError):
-                async with asyncio.timeout(LOOK_EVERY_S):
-                    await self._look_now.wait()
+    def enable(self, bid: StandingBid) -> None:
+        """Begin or end with one that was turned on or off; what it placed is withdrawn."""
+        bid.refused.clear()
+        if not bid.enabled:
+            self._issues.set(False, "powernaut_bid_input", bid.subentry_id)
 
     async def async_update(self) -> None:
         """Bring what stands on the platform in line with what is offered now."""
@@ -160,7 +98,7 @@ class StandingBids:
         except (LinkError, RequestRefused) as err:
             for bid in self.bids.values():
                 if bid.enabled:
-                    bid.show(BidStatus.UNREACHABLE, str(err))
+                    bid.show(StandingStatus.UNREACHABLE, str(err))
 
     def _forget_gone(self, known: list[Json]) -> None:
         """Let go of the bids that are no longer open: accepted, expired or cancelled."""
@@ -177,8 +115,8 @@ class StandingBids:
                 hindrance = self._hindrance(bid)
                 wanted = [] if hindrance else self._wanted(bid, now)
             except InputMissing as err:
-                hindrance = _Hindrance(BidStatus.INPUT_MISSING, str(err))
-        missing = hindrance is not None and hindrance.status is BidStatus.INPUT_MISSING
+                hindrance = _Hindrance(StandingStatus.INPUT_MISSING, str(err))
+        missing = hindrance is not None and hindrance.status is StandingStatus.INPUT_MISSING
         self._issues.set(
             missing,
             "powernaut_bid_input",
@@ -200,23 +138,23 @@ class StandingBids:
         )
         bid.open = [start for start in wanted if start in here or start in placed]
         if not bid.enabled:
-            bid.show(BidStatus.OFF)
+            bid.show(StandingStatus.OFF)
         elif (reason := hindrance or refusal) is not None:
             bid.show(reason.status, reason.detail)
         elif bid.refused:
-            bid.show(BidStatus.REFUSED, bid.detail)
+            bid.show(StandingStatus.REFUSED, bid.detail)
         else:
-            bid.show(BidStatus.BIDDING if bid.open else BidStatus.IDLE)
+            bid.show(StandingStatus.BIDDING if bid.open else StandingStatus.IDLE)
 
     def _hindrance(self, bid: StandingBid) -> _Hindrance | None:
         """Return why nothing may be offered, so that what stands is withdrawn too."""
         if bid.source is None:
             raise InputMissing("the resource is not set up")
         if self._desk.clock_error_s is not None:
-            return _Hindrance(BidStatus.CLOCK_OFF)
+            return _Hindrance(StandingStatus.CLOCK_OFF)
         bounds = self._desk.bounds(bid.offer.resource_id)
         if (bound := bounds.left_by(bid.offer.curve, others_that_day=-1)) is not None:
-            return _Hindrance(BidStatus.OUT_OF_BOUNDS, bound)
+            return _Hindrance(StandingStatus.OUT_OF_BOUNDS, bound)
         return None
 
     def _is_due(self, bid: StandingBid, item: Json | None) -> bool:
@@ -270,10 +208,10 @@ class StandingBids:
                     bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
                 )
             except BidOutOfBounds as err:
-                hindrance = _Hindrance(BidStatus.OUT_OF_BOUNDS, err.bound)
+                hindrance = _Hindrance(StandingStatus.OUT_OF_BOUNDS, err.bound)
             except RequestRefused as err:
                 bid.refused[start] = now + _REFUSED_AGAIN_AFTER
-                hindrance = _Hindrance(BidStatus.REFUSED, err.message)
+                hindrance = _Hindrance(StandingStatus.REFUSED, err.message)
                 _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
             else:
                 placed.add(start)
@@ -292,7 +230,7 @@ class StandingBids:
 class _Hindrance:
     """Why something is not offered."""
 
-    status: BidStatus
+    status: StandingStatus
     detail: str | None = None
 
 

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 from uuid import UUID
 
+from homeassistant.components.sensor import SensorDeviceClass
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigSubentryFlow,
@@ -40,10 +41,12 @@ from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
 from .const import (
+    CONF_ATTRIBUTE,
     CONF_BIDS_PER_DAY,
     CONF_CAPACITY_KWH,
     CONF_CURVE,
     CONF_END_TIME,
+    CONF_ENTITY,
     CONF_HORIZON_H,
     CONF_INVERT,
     CONF_MAX_AGE_S,
@@ -58,15 +61,21 @@ from .const import (
     CONF_SITE_ID,
     CONF_SOC_ENTITY,
     CONF_SOC_UNIT,
+    CONF_SOURCE,
     CONF_START_TIME,
+    CONF_TARGET_ID,
     CONF_TEMPLATE,
+    CONF_UNIT,
     CONF_WEEKDAYS,
+    CONF_WEEKS,
     DEFAULT_MAX_AGE_S,
     INTERVAL_S,
+    SUBENTRY_BASELINE,
     SUBENTRY_RESOURCE,
     SUBENTRY_SITE,
     SUBENTRY_STANDING_BID,
     TYPES_WITH_SOC,
+    BaselineSource,
     ResourceType,
 )
 from .payload import MAX_WATTS
@@ -192,6 +201,37 @@ def _resource_schema(resource_type: str) -> vol.Schema:
             **_BOUNDS,
         }
     )
+
+
+_SERIES: dict[vol.Marker, Any] = {
+    vol.Required(CONF_INVERT, default=False): BooleanSelector(),
+    vol.Required(CONF_HORIZON_H, default=24): vol.All(
+        NumberSelector(
+            NumberSelectorConfig(
+                min=1, max=48, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
+            )
+        ),
+        vol.Coerce(int),
+    ),
+}
+_FORECAST: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(),
+    vol.Required(CONF_ATTRIBUTE): TextSelector(),
+    vol.Required(CONF_UNIT, default=UnitOfPower.WATT): SelectSelector(
+        SelectSelectorConfig(options=[UnitOfPower.WATT, UnitOfPower.KILO_WATT])
+    ),
+    **_SERIES,
+}
+_HISTORY: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(
+        EntitySelectorConfig(domain=Platform.SENSOR, device_class=SensorDeviceClass.POWER)
+    ),
+    vol.Required(CONF_WEEKS, default=4): vol.All(
+        NumberSelector(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
+        vol.Coerce(int),
+    ),
+    **_SERIES,
+}
 
 
 class _MeasuredSubentryFlow(ConfigSubentryFlow):
@@ -473,8 +513,103 @@ def _label(resource: Resource) -> str:
     return f"{resource.name} ({resource.type.replace('_', ' ')})"
 
 
+class BaselineSubentryFlow(ConfigSubentryFlow):
+    """Keep the baseline of the site or of a resource ahead."""
+
+    _data: dict[str, Any]
+
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask what for, and where the values are from."""
+        entry = self._get_entry()
+        targets = [SelectOptionDict(value=entry.data[CONF_SITE_ID], label=entry.title)] + [
+            SelectOptionDict(value=subentry.data[CONF_RESOURCE_ID], label=subentry.title)
+            for subentry in entry.get_subentries_of_type(SUBENTRY_RESOURCE)
+            if subentry.data[CONF_RESOURCE_TYPE] != ResourceType.METER
+        ]
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            taken = {
+                subentry.data[CONF_TARGET_ID]
+                for subentry in entry.get_subentries_of_type(SUBENTRY_BASELINE)
+            }
+            if user_input[CONF_TARGET_ID] not in taken:
+                self._data = user_input
+                return await self._async_source()
+            errors[CONF_TARGET_ID] = "target_taken"
+        schema = vol.Schema(
+            {
+                vol.Required(CONF_NAME): TextSelector(),
+                vol.Required(CONF_TARGET_ID): SelectSelector(SelectSelectorConfig(options=targets)),
+                vol.Required(CONF_SOURCE): SelectSelector(
+                    SelectSelectorConfig(
+                        options=list(BaselineSource), translation_key="powernaut_baseline_source"
+                    )
+                ),
+            }
+        )
+        return self.async_show_form(
+            step_id="user",
+            data_schema=self.add_suggested_values_to_schema(schema, user_input or {}),
+            errors=errors,
+        )
+
+    async def async_step_forecast(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the forecast."""
+        return self._source_form("forecast", _FORECAST, user_input)
+
+    async def async_step_history(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the sensor whose like days count."""
+        return self._source_form("history", _HISTORY, user_input)
+
+    async def async_step_reconfigure(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change where the values are from."""
+        subentry = self._get_reconfigure_subentry()
+        self._data = {
+            CONF_NAME: subentry.title,
+            **{key: subentry.data[key] for key in (CONF_TARGET_ID, CONF_SOURCE)},
+        }
+        return await self._async_source()
+
+    async def _async_source(self) -> SubentryFlowResult:
+        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
+            return await self.async_step_forecast()
+        return await self.async_step_history()
+
+    def _source_form(
+        self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None
+    ) -> SubentryFlowResult:
+        changes = self.source == SOURCE_RECONFIGURE
+        if user_input is not None:
+            entity = reference_of(self.hass, user_input[CONF_ENTITY])
+            data = {**self._data, **user_input, CONF_ENTITY: entity}
+            title = data.pop(CONF_NAME)
+            if changes:
+                return self.async_update_and_abort(
+                    self._get_entry(), self._get_reconfigure_subentry(), data=data
+                )
+            return self.async_create_entry(title=title, data=data)
+        suggested: dict[str, Any] = {}
+        if changes:
+            suggested = dict(self._get_reconfigure_subentry().data)
+            suggested[CONF_ENTITY] = entity_id_of(
+                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
+            )
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),
+            description_placeholders={"name": self._data[CONF_NAME]},
+        )
+
+
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {
     SUBENTRY_SITE: SiteSubentryFlow,
     SUBENTRY_RESOURCE: ResourceSubentryFlow,
     SUBENTRY_STANDING_BID: StandingBidSubentryFlow,
+    SUBENTRY_BASELINE: BaselineSubentryFlow,
 }

@@ -14,6 +14,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 
+from ...entities.push import PushEntity
 from ...entities.quantity_classes import device_class_of, state_class_of
 from ...vocabulary.datum import PROPERTIES, Group, Value
 from ...vocabulary.quantities import Quantity
@@ -30,12 +31,10 @@ _STATE_CLASSES: Final = {
 }
 
 
-class SourceSensor(SensorEntity):
+class SourceSensor(PushEntity, SensorEntity):
     """What the sensors of a source share; available while the node has something to show."""
 
     _attr_available = False
-    _attr_has_entity_name = True
-    _attr_should_poll = False
 
     def __init__(
         self, device_identifier: str, name: str, device_info: DeviceInfo, left: Callable[[], None]
@@ -44,23 +43,16 @@ class SourceSensor(SensorEntity):
         self._attr_unique_id = f"{device_identifier}|{name}"
         self._attr_device_info = device_info
         self._left = left
-        self._added = False
         self._measured_at: datetime | None = None
-
-    @override
-    async def async_added_to_hass(self) -> None:
-        self._added = True
-
-    @override
-    async def async_will_remove_from_hass(self) -> None:
-        self._added = False
 
     @override
     async def async_removed_from_registry(self) -> None:
         self._left()
 
     @callback
-    def write(self, value: Value | datetime | None, measured_at: datetime | None = None) -> None:
+    def show_value(
+        self, value: Value | datetime | None, measured_at: datetime | None = None
+    ) -> None:
         """Show a value, None is unavailable; one that is disabled is never added.
 
         The same value of another time is written too: Home Assistant tells reports from changes. A
@@ -71,8 +63,8 @@ class SourceSensor(SensorEntity):
         if value is not None:
             self._attr_native_value = value
         self._measured_at = measured_at
-        if self._added and before != (self._attr_available, self._attr_native_value, measured_at):
-            self.async_write_ha_state()
+        if before != (self._attr_available, self._attr_native_value, measured_at):
+            self.write()
 
 
 class CreatedSensor(SourceSensor):
@@ -119,7 +111,7 @@ class PropertySensor(SourceSensor):
             self._attr_state_class = _STATE_CLASSES.get(group)
         elif isinstance(state, str):
             state = None
-        self.write(state, measured_at)
+        self.show_value(state, measured_at)
 
 
 def _description(unit: str | None, quantity: Quantity) -> SensorEntityDescription:

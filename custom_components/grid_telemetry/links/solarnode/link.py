@@ -163,7 +163,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
             self._session = None
             self._live.clear()
             for sensor in self._sensors.values():
-                sensor.write(None)
+                sensor.show_value(None)
 
     async def _run(self, session: NodeSession) -> None:
         """Poll, and follow what is live, until the end of the session."""
@@ -224,7 +224,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
             new.extend(self._show(datum, seen))
         for key, sensor in self._sensors.items():
             if key not in seen:
-                sensor.write(None)
+                sensor.show_value(None)
         if self._add is not None and new:
             self._add(new)
 
@@ -243,7 +243,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
             sensor = self._sensors[source, name]
             if isinstance(sensor, PropertySensor) and (live is None or name not in live.values):
                 sensor.show(group, value, datum.created)
-        self._sensors[source, CREATED].write(live.at if live else datum.created)
+        self._sensors[source, CREATED].show_value(live.at if live else datum.created)
 
     def _new_sensor(self, source: str, name: str, group: Group | None) -> SourceSensor:
         if len(self._sensors) >= MAX_SENSORS:
@@ -283,7 +283,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
                 sensor.show(sensor.property_group, value, live.at)
         created = self._sensors.get((source, CREATED))
         if created is not None:
-            created.write(live.at)
+            created.show_value(live.at)
 
 
 def parameters_of(data: Mapping[str, Any]) -> NodeParameters:

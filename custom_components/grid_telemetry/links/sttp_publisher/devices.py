@@ -1,6 +1,6 @@
 """The devices and signals of an entry, with identities that last."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -11,7 +11,7 @@ from homeassistant.helpers.storage import Store
 from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry
 from ...points.point import Point
-from ...points.table import CONF_POINTS
+from ...points.table import CONF_ENTITY, CONF_IDENTITY, CONF_POINTS
 from .const import (
     CONF_ACRONYM,
     CONF_MAX_AGE_S,
@@ -74,22 +74,28 @@ def node_id(entry: GridTelemetryConfigEntry) -> UUID:
 async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Sequence[Device]:
     """Return the devices that an entry publishes.
 
-    A signal ID is made of the entry and the entity's id in the registry, which a rename leaves.
+    A signal ID is made of the entry and the entity's id in the registry, which a rename leaves. An
+    entity that took the place of another one has that one's, unless it is back itself.
     """
     namespace = node_id(entry)
     subentries = list(entry.get_subentries_of_type(SUBENTRY_DEVICE))
-    given = await numbers.async_give(
-        point["entity"] for subentry in subentries for point in subentry.data[CONF_POINTS]
-    )
+    stored_points = [point for each in subentries for point in each.data[CONF_POINTS]]
+    present = {point[CONF_ENTITY] for point in stored_points}
+
+    def identity_of(stored: Mapping[str, Any]) -> str:
+        began_with = stored.get(CONF_IDENTITY)
+        return str(stored[CONF_ENTITY] if began_with in (None, *present) else began_with)
+
+    given = await numbers.async_give(map(identity_of, stored_points))
 
     def signal(stored: dict[str, Any], max_age_s: float) -> Signal:
-        point = Point.from_dict(stored)
+        point, identity = Point.from_dict(stored), identity_of(stored)
         return Signal(
             point=point,
             kind=Kind(stored[CONF_SIGNAL]),
             phase=stored.get(CONF_PHASE),
-            signal_id=uuid5(namespace, point.entity),
-            number=given[point.entity],
+            signal_id=uuid5(namespace, identity),
+            number=given[identity],
             max_age_s=max_age_s,
             min_change=stored.get(CONF_MIN_CHANGE, 0.0),
             max_pause_s=stored.get(CONF_MAX_PAUSE_S, DEFAULT_MAX_PAUSE_S),

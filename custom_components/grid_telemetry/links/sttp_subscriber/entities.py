@@ -9,6 +9,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 
 from ...const import DOMAIN
+from ...entities.push import PushEntity
 from ...entities.unit_classes import classes_of_unit
 from ...protocols.sttp import Measurement
 from .payload import Signal, value_of
@@ -17,18 +18,15 @@ from .payload import Signal, value_of
 _NOT_MEASURED: Final = ("DIGI", "FLAG", "QUAL", "ALRM")
 
 
-class SignalSensor(SensorEntity):
+class SignalSensor(PushEntity, SensorEntity):
     """Shows one signal; available while its last measurement is good."""
 
     _attr_available = False
-    _attr_has_entity_name = True
-    _attr_should_poll = False
 
     def __init__(self, entry_id: str, signal: Signal, device_info: DeviceInfo) -> None:
         self.signal = signal
         self.settled = asyncio.Event()
         """Set once Home Assistant has added the sensor, or will not, as it is disabled."""
-        self._added = False
         self._attr_unique_id = f"{entry_id}_{signal.signal_id}"
         self._attr_name = signal.name
         self._attr_device_info = device_info
@@ -41,7 +39,7 @@ class SignalSensor(SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        self._added = True
+        await super().async_added_to_hass()
         self.settled.set()
 
     @callback
@@ -52,7 +50,7 @@ class SignalSensor(SensorEntity):
 
     async def async_leave(self) -> None:
         """Have Home Assistant forget the entity; its registry entry stays for the user."""
-        if self._added:
+        if self.is_added:
             await self.async_remove()
 
     @callback
@@ -62,9 +60,7 @@ class SignalSensor(SensorEntity):
         self._attr_available = value is not None
         if value is not None:
             self._attr_native_value = value
-        # One that is disabled is never added.
-        if self._added:
-            self.async_write_ha_state()
+        self.write()
 
 
 def signal_sensor(entry_id: str, signal: Signal, link_device: DeviceInfo) -> SignalSensor:
