@@ -138,10 +138,7 @@ async def test_an_outage_is_noted_and_recovered_once_it_is_over(
     ):
         publisher.disconnect(publisher.subscribers()[0].id)
         await shown(hass, "shelby_frequency", lambda state: state.state == "unavailable")
-        pass_time(hass, 301)
-        recover.assert_not_called()
         await until(lambda: any(info.signals for info in publisher.subscribers()))
-        note.assert_not_called()
         publish(publisher, 1, 51)
         await shown(hass, "shelby_frequency", lambda state: state.state == "51.0")
         note.assert_called_once()
@@ -151,7 +148,7 @@ async def test_an_outage_is_noted_and_recovered_once_it_is_over(
         publish(publisher, 1, 52)
         await shown(hass, "shelby_frequency", lambda state: state.state == "52.0")
         note.assert_called_once()
-        pass_time(hass, 602)
+        pass_time(hass, 301)
         await until(lambda: recover.await_count)
     # Only of measurements the mean is kept.
     assert recovery._entities() == {signal_id(1): "sensor.shelby_frequency"}
