@@ -1,15 +1,17 @@
 """1,000 points of 100 devices that change every 4 s: Scout against core's `mqtt_statestream`.
 
-Three runs of a real Home Assistant with the same sensors: with nothing more, with them all sent
-to Scout (RabbitMQ) every 4 s, and with them all sent by Home Assistant's own `mqtt_statestream`
-to Mosquitto. Each gives the processor time of the Home Assistant process and the longest that its
-event loop kept a timer waiting; both brokers say how many values reached them.
+Four runs of a real Home Assistant with the same sensors: with nothing more, with them all sent
+to Scout (RabbitMQ) every 4 s, once as instants and once as means, and with them all sent by Home
+Assistant's own `mqtt_statestream` to Mosquitto. Each gives the processor time of the Home Assistant
+process and the longest that its event loop kept a timer waiting; both brokers say how many values
+reached them.
 """
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 import os
 from pathlib import Path
 import sys
@@ -89,7 +91,7 @@ async def run_alone(folder: Path) -> Load:
         return await measure(home)
 
 
-async def run_scout(folder: Path) -> Load:
+async def run_scout(folder: Path, take: str = "instant") -> Load:
     """Measure with all of them sent to Scout."""
     async with (
         RabbitMq(folder=folder / "rabbitmq", claim_id=CLAIM_ID, token=TOKEN) as broker,
@@ -98,7 +100,7 @@ async def run_scout(folder: Path) -> Load:
         devices = [
             device["id"] for device in await home.devices() if device["name"].startswith("Load ")
         ]
-        await Scout(broker.url, Ledger(), INTERVAL_S).configure(home, devices)
+        await Scout(broker.url, Ledger(), INTERVAL_S, take).configure(home, devices)
         load = await measure(home)
         end = time.time()
         # Only now, so that nothing else reads from the broker while Home Assistant is measured.
@@ -154,21 +156,27 @@ async def run(folder: Path) -> bool:
     for name, measured in (
         ("alone", run_alone),
         ("Scout", run_scout),
+        ("means", partial(run_scout, take="mean")),
         ("mqtt_statestream", run_statestream),
     ):
         (folder / name).mkdir()
         loads[name] = await measured(folder / name)
-    alone, scout, statestream = loads.values()
-    ours, theirs = scout.cpu - alone.cpu, statestream.cpu - alone.cpu
-    passed = ours < theirs and scout.stall_s < GOAL_STALL_S
+    alone, scout, means, statestream = loads.values()
+    theirs = statestream.cpu - alone.cpu
+    ours, ours_with_means = scout.cpu - alone.cpu, means.cpu - alone.cpu
+    longest_s = max(scout.stall_s, means.stall_s)
+    passed = max(ours, ours_with_means) < theirs and longest_s < GOAL_STALL_S
     print(
         f"points: {POINTS} points of 100 devices every {INTERVAL_S} s; processor"
         f" {alone.cpu:.1%} alone, {scout.cpu:.1%} with Scout ({scout.values_per_s:.0f} values/s),"
-        f" {statestream.cpu:.1%} with mqtt_statestream ({statestream.values_per_s:.0f} values/s):"
-        f" what Scout adds is {ours / theirs:.2f} of what mqtt_statestream adds (goal < 1);"
-        f" longest stall {alone.stall_s * 1000:.0f} ms alone, {scout.stall_s * 1000:.0f} ms with"
-        f" Scout (goal {GOAL_STALL_S * 1000:.0f}), {statestream.stall_s * 1000:.0f} ms with"
-        f" mqtt_statestream: {'passed' if passed else 'FAILED'}"
+        f" {means.cpu:.1%} with means in place of instants ({means.values_per_s:.0f} values/s),"
+        f" {statestream.cpu:.1%} with mqtt_statestream"
+        f" ({statestream.values_per_s:.0f} values/s): what Scout adds is {ours / theirs:.2f}, with"
+        f" means {ours_with_means / theirs:.2f}, of what mqtt_statestream adds (goal < 1); longest"
+        f" stall {alone.stall_s * 1000:.0f} ms alone, {scout.stall_s * 1000:.0f} ms with Scout,"
+        f" {means.stall_s * 1000:.0f} ms with means (goal {GOAL_STALL_S * 1000:.0f}),"
+        f" {statestream.stall_s * 1000:.0f} ms with mqtt_statestream:"
+        f" {'passed' if passed else 'FAILED'}"
     )
     return passed
 

@@ -1,11 +1,16 @@
 """STTP: our publisher against sttpapi's, on the same data, one after the other in one run.
 
     python -m bench.sttp [--seconds 4] [--signals 172,1000] [--subscribers 1,4,16]
+    python -m bench.sttp --against 96faa25 [--pairs 5]
 
 Each publisher runs flat out in a process of its own; its subscribers, which count what the data
 packets say they hold and read some of them to the last bit, all run in another one. Delivered is
 each measurement as often as a subscriber got it. CPU (that of the publisher's process) and bytes
 are per delivered measurement.
+
+With --against it is our publisher and our publisher of another commit, which is checked out into a
+temporary folder: one subscriber, so that each value is encoded for itself, both in turns, and the
+median of the ratios of what the processor took.
 """
 
 import argparse
@@ -17,10 +22,13 @@ import os
 from pathlib import Path
 import random
 import selectors
+import shutil
 import socket
+from statistics import median
 import struct
 import subprocess
 import sys
+from tempfile import TemporaryDirectory
 from time import monotonic
 from typing import Any, Final
 from uuid import UUID, uuid5
@@ -262,12 +270,13 @@ def cpu_s(pid: int) -> float:
     return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def start(*arguments: str) -> subprocess.Popen[str]:
-    """Start a part of the benchmark in a process of its own."""
+def start(*arguments: str, folder: Path | None = None) -> subprocess.Popen[str]:
+    """Start a part of the benchmark, of this checkout or another, in a process of its own."""
     return subprocess.Popen(  # noqa: S603 (this very program)
         [sys.executable, "-W", "ignore", "-m", "bench.sttp", *arguments],
         stdout=subprocess.PIPE,
         text=True,
+        cwd=folder,
     )
 
 
@@ -278,10 +287,12 @@ def line(process: subprocess.Popen[str]) -> str:
     return text
 
 
-def measure(kind: str, signals: int, subscribers: int, seconds: float) -> dict[str, float]:
-    """Measure one publisher with some subscribers."""
+def measure(
+    kind: str, signals: int, subscribers: int, seconds: float, folder: Path | None = None
+) -> dict[str, float]:
+    """Measure one publisher, of this checkout or another, with some subscribers."""
     publisher_of, form = kind.split()
-    publisher = start("--publish", publisher_of, "--signals", str(signals))
+    publisher = start("--publish", publisher_of, "--signals", str(signals), folder=folder)
     receiver = None
     try:
         port = line(publisher).strip()
@@ -330,6 +341,44 @@ def compare(signals: list[int], subscribers: list[int], seconds: float) -> bool:
     return met
 
 
+def compare_with(commit: str, signals: list[int], seconds: float, pairs: int) -> bool:
+    """Measure beside another commit, print a table, and return whether the goals are met."""
+    git = shutil.which("git") or "git"
+    print("| signals | form | CPU µs a value at that commit | now | median of the ratios | goal |")
+    print("|---|---|---|---|---|---|")
+    met = True
+    with TemporaryDirectory(prefix="grid-telemetry-bench-") as folder:
+        other = Path(folder) / "other"
+        subprocess.run(  # noqa: S603 (nothing of a stranger in it)
+            [git, "worktree", "add", "--detach", str(other), commit], check=True
+        )
+        try:
+            for size in signals:
+                for form, goal in (("compact", 0.52), ("TSSC", 0.40)):
+                    kind = f"ours {form}"
+                    taken = [
+                        (
+                            measure(kind, size, 1, seconds, other)["cpu_us"],
+                            measure(kind, size, 1, seconds)["cpu_us"],
+                        )
+                        for _ in range(pairs)
+                    ]
+                    ratio = median(now / then for then, now in taken)
+                    met &= ratio <= goal
+                    then, now = (median(column) for column in zip(*taken, strict=True))
+                    print(
+                        f"| {size} | {form} | {then:.3f} | {now:.3f} | {ratio:.2f}"
+                        f" | ≤ {goal:.2f} |",
+                        flush=True,
+                    )
+        finally:
+            subprocess.run(  # noqa: S603 (nothing of a stranger in it)
+                [git, "worktree", "remove", "--force", str(other)], check=True
+            )
+    print(f"\nGoals {'met' if met else 'NOT met'}")
+    return met
+
+
 def row(
     signals: int, count: int, kind: str, ours: dict[str, float], peer: dict[str, float]
 ) -> None:
@@ -350,6 +399,8 @@ def main() -> None:
     parser.add_argument("--publish", help=argparse.SUPPRESS)
     parser.add_argument("--receive", type=int, help=argparse.SUPPRESS)
     parser.add_argument("--form", default="TSSC", help=argparse.SUPPRESS)
+    parser.add_argument("--against", metavar="COMMIT", help="compare with our own publisher there")
+    parser.add_argument("--pairs", type=int, default=5)
     given = parser.parse_args()
     signals = [int(text) for text in given.signals.split(",")]
     subscribers = [int(text) for text in given.subscribers.split(",")]
@@ -359,6 +410,8 @@ def main() -> None:
         publish_reference(signals[0])
     elif given.receive:
         receive(given.receive, signals[0], subscribers[0], given.form == "TSSC", given.seconds)
+    elif given.against:
+        sys.exit(not compare_with(given.against, signals, given.seconds, given.pairs))
     elif not compare(signals, subscribers, given.seconds):
         sys.exit(1)
 

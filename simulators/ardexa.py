@@ -463,6 +463,11 @@ class Ardexa:
         command: str = data["cmd"]
         if command.startswith("echo "):
             stdout, stderr, code = f"{command[5:]}\n", "", 0
+        elif command == "yes":
+            for _ in range(1_000):  # ten seconds
+                await self._reply(sid, "device:cmd", data, {"stdout": "y\n" * 9_000, **correlation})
+                await asyncio.sleep(0.01)
+            return
         elif command.startswith("sleep "):
             await asyncio.sleep(float(command[6:]))
             stdout, stderr, code = "", "", 0

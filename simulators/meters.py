@@ -98,13 +98,13 @@ class _Place:
         return self.length or {"16": 1, "32": 2, "64": 4}[self.type[-2:]]
 
 
+# What a map may say besides of quantities.
+_KNOWN = ("serial_number", "firmware", "current_ratio", "voltage_ratio")
+
+
 def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
     """Return the places of a map by quantity, with its serial number and firmware."""
-    known = {
-        key: document[key]
-        for key in ("serial_number", "firmware", "current_ratio", "voltage_ratio")
-        if key in document
-    }
+    known = {key: document[key] for key in _KNOWN if key in document}
     return {
         key: _Place(
             space=raw.get("register_space", document["register_space"]),
@@ -119,18 +119,29 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the registers that tell what a meter is, as `identify 0` and so on."""
-    checks = document.get("identify", ())
-    return {f"identify {index}": check for index, check in enumerate(checks) if "address" in check}
+    """Return the registers that tell what a meter is and are no quantity, each by a name."""
+    told = [document[key] for key in _KNOWN if key in document]
+    measured = {
+        (raw.get("register_space"), raw["address"])
+        for raw in (*told, *document["quantities"].values())
+    }
+    return {
+        f"{part} {index}": check
+        for part in ("identify", "recognise")
+        for index, check in enumerate(document.get(part, ()))
+        if "address" in check
+        and (part == "identify" or (check.get("register_space"), check["address"]) not in measured)
+    }
 
 
 def _says(check: Mapping[str, Any]) -> float | str:
-    """Return the first of the values by which a family is identified."""
-    for key in ("equals", "starts_with", "between"):
-        if key in check:
-            first: float | str = check[key][0] if isinstance(check[key], list) else check[key]
-            return first
-    raise ValueError("a check without a value")
+    """Return a value by which a family is known."""
+    if "between" in check:
+        low, high = check["between"]
+        return (float(low) + float(high)) / 2
+    known = check["equals"] if "equals" in check else check["starts_with"]
+    first: float | str = known[0] if isinstance(known, list) else known
+    return first
 
 
 class Meter(Protocol):
@@ -150,13 +161,28 @@ class RawMeter:
     unit: int
     words: dict[Space, dict[int, int]] = field(default_factory=lambda: {"input": {}, "holding": {}})
     silent: bool = False
+    # Refuses registers that were not written.
+    strict: bool = False
 
     def answer(self, function: int, address: int, count: int) -> Words | ExcCodes:
         """Return the registers of a request; a space without any is refused."""
         space = _SPACES.get(function)
         if space is None or not self.words[space]:
             return ExcCodes.ILLEGAL_FUNCTION
+        if self.strict and not set(range(address, address + count)) <= self.words[space].keys():
+            return ExcCodes.ILLEGAL_ADDRESS
         return [self.words[space].get(address + offset, 0) for offset in range(count)]
+
+
+def reported_meter(unit: int, report: str) -> RawMeter:
+    """Return a meter that says what a user's report has, and refuses all else."""
+    meter = RawMeter(unit, strict=True)
+    for space, runs in yaml.safe_load(report)["registers"].items():
+        for first, words in runs.items():
+            meter.words[space].update(
+                enumerate((int(word, 16) for word in str(words).split()), first)
+            )
+    return meter
 
 
 @dataclass
@@ -186,6 +212,11 @@ class SimulatedMeter:
         self._max_count: int = document.get("max_span", 125)
         self._places = _places(document)
         self._says = {key: _says(check) for key, check in _identified(document).items()}
+        for key, said in self._says.items():
+            serial = self._places.get("serial_number")
+            if serial and serial.address == self._places[key].address:
+                # By the first letters of its serial number.
+                self.serial_number = self._says[key] = f"{said}{self.serial_number}"
         # As of a meter without transformers.
         self._says |= dict.fromkeys(("current_ratio", "voltage_ratio"), 1)
         self._readable: dict[Space, set[int]] = {"input": set(), "holding": set()}

@@ -7,7 +7,7 @@ database and log are its own, below one folder.
 import argparse
 import asyncio
 from base64 import b64encode
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import sha256
@@ -27,6 +27,8 @@ from .stomp_wire import WireFrame, put_frame, take_frame
 
 # The script behind the wrapper on PATH, which would insist on the system's own user and folders.
 SERVER: Final = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+NEWER: Final = Path(__file__).parent.parent / ".setup" / "rabbitmq"
+"""Where `script/setup` unpacks RabbitMQ 4 with its own Erlang, if it can."""
 PATH: Final = "/ws/stomp"
 QUEUE: Final = "collect"
 
@@ -48,7 +50,9 @@ def _user(name: str, password: str) -> dict[str, Json]:
     }
 
 
-def _definitions(host: str, claim_id: str, token: str) -> dict[str, Json]:
+def _definitions(
+    host: str, claim_id: str, token: str, exchanges: Collection[str]
+) -> dict[str, Json]:
     """Return what the broker knows from the start, in the form of its own export."""
     durable: dict[str, Json] = {"vhost": host, "durable": True, "auto_delete": False}
     return {
@@ -66,7 +70,7 @@ def _definitions(host: str, claim_id: str, token: str) -> dict[str, Json]:
         ],
         "exchanges": [
             {"name": name, "type": "topic", "internal": False, "arguments": {}, **durable}
-            for name in EXCHANGES
+            for name in exchanges
         ],
         "queues": [{"name": QUEUE, "arguments": {}, **durable}],
         "bindings": [
@@ -78,7 +82,7 @@ def _definitions(host: str, claim_id: str, token: str) -> dict[str, Json]:
                 "routing_key": "#",
                 "arguments": {},
             }
-            for name in EXCHANGES
+            for name in exchanges
         ],
     }
 
@@ -92,6 +96,10 @@ class RabbitMq:
     token: str = field(default="token", repr=False)
     host: str = "pro"
     port: int = field(default_factory=free_port)
+    root: Path = Path("/")
+    """Where it is installed: the system, or `NEWER`."""
+    exchanges: Collection[str] = tuple(EXCHANGES)
+    """Those that exist."""
     _epmd: Program | None = field(default=None, repr=False)
     _server: Program | None = field(default=None, repr=False)
 
@@ -120,13 +128,17 @@ web_stomp.ws_path = {PATH}
 web_stomp.tcp.listener = 127.0.0.1:{self.port}
 load_definitions = {self.folder}/definitions.json
 """,
-            "definitions.json": json.dumps(_definitions(self.host, self.claim_id, self.token)),
+            "definitions.json": json.dumps(
+                _definitions(self.host, self.claim_id, self.token, self.exchanges)
+            ),
             "enabled_plugins": "[rabbitmq_web_stomp].\n",
             "environment.conf": "",
         }
         for name, text in files.items():
             (self.folder / name).write_text(text)
+        erlang = self.root / "usr" / "lib" / "erlang" / "bin"
         environment = {
+            "PATH": f"{erlang}:{os.environ['PATH']}",
             "HOME": str(self.folder),
             "ERL_EPMD_PORT": str(epmd_port),
             "ERL_EPMD_ADDRESS": "127.0.0.1",
@@ -144,9 +156,12 @@ load_definitions = {self.folder}/definitions.json
             # so that a signal to the process we started reaches the server.
             "NOTIFY_SOCKET": str(self.folder / "notify"),
         }
-        self._server = Program([str(SERVER)], self.folder / "output.log", environment)
+        self._server = Program(
+            [str(self.root / SERVER.relative_to("/"))], self.folder / "output.log", environment
+        )
         self._epmd = Program(
-            ["epmd", "-port", str(epmd_port), "-address", "127.0.0.1"], self.folder / "epmd.log"
+            [str(erlang / "epmd"), "-port", str(epmd_port), "-address", "127.0.0.1"],
+            self.folder / "epmd.log",
         )
         await self._epmd.start()
 

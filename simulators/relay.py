@@ -76,6 +76,8 @@ class Relay:
             finally:
                 self._writers.discard(inner_writer)
                 inner_writer.transport.abort()
+        except ConnectionError:
+            pass  # the server is down; the client is cut off as it would be without us
         finally:
             self._writers.discard(writer)
             writer.transport.abort()

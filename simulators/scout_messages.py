@@ -50,7 +50,8 @@ class Metric(NamedTuple):
     device: str
     ts: datetime
     code: str
-    value: float
+    value: float | dict[str, float]
+    """Several numbers by name where the code is of type JSON."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -141,6 +142,15 @@ def _number(value: Json, where: str) -> float:
     return value
 
 
+def _value(value: Json, code: str) -> float | dict[str, float]:
+    """Return a number, or the numbers of a code of type JSON such as `HARM_V_AN`."""
+    if not isinstance(value, dict):
+        return _number(value, code)
+    if not value:
+        _fail(code, "not an object with something in it")
+    return {_text(name, code): _number(number, code) for name, number in value.items()}
+
+
 def _integer(value: Json, where: str) -> int:
     if isinstance(value, bool) or not isinstance(value, int):
         _fail(where, "not an integer")
@@ -170,7 +180,7 @@ def parse_metrics(body: bytes) -> list[Metric]:
         for code, value in data.items():
             if not _CODE.fullmatch(code):
                 _fail("data", f"{code!r} is not a code")
-            found.append(Metric(device, ts, code, _number(value, code)))
+            found.append(Metric(device, ts, code, _value(value, code)))
     return found
 
 
@@ -383,7 +393,9 @@ class Ledger:
                 device: {
                     code: {
                         "ts": metric.ts.isoformat(timespec="milliseconds"),
-                        "value": metric.value,
+                        "value": dict(metric.value)
+                        if isinstance(metric.value, dict)
+                        else metric.value,
                     }
                     for code, metric in codes.items()
                 }

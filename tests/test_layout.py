@@ -85,6 +85,15 @@ def test_a_codec_needs_no_home_assistant(module: Path) -> None:
     assert not list(_ways_to_home_assistant(module))
 
 
+@pytest.mark.parametrize("module", sorted((PACKAGE / "protocols").rglob("*.py")), ids=_named)
+def test_a_protocol_could_be_a_library(module: Path) -> None:
+    """A protocol imports itself and the listener that the servers share, and names no product."""
+    own = module.relative_to(PACKAGE / "protocols").parts[0].removesuffix(".py")
+    inside = {name for name in _imports(module) if name.startswith("grid_telemetry.")}
+    floors = {tuple(name.split(".")[1:3]) for name in inside}
+    assert floors <= {("protocols", own), ("protocols", "listener")}
+
+
 KINDS = sorted(folder.name for folder in LINKS.iterdir() if (folder / "__init__.py").exists())
 
 

@@ -59,7 +59,7 @@ TRANSLATION_SHAPE = {
     *("step", "error", "abort", "progress", "initiate_flow", "entry_type", "flow_title"),
     *("title", "name", "description", "message", "unit_of_measurement"),
     *("data", "data_description", "sections", "menu_options", "menu_option_descriptions"),
-    *("fields", "options", "state", "state_attributes"),
+    *("fields", "options", "state", "state_attributes", "fix_flow"),
 }
 # Home Assistant itself ends flows with these.
 HOME_ASSISTANTS_REASONS = {
@@ -237,8 +237,15 @@ def test_each_form_has_a_title_and_explains_its_fields() -> None:
                 assert list(options) == list(part.get("menu_option_descriptions", {}))
 
 
+def _fix_steps(issue: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the texts of the steps that repair an issue."""
+    steps: Mapping[str, Any] = issue.get("fix_flow", {}).get("step", {})
+    return steps
+
+
 def test_each_step_that_the_code_shows_has_texts_and_no_other() -> None:
     steps = {step for _, texts in flows() for step in texts["step"]}
+    steps |= {step for texts in TEXTS["issues"].values() for step in _fix_steps(texts)}
     patterns = set()
     for call in nodes(ast.Call):
         if getattr(call.func, "attr", None) in {"async_show_form", "async_show_menu"}:

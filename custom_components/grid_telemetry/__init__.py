@@ -18,6 +18,7 @@ from .link import (
     StoringRuntimeModule,
 )
 from .links.registry import LINKS, link_module
+from .points.counter_store import async_remove_counters
 from .services import async_setup_services
 
 # The entries that have changed while they are reloaded.
@@ -102,6 +103,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
     runtime = await link_module(entry).async_runtime(hass)
     if isinstance(runtime, StoringRuntimeModule):
         await runtime.async_remove_link(hass, entry)
+    await async_remove_counters(hass, entry)
 
 
 async def async_remove_config_entry_device(

@@ -24,8 +24,6 @@ class Action:
     handler: str
     """The name of the function that answers a call."""
     response: SupportsResponse = SupportsResponse.OPTIONAL
-    admin: bool = False
-    """Only administrators may call it."""
 
 
 def link_for[L](call: ServiceCall, wanted: type[L]) -> L:

@@ -4,10 +4,14 @@ from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
 from .outbox.repairs import RefusedMessagesFlow
+from .points.repairs import ReplaceEntityFlow
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of a fixable issue; there is one kind of them."""
-    return RefusedMessagesFlow(str((data or {})["entry_id"]))
+    """Return the flow of a fixable issue: an entity that is gone, or refused messages."""
+    data = data or {}
+    if "entity" in data:
+        return ReplaceEntityFlow(data)
+    return RefusedMessagesFlow(str(data["entry_id"]))

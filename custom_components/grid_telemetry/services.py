@@ -1,12 +1,6 @@
 """Actions, registered once for the whole integration."""
 
-from homeassistant.core import (
-    HassJobType,
-    HomeAssistant,
-    ServiceCall,
-    ServiceResponse,
-    callback,
-)
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, callback
 from homeassistant.helpers.service import async_register_admin_service
 
 from .action import Action
@@ -36,16 +30,7 @@ def _register(hass: HomeAssistant, module: LinkModule, action: Action) -> None:
     async def handle(call: ServiceCall) -> ServiceResponse:
         return await (await module.async_handler(hass, action))(call)
 
-    if action.admin:
-        async_register_admin_service(
-            hass, DOMAIN, action.name, handle, action.schema, supports_response=action.response
-        )
-    else:
-        hass.services.async_register(
-            DOMAIN,
-            action.name,
-            handle,
-            action.schema,
-            supports_response=action.response,
-            job_type=HassJobType.Coroutinefunction,
-        )
+    # Each of them sends, writes, deletes or reveals; automations, which are nobody, may call them.
+    async_register_admin_service(
+        hass, DOMAIN, action.name, handle, action.schema, supports_response=action.response
+    )

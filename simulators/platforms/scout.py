@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
+import json
 from pathlib import Path
 from typing import Any
 
@@ -21,11 +22,14 @@ TOKEN = "a token of the demo"  # noqa: S105
 class Scout:
     """What the stand-in, or RabbitMQ in its place, has in its ledger."""
 
-    def __init__(self, url: str, ledger: Ledger, interval_s: int = INTERVAL_S) -> None:
-        """Take the address for Home Assistant and the ledger to look into."""
+    def __init__(
+        self, url: str, ledger: Ledger, interval_s: int = INTERVAL_S, take: str = "instant"
+    ) -> None:
+        """Take the address for Home Assistant, the ledger to look into and how values are taken."""
         self._url = url
         self._ledger = ledger
         self._interval_s = interval_s
+        self._take = take
         self.expected: set[tuple[str, str]] = set()
 
     async def configure(self, home: HomeAssistant, devices: list[str]) -> None:
@@ -82,6 +86,8 @@ class Scout:
         rows: list[dict[str, Any]] = field["description"]["suggested_value"]
         for row in rows:
             row["code"] = row["code"] or row["entity"].partition(".")[2].upper()
+            if self._take != "instant":
+                row["take"] = self._take
             self.expected.add((device, row["code"]))
         return {"points": rows}
 
@@ -99,7 +105,7 @@ class Scout:
             Received(
                 device=device,
                 name=name,
-                value=last.value if isinstance(last, Metric) else last.status,
+                value=_shown(last),
                 at=last.ts.timestamp(),
                 count=counts[device, name],
             )
@@ -123,3 +129,10 @@ async def run_scout(folder: Path, real_brokers: bool) -> AsyncIterator[Scout]:
     else:
         async with ScoutServer(claim_id=CLAIM_ID, token=TOKEN) as server:
             yield Scout(server.url, server)
+
+
+def _shown(last: Metric | Event) -> float | str:
+    """Return a number, or the text of an event and of a code with several numbers."""
+    if isinstance(last, Event):
+        return last.status
+    return json.dumps(last.value) if isinstance(last.value, dict) else last.value

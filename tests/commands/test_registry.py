@@ -3,18 +3,17 @@
 import asyncio
 import logging
 
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
+import voluptuous as vol
 
 from custom_components.grid_telemetry.commands.command import (
     Command,
     Handler,
-    Outcome,
-    Reply,
-    State,
 )
 from custom_components.grid_telemetry.commands.event import is_secret
 from custom_components.grid_telemetry.commands.registry import Registration, Registry
+from custom_components.grid_telemetry.protocols.stomp.reply import Reply, Status
 
 done: list[tuple[Command, Reply]] = []
 
@@ -23,15 +22,15 @@ def command(destination: str = "/x") -> Command:
     return Command(destination=destination, headers={}, arg=None, origin="test")
 
 
-def answering(outcome: Outcome | None) -> Handler:
-    async def handler(_: Command) -> Outcome | None:
-        return outcome
+def answering(given: Reply | None) -> Handler:
+    async def handler(_: Command) -> Reply | None:
+        return given
 
     return handler
 
 
 def raising(error: Exception) -> Handler:
-    async def handler(_: Command) -> Outcome | None:
+    async def handler(_: Command) -> Reply | None:
         raise error
 
     return handler
@@ -44,22 +43,21 @@ def registry() -> Registry:
 
 
 @pytest.mark.parametrize(
-    ("outcome", "reply"),
+    ("given", "reply"),
     [
-        (Outcome(), Reply(status=200)),
-        (Outcome(state=State.EXECUTING), Reply(status=202)),
+        (Reply(), Reply(status=200)),
         (None, Reply(status=404)),
-        (Outcome(state=State.DECLINED, message="no"), Reply(status=422, message="no")),
+        (Reply(status=Status.DECLINED, message="no"), Reply(status=422, message="no")),
         (
-            Outcome(status=8675309, message="Jenny", result=["I", 1]),
+            Reply(status=8675309, message="Jenny", result=["I", 1]),
             Reply(status=8675309, message="Jenny", result=["I", 1]),
         ),
     ],
 )
 async def test_what_a_handler_answers_makes_the_reply(
-    registry: Registry, outcome: Outcome | None, reply: Reply
+    registry: Registry, given: Reply | None, reply: Reply
 ) -> None:
-    registry.define([Registration(pattern="/x", handler=answering(outcome))])
+    registry.define([Registration(pattern="/x", handler=answering(given))])
     assert await registry.run(command()) == reply
     assert done == [(command(), reply)]
 
@@ -80,8 +78,14 @@ async def test_what_a_handler_raises_is_the_message(
         assert bool(caplog.records) == logged
 
 
+async def test_what_was_asked_for_wrongly_is_declined(registry: Registry) -> None:
+    for error in (ServiceValidationError("No such room."), vol.Invalid("No such room.")):
+        registry.define([Registration(pattern="/x", handler=raising(error))])
+        assert await registry.run(command()) == Reply(status=422, message="No such room.")
+
+
 async def test_a_handler_has_so_much_time(registry: Registry) -> None:
-    async def forever(_: Command) -> Outcome | None:
+    async def forever(_: Command) -> Reply | None:
         await asyncio.Event().wait()
         raise AssertionError
 
@@ -90,10 +94,10 @@ async def test_a_handler_has_so_much_time(registry: Registry) -> None:
 
 
 async def test_a_handler_that_waits_answers_later(registry: Registry) -> None:
-    async def slow(_: Command) -> Outcome | None:
+    async def slow(_: Command) -> Reply | None:
         for _ in range(3):
             await asyncio.sleep(0.001)
-        return Outcome(result=[1])
+        return Reply(result=[1])
 
     registry.define([Registration(pattern="/x", handler=slow)])
     assert await registry.run(command()) == Reply(status=200, result=[1])
@@ -102,15 +106,15 @@ async def test_a_handler_that_waits_answers_later(registry: Registry) -> None:
 async def test_a_handler_may_answer_when_its_time_is_over_and_has_clocks_of_its_own(
     registry: Registry,
 ) -> None:
-    async def patient(_: Command) -> Outcome | None:
+    async def patient(_: Command) -> Reply | None:
         try:
             await asyncio.Event().wait()
         except asyncio.CancelledError:
             await asyncio.sleep(0)
-            return Outcome(message="cut short")
+            return Reply(message="cut short")
         raise AssertionError
 
-    async def other_clock(_: Command) -> Outcome | None:
+    async def other_clock(_: Command) -> Reply | None:
         await asyncio.sleep(0)
         raise TimeoutError("the bus is silent")
 
@@ -125,7 +129,7 @@ async def test_a_handler_may_answer_when_its_time_is_over_and_has_clocks_of_its_
 async def test_a_cancelled_command_is_not_answered(registry: Registry) -> None:
     began = asyncio.Event()
 
-    async def forever(_: Command) -> Outcome | None:
+    async def forever(_: Command) -> Reply | None:
         began.set()
         await asyncio.Event().wait()
         raise AssertionError
@@ -141,7 +145,7 @@ async def test_a_cancelled_command_is_not_answered(registry: Registry) -> None:
 
 async def test_the_most_exact_handler_that_takes_it_answers(registry: Registry) -> None:
     def names(name: str) -> Handler:
-        return answering(Outcome(result=name))
+        return answering(Reply(result=name))
 
     registry.define(
         [

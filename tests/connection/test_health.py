@@ -19,6 +19,7 @@ NAMES = {
     "sensor.platform_oldest_queued": "unknown",
     "sensor.platform_delivered": "0",
     "sensor.platform_dropped": "0",
+    "sensor.platform_stale_points": "0",
     "sensor.platform_refused": "0",
     "sensor.platform_last_delivery": "unknown",
     "sensor.platform_last_error": "unknown",
@@ -51,7 +52,7 @@ def states(hass: HomeAssistant) -> dict[str, str]:
     return {state.entity_id: state.state for state in hass.states.async_all()}
 
 
-async def test_a_forwarder_shows_eight_diagnostic_entities_on_its_device(
+async def test_a_forwarder_shows_nine_diagnostic_entities_on_its_device(
     hass: HomeAssistant,
     health: Health,
     entry: MockConfigEntry,
@@ -62,7 +63,8 @@ async def test_a_forwarder_shows_eight_diagnostic_entities_on_its_device(
     entities = er.async_entries_for_config_entry(entity_registry, entry.entry_id)
     assert {entity.entity_category for entity in entities} == {"diagnostic"}
     assert {entity.translation_key for entity in entities} == {
-        f"health_{name.split('.')[1].removeprefix('platform_')}" for name in NAMES
+        f"health_{name.split('.')[1].removeprefix('platform_').removesuffix('_points')}"
+        for name in NAMES
     }
     assert len({entity.device_id for entity in entities}) == 1
     state = hass.states.get("sensor.platform_delivered")
@@ -79,6 +81,7 @@ async def test_the_figures_are_shown(
     health.oldest_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
     health.delivered = 100
     health.dropped = 5
+    health.stale = ("V_AN", "V_BN")
     health.refused = 2
     health.last_delivery = datetime(2026, 3, 1, 13, tzinfo=UTC)
     health.last_error = "destination_refused"
@@ -91,10 +94,14 @@ async def test_the_figures_are_shown(
         "sensor.platform_oldest_queued": "2026-03-01T12:00:00+00:00",
         "sensor.platform_delivered": "100",
         "sensor.platform_dropped": "5",
+        "sensor.platform_stale_points": "2",
         "sensor.platform_refused": "2",
         "sensor.platform_last_delivery": "2026-03-01T13:00:00+00:00",
         "sensor.platform_last_error": "destination_refused",
     }
+    stale = hass.states.get("sensor.platform_stale_points")
+    assert stale is not None
+    assert stale.attributes["points"] == ["V_AN", "V_BN"]
     error = hass.states.get("sensor.platform_last_error")
     assert error is not None
     assert error.attributes["detail"] == "no exchange 'metrics'"

@@ -121,7 +121,19 @@ def _quantity(measurement: str) -> str:
     return NAMES[base][0] + phase if base in NAMES else NAMES[measurement][0]
 
 
+_FINDER = {
+    "Frequency": Correction(reason="three other readers have it at 2498", address=2498),
+    "Export": Correction(
+        reason="Tasmota's reader has it at 2754; the four counters go in this order", address=2754
+    ),
+    "ReactiveImport": Correction(
+        reason="the third of the four counters, as in the integers of the same meter", address=2756
+    ),
+}
+
 CORRECTIONS: dict[str, dict[str, Correction]] = {
+    "FIND7M24": _FINDER,
+    "FIND7M38": _FINDER,
     "CGEM24": {
         "Import": Correction(
             reason="0x42 can be reset; dbus-cgwacs and esp32-firmware read 0x3E", address=0x3E

@@ -231,6 +231,7 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("input", "little", "i32", -1, "power_grid=13009"),
         Row("input", "little", "u32", 1, "power_dc=5016"),
+        Row("input", "big", "u16", 0.01, "frequency=5241"),
     ],
     "sungrow_sg": [
         Row(
@@ -255,7 +256,8 @@ TWO_SOURCES: dict[str, list[Row]] = {
             0.1,
             (
                 "voltage_l1=5018 voltage_l2=5019 voltage_l3=5020 frequency=5035 "
-                "voltage_dc_1=5010 current_dc_1=5011 voltage_dc_2=5012 current_dc_2=5013"
+                "voltage_dc_1=5010 current_dc_1=5011 voltage_dc_2=5012 current_dc_2=5013 "
+                "voltage_dc_3=5014 current_dc_3=5015"
             ),
         ),
         Row(
@@ -462,7 +464,10 @@ TWO_SOURCES: dict[str, list[Row]] = {
             "big",
             "u32",
             0.1,
-            "power_dc=1 power_dc_1=5 power_dc_2=9 power=35 energy_produced=55",
+            (
+                "power_dc=1 power_dc_1=5 power_dc_2=9 power=35 energy_produced=55 "
+                "energy_dc_produced=91"
+            ),
         ),
         Row(
             "input",
@@ -486,7 +491,8 @@ TWO_SOURCES: dict[str, list[Row]] = {
             (
                 "power_import=1021 power_export=1029 energy_import=1046 power_dc=1 "
                 "energy_dc_produced=91 energy_battery_discharged=1054 power_dc_1=5 power_dc_2=9 "
-                "power_load=1037 energy_load=1062 energy_produced=55 power=35"
+                "power_load=1037 energy_load=1062 energy_produced=55 power=35 "
+                "energy_export=1050 energy_battery_charged=1058"
             ),
         ),
         Row("input", "big", "u16", 1, "state_of_charge=1014"),
@@ -729,7 +735,16 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "i16", -0.01, "current_battery=1541"),
         Row("holding", "big", "i16", 1, "temperature_battery=1543"),
         Row("holding", "big", "u16", 1, "state_of_charge=1544 state_of_health=1545"),
-        Row("holding", "big", "u32", 0.1, "energy_dc_produced=1670 energy_import=1678"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_load=1674 energy_export=1682 energy_battery_charged=1686 "
+                "energy_battery_discharged=1690 energy_import=1678 energy_dc_produced=1670"
+            ),
+        ),
     ],
     "sofar_ktl": [
         Row(
@@ -1021,8 +1036,18 @@ TWO_SOURCES: dict[str, list[Row]] = {
     ],
     "sma_home_manager": [
         Row("holding", "big", "i32", 0.001, "current_l1=31435 current_l2=31437 current_l3=31439"),
-        Row("holding", "big", "i32", 1, "power_import=30865 power_export=30867"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            1,
+            (
+                "power_import=30865 power_export=30867 reactive_power_l1=31271 "
+                "reactive_power_l2=31273 reactive_power_l3=31275 reactive_power=31277"
+            ),
+        ),
         Row("holding", "big", "u32", 0.001, "energy_import=30581 energy_export=30583"),
+        Row("holding", "big", "u32", 0.01, "voltage_l1=31253 voltage_l2=31255 voltage_l3=31257"),
     ],
     "victron_gx": [
         Row("input", "big", "i16", 1, "power_grid_l1=820 power_grid_l2=821 power_grid_l3=822"),
@@ -1044,6 +1069,16 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "i16", 0.1, "current_l1=2617 current_l2=2619 current_l3=2621"),
         Row("holding", "big", "i16", 1, "power_l1=2600 power_l2=2601 power_l3=2602"),
         Row("holding", "big", "u16", 0.1, "voltage_l1=2616 voltage_l2=2618 voltage_l3=2620"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.01,
+            (
+                "energy_import_l1=2622 energy_import_l2=2624 energy_import_l3=2626 "
+                "energy_export_l1=2628 energy_export_l2=2630 energy_export_l3=2632"
+            ),
+        ),
     ],
     "varta_element": [
         Row("holding", "big", "i16", -1, "power_grid=1078 power_battery=1066"),
@@ -1055,8 +1090,40 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("input", "big", "u16", 1, "state_of_charge=122"),
     ],
     "saj_r5": [
-        Row("holding", "big", "u16", 1, "power=275"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            1,
+            (
+                "power=275 power_dc_1=265 power_dc_2=268 power_dc_3=271 power_l1=282 "
+                "power_l2=288 power_l3=294"
+            ),
+        ),
         Row("holding", "big", "u32", 0.01, "energy_produced=305"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.1,
+            (
+                "voltage_dc_1=263 voltage_dc_2=266 voltage_dc_3=269 voltage_l1=278 "
+                "voltage_l2=284 voltage_l3=290"
+            ),
+        ),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.01,
+            (
+                "current_dc_1=264 current_dc_2=267 current_dc_3=270 current_l1=279 "
+                "current_l2=285 current_l3=291 frequency=280"
+            ),
+        ),
+        Row("holding", "big", "i16", 0.1, "temperature_cabinet=273"),
+        Row("holding", "big", "i16", 1, "reactive_power=276"),
+        Row("holding", "big", "i16", 0.001, "power_factor=277"),
     ],
     "sigenergy": [
         Row(
@@ -1084,7 +1151,7 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
     ],
     "sungrow_ihomemanager": [
-        Row("input", "little", "i32", 10, "power_grid=8156 power_battery=8160"),
+        Row("input", "little", "i32", 10, "power_grid=8156 power_battery=8160 power=8154"),
         Row(
             "input",
             "little",
@@ -1093,6 +1160,7 @@ TWO_SOURCES: dict[str, list[Row]] = {
             "power_grid_l1=8558 power_grid_l2=8560 power_grid_l3=8562",
         ),
         Row("input", "big", "u16", 0.1, "state_of_charge=8162"),
+        Row("input", "little", "u32", 0.1, "energy_import=8175 energy_export=8177"),
     ],
     "abb_m4m": [
         Row(
@@ -1206,6 +1274,12 @@ TWO_SOURCES: dict[str, list[Row]] = {
             ),
         ),
     ],
+    "ziehl_efr4001ip": [
+        Row("holding", "little", "i32", 0.1, "voltage_l1=176 voltage_l2=178 voltage_l3=180"),
+        Row("holding", "little", "i32", 0.001, "current_l1=182 current_l2=184 current_l3=186"),
+        Row("holding", "little", "i32", 1, "power_l1=188 power_l2=190 power_l3=192 power=194"),
+        Row("holding", "little", "i32", 0.01, "frequency=218"),
+    ],
     "iammeter_wem3080t": [
         Row(
             "holding",
@@ -1250,19 +1324,30 @@ TWO_SOURCES: dict[str, list[Row]] = {
                 "current_l3=140 frequency=26"
             ),
         ),
-        Row("holding", "big", "u64", 0.0001, "energy_import=512 energy_export=516"),
-        Row("holding", "big", "u32", 0.1, "power_import=0 power_export=2"),
-    ],
-    "pqplus_umd97": [
         Row(
             "holding",
             "big",
+            "u64",
+            0.0001,
+            (
+                "energy_import=512 energy_export=516 energy_import_l1=592 energy_import_l2=672 "
+                "energy_import_l3=752 energy_export_l1=596 energy_export_l2=676 "
+                "energy_export_l3=756"
+            ),
+        ),
+        Row("holding", "big", "u32", 0.1, "power_import=0 power_export=2"),
+    ],
+    "camille_bauer_aplus": [
+        Row(
+            "holding",
+            "little",
             "f32",
             1,
             (
-                "voltage_l1=19000 voltage_l2=19002 voltage_l3=19004 current_l1=19012 "
-                "current_l2=19014 current_l3=19016 power_l1=19020 power_l2=19022 power_l3=19024 "
-                "power=19026 frequency=19050"
+                "voltage_l1=101 voltage_l2=103 voltage_l3=105 current_l1=117 current_l2=119 "
+                "current_l3=121 power=133 power_l1=135 power_l2=137 power_l3=139 "
+                "reactive_power=141 reactive_power_l1=143 reactive_power_l2=145 "
+                "reactive_power_l3=147 frequency=157"
             ),
         ),
     ],
@@ -1427,7 +1512,9 @@ TWO_SOURCES: dict[str, list[Row]] = {
             0.1,
             (
                 "voltage_l1=11009 current_l1=11010 voltage_l2=11011 current_l2=11012 "
-                "voltage_l3=11013 current_l3=11014 voltage_battery=30254"
+                "voltage_l3=11013 current_l3=11014 voltage_battery=30254 voltage_dc_1=11038 "
+                "current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041 "
+                "temperature_battery=33003"
             ),
         ),
         Row("holding", "big", "i32", 1, "power=11016 power_battery=30258"),
@@ -1439,9 +1526,24 @@ TWO_SOURCES: dict[str, list[Row]] = {
             "power_grid_l1=10994 power_grid_l2=10996 power_grid_l3=10998 power_grid=11000",
         ),
         Row("holding", "big", "u32", 0.01, "energy_export=11002 energy_import=11004"),
-        Row("holding", "big", "u32", 0.1, "energy_produced=11020"),
-        Row("holding", "big", "u32", 1, "power_dc=11028"),
-        Row("holding", "big", "u16", 0.01, "state_of_charge=33000 state_of_health=33001"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.1,
+            (
+                "energy_produced=11020 energy_battery_charged=31108 "
+                "energy_battery_discharged=31110 energy_dc_produced=31112"
+            ),
+        ),
+        Row("holding", "big", "u32", 1, "power_dc=11028 power_dc_1=11062 power_dc_2=11064"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.01,
+            "state_of_charge=33000 state_of_health=33001 frequency=11015",
+        ),
     ],
     "sma_hybrid": [
         Row(
@@ -1449,7 +1551,10 @@ TWO_SOURCES: dict[str, list[Row]] = {
             "big",
             "i32",
             1,
-            ("power=30775 power_import=30865 power_export=30867 power_dc_1=30773 power_dc_2=30961"),
+            (
+                "power=30775 power_import=30865 power_export=30867 power_dc_1=30773 "
+                "power_dc_2=30961 power_dc_3=30967 power_l1=30777 power_l2=30779 power_l3=30781"
+            ),
         ),
         Row(
             "holding",
@@ -1460,7 +1565,28 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("holding", "big", "u32", 1, "state_of_charge=30845"),
         Row("holding", "big", "i32", 0.1, "temperature_battery=30849"),
-        Row("holding", "big", "u32", 0.001, "energy_import=30581"),
+        Row(
+            "holding",
+            "big",
+            "u32",
+            0.01,
+            (
+                "voltage_battery=30851 voltage_l1=30783 voltage_l2=30785 voltage_l3=30787 "
+                "frequency=30803"
+            ),
+        ),
+        Row("holding", "big", "u32", 0.001, "energy_import=30581 energy_export=30583"),
+        Row("holding", "big", "i32", 0.01, "voltage_dc_1=30771 voltage_dc_2=30959"),
+        Row(
+            "holding",
+            "big",
+            "i32",
+            0.001,
+            (
+                "current_dc_1=30769 current_dc_2=30957 current_l1=30977 current_l2=30979 "
+                "current_l3=30981"
+            ),
+        ),
     ],
     "wattsonic_gen2": [
         Row(
@@ -1470,7 +1596,8 @@ TWO_SOURCES: dict[str, list[Row]] = {
             0.1,
             (
                 "voltage_l1=11009 current_l1=11010 voltage_l2=11011 current_l2=11012 "
-                "voltage_l3=11013 current_l3=11014 voltage_battery=40254"
+                "voltage_l3=11013 current_l3=11014 voltage_battery=40254 voltage_dc_1=11038 "
+                "current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041"
             ),
         ),
         Row("holding", "big", "i32", 1, "power=11016 power_battery=40258"),
@@ -1483,8 +1610,14 @@ TWO_SOURCES: dict[str, list[Row]] = {
         ),
         Row("holding", "big", "u32", 0.01, "energy_export=11002 energy_import=11004"),
         Row("holding", "big", "u32", 0.1, "energy_produced=11020"),
-        Row("holding", "big", "u32", 1, "power_dc=11028"),
-        Row("holding", "big", "u16", 0.01, "state_of_charge=43000 state_of_health=43001"),
+        Row("holding", "big", "u32", 1, "power_dc=11028 power_dc_1=11062 power_dc_2=11064"),
+        Row(
+            "holding",
+            "big",
+            "u16",
+            0.01,
+            "state_of_charge=43000 state_of_health=43001 frequency=11015",
+        ),
     ],
     "marstek_venus_e": [
         Row("holding", "big", "i32", 1, "power=32202"),
@@ -1503,6 +1636,57 @@ TWO_SOURCES: dict[str, list[Row]] = {
         Row("holding", "big", "i16", 1, "power=14"),
         Row("holding", "big", "u16", 1, "reactive_power=15"),
     ],
+    "ziehl_efr4000ip": [
+        Row("holding", "little", "i32", 0.1, "voltage_l1=0 voltage_l2=2 voltage_l3=4"),
+        Row("holding", "little", "i32", 0.001, "current_l1=6 current_l2=8 current_l3=10"),
+        Row("holding", "little", "i32", 1, "power_l1=12 power_l2=14 power_l3=16 power=18"),
+    ],
+    "pqplus_umd": [
+        Row(
+            "input",
+            "big",
+            "f32",
+            1,
+            (
+                "voltage_l1=19000 voltage_l2=19002 voltage_l3=19004 current_l1=19012 "
+                "current_l2=19014 current_l3=19016 power_l1=19020 power_l2=19022 power_l3=19024 "
+                "power=19026 reactive_power_l1=19036 reactive_power_l2=19038 "
+                "reactive_power_l3=19040 reactive_power=19042 frequency=19050 "
+                "voltage_l1_l2=19006 voltage_l2_l3=19008 voltage_l3_l1=19010 "
+                "apparent_power_l1=19028 apparent_power_l2=19030 apparent_power_l3=19032 "
+                "apparent_power=19034"
+            ),
+        ),
+    ],
+    "wattnode_wnd": [
+        Row(
+            "holding",
+            "little",
+            "f32",
+            1,
+            (
+                "power=1008 power_l1=1010 power_l2=1012 power_l3=1014 voltage_l1=1018 "
+                "voltage_l2=1020 voltage_l3=1022 voltage_l1_l2=1026 voltage_l2_l3=1028 "
+                "voltage_l3_l1=1030 frequency=1032 energy_net_l1=1100 energy_net_l2=1102 "
+                "energy_net_l3=1104 energy_import_l1=1106 energy_import_l2=1108 "
+                "energy_import_l3=1110 energy_export_l1=1116 energy_export_l2=1118 "
+                "energy_export_l3=1120 energy_net=1004 energy_import=1006 energy_export=1114 "
+                "reactive_energy_net=1122 power_factor=1138 power_factor_l1=1140 "
+                "power_factor_l2=1142 power_factor_l3=1144 reactive_power=1146 "
+                "reactive_power_l1=1148 reactive_power_l2=1150 reactive_power_l3=1152 "
+                "apparent_power=1154 apparent_power_l1=1156 apparent_power_l2=1158 "
+                "apparent_power_l3=1160 current_l1=1162 current_l2=1164 current_l3=1166 "
+                "voltage_ln_average=1016 voltage_ll_average=1024 reactive_energy_net_l1=1124 "
+                "reactive_energy_net_l2=1126 reactive_energy_net_l3=1128 apparent_energy=1130 "
+                "apparent_energy_l1=1132 apparent_energy_l2=1134 apparent_energy_l3=1136 "
+                "power_demand=1168 power_demand_max=1172 reactive_energy_import=1188 "
+                "reactive_energy_import_l1=1182 reactive_energy_import_l2=1184 "
+                "reactive_energy_import_l3=1186 reactive_energy_export=1196 "
+                "reactive_energy_export_l1=1190 reactive_energy_export_l2=1192 "
+                "reactive_energy_export_l3=1194"
+            ),
+        ),
+    ],
 }
 
 # By the first source, for want of a second.
@@ -1516,12 +1700,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
             "energy_export=30332 energy_import=30338 energy_load=30326",
         ),
     ],
-    "sungrow_sh": [
-        Row("input", "big", "u16", 0.01, "frequency=5241"),
-    ],
-    "sungrow_sg": [
-        Row("input", "big", "u16", 0.1, "voltage_dc_3=5014 current_dc_3=5015"),
-    ],
     "solis_string": [
         Row("input", "big", "u32", 1, "power_dc=3006"),
         Row(
@@ -1531,12 +1709,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
             0.1,
             "voltage_dc_3=3025 current_dc_3=3026 voltage_dc_4=3027 current_dc_4=3028",
         ),
-    ],
-    "growatt_tl": [
-        Row("input", "big", "u32", 0.1, "energy_dc_produced=91"),
-    ],
-    "growatt_sph": [
-        Row("input", "big", "u32", 0.1, "energy_export=1050 energy_battery_charged=1058"),
     ],
     "solax_x3_hybrid": [
         Row("input", "little", "i32", -1, "power_grid_l1=130 power_grid_l2=132 power_grid_l3=134"),
@@ -1548,18 +1720,6 @@ ONE_SOURCE: dict[str, list[Row]] = {
             "f32",
             0.001,
             "energy_battery_charged=1046 energy_battery_discharged=1048",
-        ),
-    ],
-    "sofar_hyd_3ph": [
-        Row(
-            "holding",
-            "big",
-            "u32",
-            0.1,
-            (
-                "energy_load=1674 energy_export=1682 energy_battery_charged=1686 "
-                "energy_battery_discharged=1690"
-            ),
         ),
     ],
     "sofar_hyd_es": [
@@ -1579,75 +1739,18 @@ ONE_SOURCE: dict[str, list[Row]] = {
         Row("holding", "big", "i32", -0.1, "power_grid=38814"),
     ],
     "sma_home_manager": [
-        Row(
-            "holding",
-            "big",
-            "u32",
-            0.01,
-            "voltage_l1=31253 voltage_l2=31255 voltage_l3=31257 frequency=31447",
-        ),
-        Row(
-            "holding",
-            "big",
-            "i32",
-            1,
-            (
-                "reactive_power_l1=31271 reactive_power_l2=31273 reactive_power_l3=31275 "
-                "reactive_power=31277"
-            ),
-        ),
+        Row("holding", "big", "u32", 0.01, "frequency=31447"),
     ],
-    "victron_gx_grid_meter": [
-        Row(
-            "holding",
-            "big",
-            "u32",
-            0.01,
-            (
-                "energy_import_l1=2622 energy_import_l2=2624 energy_import_l3=2626 "
-                "energy_export_l1=2628 energy_export_l2=2630 energy_export_l3=2632"
-            ),
-        ),
+    "varta_element": [
+        Row("holding", "big", "u16", 0.1, "frequency=1082"),
     ],
     "solarmax_maxstorage": [
         Row("input", "little", "u32", 1, "power_dc=112 power=120"),
         Row("input", "little", "i32", -1, "power_grid=118"),
     ],
-    "saj_r5": [
-        Row(
-            "holding",
-            "big",
-            "u16",
-            0.1,
-            (
-                "voltage_dc_1=263 voltage_dc_2=266 voltage_dc_3=269 voltage_l1=278 "
-                "voltage_l2=284 voltage_l3=290"
-            ),
-        ),
-        Row(
-            "holding",
-            "big",
-            "u16",
-            0.01,
-            (
-                "current_dc_1=264 current_dc_2=267 current_dc_3=270 current_l1=279 "
-                "current_l2=285 current_l3=291 frequency=280"
-            ),
-        ),
-        Row(
-            "holding",
-            "big",
-            "u16",
-            1,
-            ("power_dc_1=265 power_dc_2=268 power_dc_3=271 power_l1=282 power_l2=288 power_l3=294"),
-        ),
-        Row("holding", "big", "i16", 0.1, "temperature_cabinet=273"),
-        Row("holding", "big", "i16", 1, "reactive_power=276"),
-        Row("holding", "big", "i16", 0.001, "power_factor=277"),
-    ],
     "sungrow_ihomemanager": [
-        Row("input", "little", "i32", 10, "power_dc=8154"),
-        Row("input", "little", "u32", 0.1, "energy_import=8175 energy_export=8177"),
+        Row("input", "little", "i32", 10, "power_load=8158"),
+        Row("input", "big", "u16", 0.1, "frequency=8557"),
     ],
     "abb_m4m": [
         Row(
@@ -1699,44 +1802,38 @@ ONE_SOURCE: dict[str, list[Row]] = {
             ),
         ),
     ],
-    "wattnode_wnc": [
-        Row(
-            "holding",
-            "little",
-            "f32",
-            1,
-            (
-                "reactive_energy_import=1188 reactive_energy_import_l1=1182 "
-                "reactive_energy_import_l2=1184 reactive_energy_import_l3=1186 "
-                "reactive_energy_export=1196 reactive_energy_export_l1=1190 "
-                "reactive_energy_export_l2=1192 reactive_energy_export_l3=1194"
-            ),
-        ),
-    ],
     "ziehl_efr4001ip": [
-        Row("holding", "little", "u32", 0.1, "voltage_l1=176 voltage_l2=178 voltage_l3=180"),
-        Row("holding", "little", "u32", 0.001, "current_l1=182 current_l2=184 current_l3=186"),
         Row(
             "holding",
             "little",
             "i32",
             1,
             (
-                "power_l1=188 power_l2=190 power_l3=192 power=194 reactive_power_l1=196 "
-                "reactive_power_l2=198 reactive_power_l3=200 reactive_power=202"
+                "apparent_power_l1=196 apparent_power_l2=198 apparent_power_l3=200 "
+                "apparent_power=202 reactive_power_l1=204 reactive_power_l2=206 "
+                "reactive_power_l3=208 reactive_power=210"
             ),
         ),
-        Row("holding", "little", "i32", 0.01, "frequency=218"),
+        Row(
+            "holding",
+            "little",
+            "i32",
+            0.0001,
+            "power_factor_l1=212 power_factor_l2=214 power_factor_l3=216",
+        ),
+        Row(
+            "holding",
+            "little",
+            "i32",
+            -0.001,
+            ("energy_export_l1=342 energy_export_l2=344 energy_export_l3=346 energy_export=348"),
+        ),
         Row(
             "holding",
             "little",
             "i32",
             0.001,
-            (
-                "energy_import_l1=342 energy_import_l2=344 energy_import_l3=346 "
-                "energy_import=348 energy_export_l1=350 energy_export_l2=352 "
-                "energy_export_l3=354 energy_export=356"
-            ),
+            ("energy_import_l1=350 energy_import_l2=352 energy_import_l3=354 energy_import=356"),
         ),
     ],
     "iammeter_wem3080t": [
@@ -1804,11 +1901,20 @@ ONE_SOURCE: dict[str, list[Row]] = {
         Row(
             "holding",
             "big",
+            "i32",
+            0.001,
+            "power_factor=24 power_factor_l1=64 power_factor_l2=104 power_factor_l3=144",
+        ),
+        Row(
+            "holding",
+            "big",
             "u64",
             0.0001,
             (
-                "energy_import_l1=592 energy_import_l2=672 energy_import_l3=752 "
-                "energy_export_l1=596 energy_export_l2=676 energy_export_l3=756"
+                "reactive_energy_import=520 reactive_energy_export=524 "
+                "reactive_energy_import_l1=600 reactive_energy_import_l2=680 "
+                "reactive_energy_import_l3=760 reactive_energy_export_l1=604 "
+                "reactive_energy_export_l2=684 reactive_energy_export_l3=764"
             ),
         ),
     ],
@@ -1834,36 +1940,10 @@ ONE_SOURCE: dict[str, list[Row]] = {
             "f32",
             1,
             (
-                "voltage_l1=101 voltage_l2=103 voltage_l3=105 current_l1=117 current_l2=119 "
-                "current_l3=121 power=133 power_l1=135 power_l2=137 power_l3=139 "
-                "reactive_power=141 reactive_power_l1=143 reactive_power_l2=145 "
-                "reactive_power_l3=147 frequency=157"
-            ),
-        ),
-    ],
-    "pqplus_umd96": [
-        Row(
-            "holding",
-            "big",
-            "f32",
-            1,
-            (
-                "frequency=4100 voltage_l1=4352 voltage_l2=4354 voltage_l3=4356 current_l1=4608 "
-                "current_l2=4610 current_l3=4612 power=4884 reactive_power=4886 power_l1=4896 "
-                "power_l2=4898 power_l3=4900 reactive_power_l1=4904 reactive_power_l2=4906 "
-                "reactive_power_l3=4908"
-            ),
-        ),
-    ],
-    "pqplus_umd97": [
-        Row(
-            "holding",
-            "big",
-            "f32",
-            1,
-            (
-                "reactive_power_l1=19036 reactive_power_l2=19038 reactive_power_l3=19040 "
-                "reactive_power=19042"
+                "voltage_l1_l2=107 voltage_l2_l3=109 voltage_l3_l1=111 current_n=123 "
+                "apparent_power=149 apparent_power_l1=151 apparent_power_l2=153 "
+                "apparent_power_l3=155 power_factor=159 power_factor_l1=161 power_factor_l2=163 "
+                "power_factor_l3=165 voltage_ln_average=183 current_average=185"
             ),
         ),
     ],
@@ -1966,55 +2046,23 @@ ONE_SOURCE: dict[str, list[Row]] = {
         Row("holding", "big", "f32", 1, "current_l1=16402 current_l2=16404 current_l3=16406"),
     ],
     "solinteg_mht": [
-        Row("holding", "big", "u16", 0.01, "frequency=11015"),
-        Row(
-            "holding",
-            "big",
-            "u32",
-            1,
-            "power_dc_1=11062 power_dc_2=11064 power_dc_3=11066 power_dc_4=11068",
-        ),
+        Row("holding", "big", "u32", 1, "power_dc_3=11066 power_dc_4=11068"),
         Row(
             "holding",
             "big",
             "u16",
             0.1,
-            (
-                "voltage_dc_1=11038 current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041 "
-                "voltage_dc_3=11042 current_dc_3=11043 voltage_dc_4=11044 current_dc_4=11045 "
-                "temperature_battery=33003"
-            ),
+            "voltage_dc_3=11042 current_dc_3=11043 voltage_dc_4=11044 current_dc_4=11045",
         ),
-        Row(
-            "holding",
-            "big",
-            "u32",
-            0.1,
-            (
-                "energy_battery_charged=31108 energy_battery_discharged=31110 "
-                "energy_dc_produced=31112 energy_load=31114"
-            ),
-        ),
+        Row("holding", "big", "u32", 0.1, "energy_load=31114"),
     ],
     "sma_hybrid": [
-        Row("holding", "big", "i32", 1, "power_dc_3=30967"),
-        Row("holding", "big", "i32", 0.01, "voltage_dc_1=30771 voltage_dc_2=30959"),
-        Row("holding", "big", "i32", 0.001, "current_dc_1=30769 current_dc_2=30957"),
-        Row("holding", "big", "u32", 0.01, "voltage_battery=30851"),
+        Row("holding", "big", "i32", 0.001, "current_dc_3=30963"),
+        Row("holding", "big", "i32", 0.01, "voltage_dc_3=30965"),
+        Row("holding", "big", "i32", 0.1, "temperature_cabinet=30953"),
     ],
     "wattsonic_gen2": [
-        Row("holding", "big", "u16", 0.01, "frequency=11015"),
-        Row("holding", "big", "u32", 1, "power_dc_1=11062 power_dc_2=11064"),
-        Row(
-            "holding",
-            "big",
-            "u16",
-            0.1,
-            (
-                "voltage_dc_1=11038 current_dc_1=11039 voltage_dc_2=11040 current_dc_2=11041 "
-                "temperature_battery=43003"
-            ),
-        ),
+        Row("holding", "big", "u16", 0.1, "temperature_battery=43003"),
         Row(
             "holding",
             "big",
@@ -2040,5 +2088,48 @@ ONE_SOURCE: dict[str, list[Row]] = {
     ],
     "hiking_dds238": [
         Row("holding", "big", "u16", 0.001, "power_factor=16"),
+    ],
+    "ziehl_efr4000ip": [
+        Row("holding", "little", "i32", 0.01, "frequency=20"),
+        Row(
+            "holding",
+            "little",
+            "i32",
+            -0.001,
+            ("energy_export_l1=132 energy_export_l2=134 energy_export_l3=136 energy_export=138"),
+        ),
+        Row(
+            "holding",
+            "little",
+            "i32",
+            0.001,
+            ("energy_import_l1=140 energy_import_l2=142 energy_import_l3=144 energy_import=146"),
+        ),
+    ],
+    "pqplus_umd": [
+        Row(
+            "input",
+            "big",
+            "f32",
+            1,
+            (
+                "current_n=19018 power_factor=4864 power_factor_l1=4868 power_factor_l2=4870 "
+                "power_factor_l3=4872 thd_voltage_l1=4366 thd_voltage_l2=4368 "
+                "thd_voltage_l3=4370 thd_current_l1=4620 thd_current_l2=4622 "
+                "thd_current_l3=4624"
+            ),
+        ),
+        Row(
+            "input",
+            "big",
+            "f32",
+            0.001,
+            (
+                "energy_import_l1=19062 energy_import_l2=19064 energy_import_l3=19066 "
+                "energy_import=19068 energy_export_l1=19070 energy_export_l2=19072 "
+                "energy_export_l3=19074 energy_export=19076 apparent_energy_l1=19078 "
+                "apparent_energy_l2=19080 apparent_energy_l3=19082 apparent_energy=19084"
+            ),
+        ),
     ],
 }

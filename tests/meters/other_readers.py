@@ -344,6 +344,23 @@ OTHER_READERS: dict[str, list[Listing]] = {
             ],
         ),
     ],
+    # From lmatula/ha_chint_pm and aggsoft's register list.
+    "chint_dtsu666": [
+        Listing(
+            "holding",
+            rows=[
+                ("f32", 10, "voltage_l1_l2=0x2000 voltage_l2_l3=0x2002 voltage_l3_l1=0x2004"),
+                (
+                    "f32",
+                    1,
+                    (
+                        "reactive_energy_q1=0x1032 reactive_energy_q2=0x103C "
+                        "reactive_energy_q3=0x1046 reactive_energy_q4=0x1050"
+                    ),
+                ),
+            ],
+        ),
+    ],
     # From mbmd, which has the two-way type; numbers from 1 there.
     "saia_burgess_ale3_bidirectional": [
         Listing(

@@ -1,5 +1,6 @@
 """The table of docs/meters.md, made from the maps: `python -m tests.meters.table` writes it."""
 
+from collections.abc import Collection
 from pathlib import Path
 import re
 
@@ -17,18 +18,32 @@ def table() -> str:
     maps = load_register_maps(Path("/none")).maps.values()
     rows = [
         f"| {found.manufacturer} | {', '.join(found.models)} | `{found.key}` "
-        f"| {_mbmd(found.key)} | {_quantities(found)} | {found.source} "
+        f"| {_mbmd(found.key)} | {_quantities(found)} | {found.source} | {_twice([found])} "
         f"| {'yes' if found.verified else 'no'} |"
         for found in sorted(maps, key=lambda found: found.label.casefold())
     ]
     return "\n".join(
         (
-            "| maker | models | register map | mbmd | quantities | source | verified |",
-            "|---|---|---|---|---|---|---|",
+            (
+                f"{len(maps)} maps of {len({found.manufacturer for found in maps})} makers with "
+                f"{sum(len(found.models) for found in maps)} models or series. Of their registers, "
+                f"{_twice(maps)} have two independent sources or more."
+            ),
+            "",
+            "| maker | models | register map | mbmd | quantities | sources | by two | verified |",
+            "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
         )
     )
+
+
+def _twice(maps: Collection[RegisterMap]) -> str:
+    """Return the share of the registers that two sources confirm, in per cent."""
+    confirmations = [
+        found.confirmations(quantity) for found in maps for quantity in found.quantities
+    ]
+    return f"{sum(count > 1 for count in confirmations) * 100 // len(confirmations)} %"
 
 
 def _mbmd(key: str) -> str:

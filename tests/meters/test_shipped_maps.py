@@ -207,12 +207,13 @@ def test_fast_and_slow_quantities_are_both_there() -> None:
 
     # The energy registers of these are not public, or they keep no counters.
     assert {key for key in groups if groups[key] != {True, False}} == {
+        "bg_etech_drs458",
         "camille_bauer_aplus",
         "circutor_cvm_c10",
         "e3dc_hauskraftwerk",
-        "pqplus_umd96",
-        "pqplus_umd97",
+        "schneider_acti9_powertag",
         "selec_mfm384",
+        "siemens_pac3100",
         "solarmax_maxstorage",
         "victron_gx",
     }

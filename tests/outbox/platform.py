@@ -10,10 +10,15 @@ from custom_components.grid_telemetry.connection.errors import ConnectionFailed
 from custom_components.grid_telemetry.outbox.packet import Packet
 from custom_components.grid_telemetry.outbox.store import StoredRecord
 
+type Judge = Callable[[Packet], Exception | None]
+"""Says over which packets the platform ends a session, and how."""
+
 
 class FakeSession:
-    def __init__(self, *, acknowledges: bool) -> None:
+    def __init__(self, *, acknowledges: bool, judge: Judge | None = None) -> None:
         self.acknowledges = acknowledges
+        self.judge = judge
+        self.refused = False
         self.sent: list[tuple[Packet, asyncio.Future[None]]] = []
         self.end: asyncio.Future[NoReturn] = asyncio.get_running_loop().create_future()
         self.blocked: asyncio.Event | None = None
@@ -24,7 +29,13 @@ class FakeSession:
             await self.blocked.wait()
         future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         self.sent.append((packet, future))
-        if self.acknowledges:
+        if self.refused:
+            return future
+        if self.judge is not None and (error := self.judge(packet)) is not None:
+            # The broker took what came before, and the end is on its way.
+            self.refused = True
+            asyncio.get_running_loop().call_later(0, self.lose, error)
+        elif self.acknowledges:
             future.set_result(None)
         return future
 
@@ -33,6 +44,8 @@ class FakeSession:
         raise AssertionError
 
     def lose(self, error: Exception | None = None) -> None:
+        if self.end.done():
+            return
         self.end.set_exception(error or ConnectionFailed("connection_lost"))
         self.end.exception()  # closed() may not listen any more
 
@@ -50,6 +63,7 @@ class FakePlatform:
     def __init__(self, *, acknowledges: bool = True) -> None:
         self.acknowledges = acknowledges
         self.refusals: list[Exception] = []
+        self.judge: Judge | None = None
         self.attempts = 0
         self.sessions: list[FakeSession] = []
 
@@ -58,7 +72,7 @@ class FakePlatform:
         self.attempts += 1
         if self.refusals:
             raise self.refusals.pop(0)
-        session = FakeSession(acknowledges=self.acknowledges)
+        session = FakeSession(acknowledges=self.acknowledges, judge=self.judge)
         self.sessions.append(session)
         try:
             yield session

@@ -632,3 +632,22 @@ async def test_a_forwarder_without_an_outbox_can_hold_its_connection_the_same_wa
     assert len(seen) == 2
     await connection.stop()
     assert not health.connected
+
+
+async def test_the_wait_is_short_after_a_session_that_delivered_something(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    outbox: Outbox,
+    delivery: Delivery,
+    platform: FakePlatform,
+) -> None:
+    platform.refusals = [ConnectionFailed("cannot_connect") for _ in range(9)]
+    await put(outbox, range(3))
+    delivery.start()
+    for _ in range(9):
+        await pass_time(hass, freezer, 300)
+    await until(lambda: outbox.queued_records == 0)
+    platform.session.lose()  # within the first ten seconds
+    await settle()
+    await pass_time(hass, freezer, 4)
+    assert len(platform.sessions) == 2

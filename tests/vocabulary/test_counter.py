@@ -120,6 +120,14 @@ def test_a_first_value_is_taken_once_its_growth_tells_of_a_larger_meter() -> Non
     assert guard.accept(6_500_001, 180) == 6_500_001
 
 
+def test_a_first_value_is_taken_where_transformers_make_the_meter_larger() -> None:
+    guard = Counter(READ)
+    guard.rate(400)
+    guard.rate(1)
+
+    assert guard.accept(6_500_000, 0) == 6_500_000
+
+
 def follow(counter: Counter, *readings: tuple[float, float]) -> list[Verdict]:
     return [counter.take(value, at) for at, value in readings]
 
@@ -223,11 +231,44 @@ def test_a_counter_of_which_nothing_is_known_goes_over_a_restart_too() -> None:
     assert again.take(7.0, 1.0) is Verdict.FIRST
 
 
+def test_a_first_value_is_believed_where_transformers_make_the_meter_larger() -> None:
+    counter = Counter(CounterRules(rated_per_hour=10))
+    counter.rate(400)
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
+
+
+def test_a_counter_without_a_rating_is_given_none() -> None:
+    counter = Counter()
+    counter.rate(1)
+
+    assert counter.accept(6_500_000, 0) == 6_500_000
+
+
 def test_a_rating_that_was_raised_stays_raised() -> None:
     counter = guard_at(100.0)
     follow(counter, (30, 110.0), (60, 120.0))
     again = Counter.from_dict(counter.as_dict(60), 60, READ)
     assert again.accept(130.0, 90) == 130.0
+
+
+@pytest.mark.parametrize(
+    "recorded",
+    [
+        # A meter with several channels after a short power cut: 0 for 3.4 s, then where it was.
+        ((0.0, 3.737), (2358.704, 0.0), (2362.092, 3.746)),
+        # A sum of sensors while not all of them are there after a restart.
+        ((0.0, 6.7), (5.0, 0.2), (65.0, 6.7)),
+    ],
+)
+def test_what_users_recorded_after_a_restart_counts_nothing_twice(
+    recorded: tuple[tuple[float, float], ...],
+) -> None:
+    counter = Counter()
+    follow(counter, *recorded)
+    assert counter.good == recorded[-1][1]
+    assert counter.total == pytest.approx(recorded[-1][1] - recorded[0][1])
 
 
 readings = st.lists(

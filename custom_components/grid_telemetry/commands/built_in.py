@@ -1,6 +1,7 @@
 """The setup commands that SolarNode has itself, answered by Home Assistant."""
 
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 import json
 from typing import Final
@@ -16,12 +17,12 @@ from homeassistant.const import (
 )
 from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN, HomeAssistant, State as EntityState
 from homeassistant.helpers import entity_registry as er
-from homeassistant.util.json import JsonValueType
 
 from ..const import DOMAIN
 from ..protocols.stomp.patterns import matches
+from ..protocols.stomp.reply import Json, Reply, Status
 from ..vocabulary.datum import Datum
-from .command import Command, Outcome, State
+from .command import Command
 from .registry import Registration
 
 LATEST: Final = "/setup/datum/latest"
@@ -52,6 +53,8 @@ class BuiltIn:
     hass: HomeAssistant
     latest: Callable[[Callable[[str], bool]], Iterable[Datum]]
     """Returns the latest datum of each source whose id passes."""
+    node_id: int | None = None
+    """What the identity says, for clients that ask which node this is."""
     allow_restart: bool
     allow_reboot: bool
 
@@ -71,21 +74,25 @@ class BuiltIn:
             )
         ]
 
-    async def _latest(self, command: Command) -> Outcome:
-        try:
-            patterns = _patterns(command.arg)
-        except ValueError as err:
-            return _declined(str(err))
+    async def _latest(self, command: Command) -> Reply:
+        # Of sources the case does not count, as it does of destinations.
+        patterns = [pattern.casefold() for pattern in _patterns(command.arg)]
+        if len(patterns) > _MAX_PATTERNS:
+            return _declined(f"More than {_MAX_PATTERNS} sources.")
 
         def wanted(source_id: str) -> bool:
-            return not patterns or any(matches(pattern, source_id) for pattern in patterns)
+            name = source_id.casefold()
+            return not patterns or any(matches(pattern, name) for pattern in patterns)
 
-        return Outcome(result=[datum.as_dict() for datum in self.latest(wanted)])
+        return Reply(result=[datum.as_dict() for datum in self.latest(wanted)])
 
-    async def _identity(self, _: Command) -> Outcome:
-        return Outcome(result={"name": self.hass.config.location_name, "version": __version__})
+    async def _identity(self, _: Command) -> Reply:
+        node = {} if self.node_id is None else {"nodeId": self.node_id}
+        return Reply(
+            result={**node, "name": self.hass.config.location_name, "version": __version__}
+        )
 
-    async def _ping(self, command: Command) -> Outcome | None:
+    async def _ping(self, command: Command) -> Reply | None:
         """Answer whether the links work, or the one whose entry id ends the destination."""
         entry_id = command.destination.removeprefix(PING).removeprefix("/")
         entries = [
@@ -99,58 +106,49 @@ class BuiltIn:
             return None
         faulty = [entry.title for entry in entries if not _works(self.hass, entry)]
         if faulty:
-            return Outcome(message=f"Not working: {', '.join(faulty)}.", result=-1)
-        return Outcome(message=f"{len(entries)} of {len(entries)} connections work.")
+            return Reply(message=f"Not working: {', '.join(faulty)}.", result=-1)
+        return Reply(message=f"{len(entries)} of {len(entries)} connections work.")
 
-    async def _wifi(self, command: Command) -> Outcome:
+    async def _wifi(self, command: Command) -> Reply:
         if any(name in command.headers for name in _WIFI_PARAMETERS):
             return _declined("The network is configured in Home Assistant.")
-        addresses: list[JsonValueType] = [
+        addresses: list[Json] = [
             address["address"]
             for adapter in await network.async_get_adapters(self.hass)
             if adapter["name"].startswith(_WIRELESS)
             for address in (*adapter["ipv4"], *adapter["ipv6"])
         ]
-        return Outcome(result={"active": bool(addresses), "addresses": addresses})
+        return Reply(result={"active": bool(addresses), "addresses": addresses})
 
-    async def _restart(self, _: Command) -> Outcome:
+    async def _restart(self, _: Command) -> Reply:
         if not self.allow_restart:
             return _declined("Restarting is not allowed.")
         await self.hass.services.async_call(*_RESTART)
-        return Outcome()
+        return Reply()
 
-    async def _reboot(self, _: Command) -> Outcome:
+    async def _reboot(self, _: Command) -> Reply:
         if not self.allow_reboot:
             return _declined("Rebooting is not allowed.")
         if not self.hass.services.has_service(*_HOST_REBOOT):
             return _declined("Home Assistant cannot reboot this machine.")
         await self.hass.services.async_call(*_HOST_REBOOT)
-        return Outcome()
+        return Reply()
 
-    async def _reset(self, _: Command) -> Outcome:
+    async def _reset(self, _: Command) -> Reply:
         return _declined("There is no reset.")
 
 
-def _declined(why: str) -> Outcome:
-    return Outcome(state=State.DECLINED, message=why)
+def _declined(why: str) -> Reply:
+    return Reply(status=Status.DECLINED, message=why)
 
 
 def _patterns(arg: str | None) -> list[str]:
-    """Return the patterns of a body: a JSON array of texts, else a list with commas.
-
-    Raises ValueError.
-    """
+    """Return the patterns of a body: a JSON array of texts, else a list with commas."""
     text = (arg or "").strip()
-    patterns = text.split(",")
+    patterns: list[str] = text.split(",")
     if text.startswith("["):
-        try:
-            patterns = json.loads(text)
-        except (ValueError, RecursionError) as err:
-            raise ValueError("The sources are no JSON array.") from err
-        if not all(isinstance(pattern, str) for pattern in patterns):
-            raise ValueError("The sources are no JSON array of texts.")
-    if len(patterns) > _MAX_PATTERNS:
-        raise ValueError(f"More than {_MAX_PATTERNS} sources.")
+        with suppress(ValueError, RecursionError):
+            patterns = list(map(str, json.loads(text)))
     return [stripped for pattern in patterns if (stripped := pattern.strip())]
 
 

@@ -8,7 +8,8 @@ from typing import Final
 from homeassistant.core import HomeAssistant
 
 from ..const import DOMAIN
-from .command import Command, Reply
+from ..protocols.stomp.reply import Reply
+from .command import Command
 
 EVENT: Final = f"{DOMAIN}_setup_command"
 HIDDEN: Final = "**"

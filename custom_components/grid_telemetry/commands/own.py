@@ -1,15 +1,19 @@
 """Commands of the user's own: a destination that calls an action of Home Assistant."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Awaitable, Mapping
+from dataclasses import replace
 import logging
 from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant, ServiceResponse, SupportsResponse
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import service
+from homeassistant.helpers.trace import script_execution_get, trace_clear, trace_get
 import voluptuous as vol
 
-from .command import Command, Outcome
+from ..protocols.stomp.reply import Reply, Status
+from .command import Command
 from .registry import Registration
 
 _LOGGER = logging.getLogger(__name__)
@@ -17,6 +21,22 @@ _LOGGER = logging.getLogger(__name__)
 _STATUS: Final = "status_code"
 _MESSAGE: Final = "message"
 _RESULT: Final = "result"
+# What a script's trace says of a run that did not come to its end.
+_BROKEN_OFF: Final = {
+    "aborted": Reply(
+        status=Status.DECLINED,
+        message="The script broke off: a condition of it is not met, or it stopped with an error.",
+    ),
+    "failed_single": Reply(status=Status.FAILED, message="The script is running already."),
+    "failed_max_runs": Reply(
+        status=Status.FAILED, message="The script is running as often as it may at the same time."
+    ),
+    "disallowed_recursion_detected": Reply(
+        status=Status.FAILED, message="The script would call itself."
+    ),
+    "cancelled": Reply(status=Status.FAILED, message="The script was stopped."),
+    "error": Reply(status=Status.FAILED, message="The script failed."),
+}
 
 
 def own_command(
@@ -29,7 +49,7 @@ def own_command(
     the three as data too.
     """
 
-    async def call(command: Command) -> Outcome:
+    async def call(command: Command) -> Reply:
         given = {
             "destination": command.destination,
             "headers": dict(command.headers),
@@ -48,20 +68,47 @@ def own_command(
         )
         # In the background, or a stop of Home Assistant would wait for it.
         task = hass.async_create_background_task(
-            hass.services.async_call(
-                domain,
-                name,
-                data,
-                blocking=True,
-                context=Context(),
-                target=target,
-                return_response=answers,
+            _run(
+                hass.services.async_call(
+                    domain,
+                    name,
+                    data,
+                    blocking=True,
+                    context=Context(),
+                    target=target,
+                    return_response=answers,
+                )
             ),
             f"setup command {command.destination}",
         )
-        return _outcome(await _result_of(task, time_limit_s))
+        return await _result_of(task, time_limit_s)
 
     return Registration(pattern=destination, handler=call, time_limit_s=time_limit_s)
+
+
+async def _run(call: Awaitable[ServiceResponse]) -> Reply:
+    """Return the reply of an action that is called.
+
+    A script that does not run, or that breaks off, answers as one that ends well does. What became
+    of it stands in its trace, which belongs to the task that has called it.
+    """
+    trace_clear()
+    response = await call
+    if (reply := _BROKEN_OFF.get(script_execution_get() or "")) is None:
+        return _reply_of(response)
+    if reply.status != Status.DECLINED or (reason := _reason()) is None:
+        return reply
+    return replace(reply, message=reason)
+
+
+def _reason() -> str | None:
+    """Return what a script said when it stopped itself with an error."""
+    for steps in reversed((trace_get(clear=False) or {}).values()):
+        for step in reversed(steps):
+            result = step.as_dict().get("result") or {}
+            if result.get("error") and (text := result.get("stop")):
+                return str(text)
+    return None
 
 
 async def _result_of[T](task: asyncio.Task[T], time_limit_s: float) -> T:
@@ -101,15 +148,19 @@ def _takes(hass: HomeAssistant, domain: str, name: str, data: dict[str, Any]) ->
     return True
 
 
-def _outcome(response: ServiceResponse) -> Outcome:
+def _reply_of(response: ServiceResponse) -> Reply:
     """Return what an action's response says; one without the three names is itself the result."""
     if not response:
-        return Outcome()
+        return Reply()
     if not response.keys() & {_STATUS, _MESSAGE, _RESULT}:
-        return Outcome(result=response)
-    status, message = response.get(_STATUS), response.get(_MESSAGE)
-    return Outcome(
-        status=None if status is None else vol.Coerce(int)(status),
+        return Reply(result=response)
+    status, message = response.get(_STATUS, Status.DONE), response.get(_MESSAGE)
+    try:
+        number = int(str(status))
+    except ValueError as err:
+        raise HomeAssistantError(f"{_STATUS} is no number: {str(status)[:40]!r}") from err
+    return Reply(
+        status=number,
         message=None if message is None else str(message),
         result=response.get(_RESULT),
     )

@@ -1,17 +1,17 @@
 """The registry of setup commands: from a destination to its handler, and to a reply."""
 
 import asyncio
-from collections.abc import Callable, Coroutine, Generator, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass
 import logging
-from types import coroutine
-from typing import Any, Final
+from typing import Final
 
-from homeassistant.exceptions import HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError, ServiceNotFound, ServiceValidationError
 import voluptuous as vol
 
 from ..protocols.stomp.patterns import is_pattern, matches, specificity
-from .command import Command, Handler, Outcome, Reply, State
+from ..protocols.stomp.reply import Reply, Status
+from .command import Command, Handler
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -63,12 +63,12 @@ class Registry:
     async def _answer(self, command: Command) -> Reply:
         for registration in self._candidates(command.destination):
             try:
-                outcome = await _within(registration.time_limit_s, registration.handler(command))
+                reply = await _within(registration.time_limit_s, registration.handler(command))
             except Exception as err:  # noqa: BLE001 - any fault of a handler is its answer
                 return _failure(command, err)
-            if outcome is not None:
-                return _reply(outcome)
-        return Reply(status=State.UNKNOWN)
+            if reply is not None:
+                return reply
+        return Reply(status=Status.UNKNOWN)
 
     def _candidates(self, destination: str) -> Iterable[Registration]:
         if (exact := self._exact.get(destination)) is not None:
@@ -78,52 +78,25 @@ class Registry:
                 yield registration
 
 
-async def _within[T](limit_s: float, work: Coroutine[Any, Any, T]) -> T:
-    """Return what some work comes to; raises TimeoutError where it takes longer than that.
-
-    Most handlers answer without waiting for anything. To begin at once and to set the clock only
-    for those that do wait makes a command a tenth cheaper.
-    """
-    try:
-        waits_for = work.send(None)
-    except StopIteration as end:
-        result: T = end.value
-        return result
+async def _within[T](limit_s: float, work: Awaitable[T]) -> T:
+    """Return what some work comes to; raises TimeoutError where it takes longer than that."""
     try:
         async with asyncio.timeout(limit_s) as limit:
-            return await _go_on(work, waits_for)
+            return await work
     except TimeoutError as err:
         if limit.expired():
             raise TimeoutError(f"Not finished within {limit_s:g} s.") from err
         raise
 
 
-@coroutine
-def _go_on[T](work: Coroutine[Any, Any, T], waits_for: object) -> Generator[Any, Any, T]:
-    """Await the rest of a coroutine that was begun and waits for something."""
-    try:
-        while True:
-            try:
-                came = yield waits_for
-            except BaseException as err:  # noqa: BLE001 - it is for the coroutine to deal with
-                waits_for = work.throw(err)
-            else:
-                waits_for = work.send(came)
-    except StopIteration as end:
-        result: T = end.value
-        return result
-
-
-def _reply(outcome: Outcome) -> Reply:
-    return Reply(
-        status=outcome.state if outcome.status is None else outcome.status,
-        message=outcome.message,
-        result=outcome.result,
-    )
-
-
 def _failure(command: Command, err: Exception) -> Reply:
     """Return the reply for what a handler raised."""
     if not isinstance(err, _EXPECTED):
         _LOGGER.error("Setup command %s failed", command.destination, exc_info=err)
-    return Reply(status=State.FAILED, message=(str(err) or type(err).__name__)[:_MAX_MESSAGE])
+    # A value that cannot be lies with who asked; an action that is not there does not.
+    declined = isinstance(err, (ServiceValidationError, vol.Invalid))
+    declined = declined and not isinstance(err, ServiceNotFound)
+    return Reply(
+        status=Status.DECLINED if declined else Status.FAILED,
+        message=(str(err) or type(err).__name__)[:_MAX_MESSAGE],
+    )

@@ -24,6 +24,8 @@ from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 
+from ..entities.diagnostic import MAX_NAMES
+
 _WRITE_INTERVAL_S: Final = 1.0
 _MAX_STATE_CHARS: Final = 255
 
@@ -41,6 +43,8 @@ class Health:
     """Samples that the platform acknowledged."""
     dropped: int = 0
     """Samples that never will be delivered."""
+    stale: tuple[str, ...] = ()
+    """The names of the points that have no value, or one that is too old."""
     refused: int = 0
     """Messages that the platform refused; they are set aside."""
     last_delivery: datetime | None = None
@@ -105,7 +109,7 @@ class HealthSensorDescription(SensorEntityDescription):
     """One figure of the health."""
 
     value_fn: Callable[[Health], int | str | datetime | None]
-    attributes_fn: Callable[[Health], dict[str, str | datetime | None]] | None = None
+    attributes_fn: Callable[[Health], dict[str, str | datetime | list[str] | None]] | None = None
 
 
 _SENSORS: Final = (
@@ -129,6 +133,12 @@ _SENSORS: Final = (
         key="dropped",
         state_class=SensorStateClass.TOTAL_INCREASING,
         value_fn=lambda health: health.dropped,
+    ),
+    HealthSensorDescription(
+        key="stale",
+        state_class=SensorStateClass.MEASUREMENT,
+        value_fn=lambda health: len(health.stale),
+        attributes_fn=lambda health: {"points": list(health.stale[:MAX_NAMES])},
     ),
     HealthSensorDescription(
         key="refused",
@@ -197,7 +207,7 @@ class HealthSensor(_HealthEntity, SensorEntity):
     """One figure."""
 
     entity_description: HealthSensorDescription
-    _unrecorded_attributes = frozenset({"oldest"})
+    _unrecorded_attributes = frozenset({"oldest", "points"})
 
     def __init__(
         self,

@@ -1,6 +1,6 @@
 """Repair issues of an entry: what only the user can set right."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from homeassistant.config_entries import ConfigEntry
@@ -34,11 +34,18 @@ class Issues:
 
     @callback
     def set(
-        self, holds: bool, key: str, about: str = "", *, fixable: bool = False, **placeholders: str
+        self,
+        holds: bool,
+        key: str,
+        about: str = "",
+        *,
+        fixable: bool = False,
+        data: Mapping[str, str | int | float | None] | None = None,
+        **placeholders: str,
     ) -> None:
         """Raise or clear the issue of a translation key about one thing.
 
-        A fixable one has a repair flow (`repairs.py`), which is given the entry id.
+        A fixable one has a repair flow (`repairs.py`), which is given the entry id and the data.
         """
         issue_id = f"{key}_{self._entry.entry_id}"
         if about:
@@ -52,7 +59,7 @@ class Issues:
             self._hass,
             DOMAIN,
             issue_id,
-            data={"entry_id": self._entry.entry_id} if fixable else None,
+            data={**(data or {}), "entry_id": self._entry.entry_id} if fixable else None,
             is_fixable=fixable,
             severity=ir.IssueSeverity.WARNING,
             translation_key=key,

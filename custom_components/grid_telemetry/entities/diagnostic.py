@@ -1,6 +1,6 @@
 """Diagnostic figures of a link: sensors that are read now and then."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final, override
@@ -13,6 +13,8 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.event import async_track_time_interval
 
 UPDATE_INTERVAL: Final = timedelta(seconds=5)
+MAX_NAMES: Final = 50
+"""So many names an attribute shows; the diagnostics have all of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,6 +22,8 @@ class DiagnosticSensorDescription(SensorEntityDescription):
     """One figure; its key is the translation key."""
 
     value_fn: Callable[[], int | float | str | datetime | None]
+    names_fn: Callable[[], Sequence[str]] | None = None
+    """Returns the names of the points that the figure counts, which an attribute shows."""
 
 
 class DiagnosticSensor(SensorEntity):
@@ -28,6 +32,7 @@ class DiagnosticSensor(SensorEntity):
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_has_entity_name = True
     _attr_should_poll = False
+    _unrecorded_attributes = frozenset({"points"})
     entity_description: DiagnosticSensorDescription
 
     def __init__(
@@ -44,15 +49,21 @@ class DiagnosticSensor(SensorEntity):
 
     @override
     async def async_added_to_hass(self) -> None:
-        self._attr_native_value = self._value()
+        self._take()
         self.async_on_remove(async_track_time_interval(self.hass, self._read, UPDATE_INTERVAL))
 
     @callback
     def _read(self, _: datetime) -> None:
-        value = self._value()
-        if value != self._attr_native_value:
-            self._attr_native_value = value
+        if self._take():
             self.async_write_ha_state()
+
+    def _take(self) -> bool:
+        """Take over what is shown; return whether it changed."""
+        before = self._attr_native_value, self.extra_state_attributes
+        self._attr_native_value = self._value()
+        if (names_fn := self.entity_description.names_fn) is not None:
+            self._attr_extra_state_attributes = {"points": list(names_fn()[:MAX_NAMES])}
+        return before != (self._attr_native_value, self.extra_state_attributes)
 
     def _value(self) -> int | float | str | datetime | None:
         value = self.entity_description.value_fn()

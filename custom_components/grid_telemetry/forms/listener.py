@@ -1,6 +1,5 @@
 """What links that listen on a TCP port share: the fields of their forms, and what may be wrong."""
 
-import asyncio
 from collections.abc import Mapping
 import errno
 from ipaddress import ip_address, ip_network
@@ -8,13 +7,18 @@ from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.selector import (
     TextSelector,
     TextSelectorConfig,
 )
 import voluptuous as vol
 
+from ..const import DOMAIN
+from ..protocols.listener import Network, bound_socket
 from .fields import PORT
+from .tls import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, server_context_of
 
 CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
 
@@ -22,8 +26,7 @@ _DEFAULT_HOST: Final = "127.0.0.1"
 _DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
 _ERRORS_BY_NUMBER: dict[int | None, tuple[str, str]] = {
     errno.EADDRINUSE: (CONF_PORT, "port_in_use"),
-    # asyncio passes over addresses of other machines, and has no number when none is left.
-    None: (CONF_HOST, "foreign_address"),
+    errno.EADDRNOTAVAIL: (CONF_HOST, "foreign_address"),
 }
 
 
@@ -48,7 +51,7 @@ def listener_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def validation_errors(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the errors of what is no address, by field."""
+    """Return the errors of what is no address, and of TLS without a certificate, by field."""
     errors: dict[str, str] = {}
     try:
         ip_address(data[CONF_HOST])
@@ -59,7 +62,14 @@ def validation_errors(data: Mapping[str, Any]) -> dict[str, str]:
             ip_network(text)
     except ValueError:
         errors[CONF_ALLOWED_NETWORKS] = "invalid_network"
+    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
+        errors["base"] = "certificate_missing"
     return errors
+
+
+def allowed_networks(data: Mapping[str, Any]) -> list[Network]:
+    """Return the networks that an entry lets in."""
+    return [ip_network(text) for text in data[CONF_ALLOWED_NETWORKS]]
 
 
 def address_of(data: Mapping[str, Any]) -> str:
@@ -69,11 +79,12 @@ def address_of(data: Mapping[str, Any]) -> str:
 
 
 async def async_try_to_listen(
-    data: Mapping[str, Any], current: ConfigEntry | None
+    hass: HomeAssistant, data: Mapping[str, Any], current: ConfigEntry | None
 ) -> tuple[dict[str, str], str]:
-    """Listen for a moment; return the errors by field, and the system's words.
+    """Read the certificates and listen for a moment, both as the server does.
 
-    An entry that is changed has its present port itself: what is left to try is the address.
+    Returns the errors by field, and the system's words. An entry that is changed has its present
+    port itself: what is left to try is the address.
     """
     port = data[CONF_PORT]
     if (
@@ -83,12 +94,24 @@ async def async_try_to_listen(
     ):
         port = 0
     try:
-        server = await asyncio.get_running_loop().create_server(
-            asyncio.Protocol, data[CONF_HOST], port
-        )
+        await hass.async_add_executor_job(server_context_of, data)
+    except OSError as err:
+        return {"base": "certificate_file"}, str(err)
+    try:
+        bound_socket(data[CONF_HOST], port).close()
     except OSError as err:
         field, key = _ERRORS_BY_NUMBER.get(err.errno, ("base", "cannot_listen"))
         return {field: key}, err.strerror or str(err)
-    server.close()
-    await server.wait_closed()
     return {}, ""
+
+
+def cannot_listen(data: Mapping[str, Any], err: OSError) -> ConfigEntryNotReady:
+    """Return the error of an entry whose address cannot be had; it is tried again."""
+    return ConfigEntryNotReady(
+        translation_domain=DOMAIN,
+        translation_key="cannot_listen",
+        translation_placeholders={
+            "address": address_of(data),
+            "error": err.strerror or str(err),
+        },
+    )

@@ -1,11 +1,14 @@
-"""TLS contexts of links that speak TLS on sockets of their own."""
+"""TLS of links that speak it on sockets of their own: fields, contexts, and what goes wrong."""
 
 from collections.abc import Mapping
 import ssl
 from typing import Any, Final
 
+from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
+
+from ..const import DOMAIN
 
 CONF_CERTIFICATE: Final = "certificate"
 CONF_KEY: Final = "key"
@@ -67,3 +70,12 @@ def server_context_of(data: Mapping[str, Any]) -> ssl.SSLContext | None:
 def server_tls_data(files: Mapping[str, Any]) -> dict[str, Any]:
     """Return what to store of the fields; one that was emptied comes as an empty text."""
     return {key: files[key] for key in map(str, SERVER_TLS_FIELDS) if files.get(key)}
+
+
+def unreadable_file(err: OSError) -> ConfigEntryNotReady:
+    """Return the error of an entry whose files cannot be read; it is tried again."""
+    return ConfigEntryNotReady(
+        translation_domain=DOMAIN,
+        translation_key="certificate_file",
+        translation_placeholders={"error": str(err)},
+    )

@@ -75,25 +75,15 @@ def outbox_errors() -> Iterator[None]:
 
 @callback
 def async_setup_actions(hass: HomeAssistant) -> None:
-    """Register the actions; who may see and send messages again is an administrator."""
-    for name, handler, schema in (
-        ("flush", _async_flush, _FLUSH_SCHEMA),
-        ("clear_outbox", _async_clear, _CLEAR_SCHEMA),
+    """Register the actions; all are for administrators, as they send, delete or reveal."""
+    optional, only = SupportsResponse.OPTIONAL, SupportsResponse.ONLY
+    for name, handler, schema, response in (
+        ("flush", _async_flush, _FLUSH_SCHEMA, optional),
+        ("clear_outbox", _async_clear, _CLEAR_SCHEMA, optional),
+        ("list_refused", _async_list_refused, _LIST_SCHEMA, only),
+        ("retry_refused", _async_retry_refused, _RETRY_SCHEMA, optional),
     ):
-        hass.services.async_register(
-            DOMAIN, name, handler, schema, supports_response=SupportsResponse.OPTIONAL
-        )
-    async_register_admin_service(
-        hass, DOMAIN, "list_refused", _async_list_refused, _LIST_SCHEMA, SupportsResponse.ONLY
-    )
-    async_register_admin_service(
-        hass,
-        DOMAIN,
-        "retry_refused",
-        _async_retry_refused,
-        _RETRY_SCHEMA,
-        SupportsResponse.OPTIONAL,
-    )
+        async_register_admin_service(hass, DOMAIN, name, handler, schema, response)
 
 
 async def _async_flush(call: ServiceCall) -> ServiceResponse:

@@ -134,6 +134,9 @@ class Trial:
             return None
         if error.blame is Blame.KIND:
             return self._pause(packet, error)
+        if len(packet.ids) > 1:
+            self._take_apart(packet.ids, ends=_ENDS - 1 if unknown else 0)
+            return None
         words = error.detail or error.reason
         if unknown:
             kind.convicts[key] = (packet.ids, words)
@@ -151,30 +154,32 @@ class Trial:
         del self._ends[key]
         if (kind := self._kinds.get(packet.destination.kind)) is None:
             return None, []
-        again = packet.destination.kind if kind.paused else None
-        kind.confirmed, kind.paused = True, False
+        was_paused, kind.confirmed, kind.paused = kind.paused, True, False
         kind.convicts.pop(key, None)
         verdicts: list[Verdict] = []
         for convict, (ids, words) in kind.convicts.items():
-            self._held.pop(convict, None)
-            for id_ in ids:
-                self._held.pop(id_, None)
-            if (verdict := self._refuse(packet.destination.kind, ids, convict, words)) is not None:
-                verdicts.append(verdict)
+            keys: Sequence[int | str] = ids or (convict,)
+            for held in keys:
+                self._held.pop(held, None)
+            if was_paused:
+                del self._ends[convict]  # it may have been the kind; it is tried anew
+            else:
+                verdicts.append(self._refuse(packet.destination.kind, ids, convict, words))
         kind.convicts.clear()
-        return again, verdicts
+        return packet.destination.kind if was_paused else None, verdicts
 
     def _kind(self, packet: Packet) -> _Kind:
         return self._kinds.setdefault(packet.destination.kind, _Kind())
 
-    def _refuse(
-        self, kind: str, ids: tuple[int, ...], key: int | str, words: str
-    ) -> Verdict | None:
-        """Return the verdict on one record; of several, each goes out by itself first."""
+    def _take_apart(self, ids: tuple[int, ...], *, ends: int) -> None:
+        """Have each record of a packet go out by itself."""
+        del self._ends[ids[0]]
+        self._singly.update(ids)
+        if ends:
+            self._ends.update(dict.fromkeys(ids, ends))
+
+    def _refuse(self, kind: str, ids: tuple[int, ...], key: int | str, words: str) -> Verdict:
         del self._ends[key]
-        if len(ids) > 1:
-            self._singly.update(ids)
-            return None
         self._acquit(ids or (key,))
         return Verdict(kind=kind, refused=ids, words=words)
 

@@ -6,14 +6,14 @@ import time
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import ATTR_UNIT_OF_MEASUREMENT
+from homeassistant.const import ATTR_DEVICE_CLASS
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, State, callback
 from homeassistant.helpers import entity_registry as er, issue_registry as ir
 from homeassistant.helpers.event import async_track_time_interval
 
 from ..connection.issues import clear_issues
 from ..const import DOMAIN
-from .point import Point, Refusal, entity_id_of, evaluate
+from .point import Point, Refusal, entity_id_of, evaluate, unit_in
 
 CHECK_INTERVAL: Final = timedelta(minutes=5)
 UNAVAILABLE_AFTER_S: Final = 24 * 3600
@@ -54,6 +54,8 @@ class PointIssues:
             f"point_{entry.entry_id}_{point.name}_{point.entity}": point for point in points
         }
         self._refused: dict[str, tuple[str, float]] = {}  # issue id → translation key, since when
+        self._last: dict[str, dict[str, str | float | None]] = {}
+        """By issue id, what is good to know of an entity once it is gone."""
         self._entity_ids: set[str] = set()
         self._unlisten: list[CALLBACK_TYPE] = []
 
@@ -98,8 +100,18 @@ class PointIssues:
             state = self._hass.states.get(entity_id)
             if isinstance(refusal := evaluate(state, point), Refusal):
                 self._refuse(issue_id, point, _ISSUES[refusal], entity_id, state)
-            elif self._refused.pop(issue_id, None):
-                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+            else:
+                self._remember(issue_id, state, refusal)
+                if self._refused.pop(issue_id, None):
+                    ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+
+    def _remember(self, issue_id: str, state: State | None, value: float) -> None:
+        attributes = {} if state is None else state.attributes
+        self._last[issue_id] = {
+            "last_value": value,
+            "unit": _unit(state),
+            "device_class": attributes.get(ATTR_DEVICE_CLASS),
+        }
 
     def _refuse(
         self,
@@ -121,11 +133,17 @@ class PointIssues:
         self._refused[issue_id] = (key, since)
         if now - since < after_s:
             return
+        is_gone = key == ENTITY_REMOVED
         ir.async_create_issue(
             self._hass,
             DOMAIN,
             issue_id,
-            is_fixable=False,
+            data=(
+                gone_data(self._entry, point, entity_id, self._last.get(issue_id))
+                if is_gone
+                else None
+            ),
+            is_fixable=is_gone,
             severity=ir.IssueSeverity.WARNING,
             translation_key=key,
             translation_placeholders={
@@ -139,8 +157,25 @@ class PointIssues:
         )
 
 
+def gone_data(
+    entry: ConfigEntry[Any],
+    point: Point,
+    entity_id: str,
+    last: Mapping[str, str | float | None] | None = None,
+) -> dict[str, str | int | float | None]:
+    """Return what the repair of an entity that is gone needs (`repairs.py`)."""
+    return {
+        "unit": point.unit,
+        **({} if last is None else last),
+        "entry_id": entry.entry_id,
+        "entity": point.entity,
+        "entity_id": entity_id,
+        "name": point.name,
+    }
+
+
 def _unit(state: State | None) -> str | None:
-    return None if state is None else state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    return None if state is None else unit_in(state)
 
 
 def last_entity_id(hass: HomeAssistant, point: Point) -> str:

@@ -71,6 +71,8 @@ class Point:
     """Unit the platform wants; None takes the value as it is."""
     factor: float = 1.0
     """Applied after the unit conversion."""
+    offset: float = 0.0
+    """Added after the factor: what a counter showed that this one took the place of."""
     take: Take = Take.INSTANT
     guard: bool | None = None
     """Whether falls and leaps are held until confirmed; None does so for what only increases."""
@@ -88,6 +90,7 @@ class Point:
             name=data["name"],
             unit=data.get("unit"),
             factor=float(data.get("factor", 1.0)),
+            offset=float(data.get("offset", 0.0)),
             take=Take(data.get("take", Take.INSTANT)),
             guard=data.get("guard"),
             # JSON has no infinity; 0 seconds make no sense as a limit.
@@ -103,6 +106,8 @@ class Point:
             "unit": self.unit,
             "factor": self.factor,
         }
+        if self.offset:
+            data["offset"] = self.offset
         if self.take is not Take.INSTANT:
             data["take"] = str(self.take)
         if self.guard is not None:
@@ -177,6 +182,12 @@ def can_convert(from_unit: str | None, to_unit: str | None) -> bool:
     return from_unit == to_unit or _conversion(from_unit, to_unit) is not None
 
 
+def unit_in(state: State) -> str | None:
+    """Return the unit that a state is in; whoever sets states by REST may write anything."""
+    unit = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
+    return unit if isinstance(unit, str) else None
+
+
 def evaluate(state: State | None, point: Point) -> float | Refusal:
     """Return the number that a state is for a point, or why it is none."""
     if state is None:
@@ -192,7 +203,7 @@ def evaluate(state: State | None, point: Point) -> float | Refusal:
         return Refusal.NOT_NUMERIC
     if "_" in text:
         return Refusal.NOT_NUMERIC  # a number in Python's source only
-    return _adapt(value, state.attributes.get(ATTR_UNIT_OF_MEASUREMENT), point)
+    return _adapt(value, unit_in(state), point)
 
 
 def read(state: State | None, point: Point) -> float | None:
@@ -216,5 +227,5 @@ def _adapt(value: float, unit: str | None, point: Point) -> float | Refusal:
             value = conversion(value)
         except ArithmeticError:  # units of which one is the inverse of the other, at zero
             return Refusal.NOT_FINITE
-    value *= point.factor
+    value = value * point.factor + point.offset
     return value if math.isfinite(value) else Refusal.NOT_FINITE

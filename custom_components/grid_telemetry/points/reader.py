@@ -19,6 +19,7 @@ from ..const import DOMAIN
 from ..vocabulary.age import Age
 from ..vocabulary.clock import elapsed_s
 from ..vocabulary.counter import Counter, CounterRules
+from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
 _COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
@@ -57,11 +58,20 @@ class Reading:
 class PointReader:
     """One point and what is known of its entity."""
 
-    def __init__(self, hass: HomeAssistant, point: Point) -> None:
-        """Prepare; nothing is looked at before the first `read`."""
+    def __init__(
+        self, hass: HomeAssistant, point: Point, *, flow_limit_s: float | None = None
+    ) -> None:
+        """Prepare; nothing is looked at before the first `read`.
+
+        `flow_limit_s` is how old the value may be if it flows and its point says nothing of it.
+        """
         self.point = point
+        self.has_limit = point.max_age_s is not None or flow_limit_s is not None
+        """Whether somebody chose how old the value may be."""
+        self.flow_limit_s = flow_limit_s
         self._hass = hass
-        self._bare = point if point.factor == 1.0 else replace(point, factor=1.0)
+        is_bare = point.factor == 1.0 and not point.offset
+        self._bare = point if is_bare else replace(point, factor=1.0, offset=0.0)
         self._entity_id: str | None = None
         self._resolved = False
         self._age: Age | None = None
@@ -101,15 +111,21 @@ class PointReader:
                 return Refusal.NOT_CONFIRMED
             value = believed
         age_s = age.age_s(now)
-        value *= self.point.factor
+        value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
         return Reading(value, at, age_s, age_s > age.limit_s)
 
     def _age_of(self, state: State) -> Age:
         if self._age is None:
-            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING
-            self._age = Age(counter=counter, limit_s=self.point.max_age_s)
+            quantity = QUANTITIES.get(self.point.name)
+            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING or (
+                quantity is not None and quantity.counter
+            )
+            limit_s = self.point.max_age_s
+            if limit_s is None and not counter:
+                limit_s = self.flow_limit_s
+            self._age = Age(counter=counter, limit_s=limit_s)
         return self._age
 
     def _is_guarded(self, state: State) -> bool:
@@ -140,9 +156,17 @@ class PointReader:
 class PointReaders:
     """The readers of the points of one entry, which follow renamed entities."""
 
-    def __init__(self, hass: HomeAssistant, points: Iterable[Point]) -> None:
-        """Prepare a reader for each point."""
-        self.readers: tuple[PointReader, ...] = tuple(PointReader(hass, point) for point in points)
+    def __init__(
+        self,
+        hass: HomeAssistant,
+        points: Iterable[Point],
+        flow_limits: Mapping[Point, float] | None = None,
+    ) -> None:
+        """Prepare a reader for each point; how old one may be that flows is by point."""
+        limits = {} if flow_limits is None else flow_limits
+        self.readers: tuple[PointReader, ...] = tuple(
+            PointReader(hass, point, flow_limit_s=limits.get(point)) for point in points
+        )
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None
 

@@ -11,11 +11,12 @@ from typing import Any
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import HomeAssistant, callback
 
+from ..connection.health import Health
 from ..vocabulary.aggregate import Aggregated
 from .averages import AverageKey, Averages, average_key, taken_from
 from .issues import PointIssues
 from .point import Point, Refusal, Take
-from .reader import PointReaders, Reading
+from .reader import PointReader, PointReaders, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -53,15 +54,23 @@ class Sampler:
         points: Sequence[Point],
         interval_s: float,
         on_samples: SampleTaker,
+        *,
+        flow_limits: Mapping[Point, float] | None = None,
+        health: Health | None = None,
     ) -> None:
-        """Prepare; `on_samples` gets the slot and its samples, unless there are none."""
+        """Prepare; `on_samples` gets the slot and its samples, unless there are none.
+
+        What flows and is older than its limit in `flow_limits` is left out. The health is told of
+        the points that are stale.
+        """
         self.skipped: Counter[Refusal] = Counter()
         self.missed_slots = 0
         self.stale: tuple[str, ...] = ()
         """The names of the points that were stale, or without a value, at the last slot."""
         self._hass = hass
         self._entry = entry
-        self._readers = PointReaders(hass, points)
+        self._health = health
+        self._readers = PointReaders(hass, points, flow_limits)
         self._averages = Averages(hass, points)
         self._interval_s = interval_s
         self._on_samples = on_samples
@@ -69,6 +78,11 @@ class Sampler:
         self._due = 0.0
         self._least_coverage = 1.0
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def readers(self) -> Sequence[PointReader]:
+        """The readers of the points."""
+        return self._readers.readers
 
     @callback
     def start(self) -> None:
@@ -134,7 +148,7 @@ class Sampler:
                 stale.append(point.name)
             elif reading.is_stale:
                 stale.append(point.name)
-                if point.max_age_s is not None:
+                if reader.has_limit:
                     reading = Refusal.STALE
             if point.take is not Take.INSTANT:
                 reading = self._average(point, reading, averages, at)
@@ -143,6 +157,9 @@ class Sampler:
             else:
                 samples.append(Sample(point, reading.value, at, reading.reported_at, reading.age_s))
         self.stale = tuple(stale)
+        if self._health is not None and self._health.stale != self.stale:
+            self._health.stale = self.stale
+            self._health.notify()
         return samples
 
     @staticmethod

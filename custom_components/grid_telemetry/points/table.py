@@ -1,11 +1,15 @@
 """The table of points of a device, as a flow shows it: one row for each reading."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 import re
 from typing import Any, Final
 
-from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR_DOMAIN
+from homeassistant.components.sensor import (
+    ATTR_STATE_CLASS,
+    DOMAIN as SENSOR_DOMAIN,
+    SensorStateClass,
+)
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigSubentryFlow,
@@ -27,7 +31,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from .point import Point, can_convert, entity_id_of, reference_of
+from .point import Point, Take, can_convert, entity_id_of, reference_of
 
 CONF_DEVICES: Final = "devices"
 CONF_ENTITIES: Final = "entities"
@@ -35,6 +39,15 @@ CONF_POINTS: Final = "points"
 CONF_ENTITY: Final = "entity"
 CONF_UNIT: Final = "unit"
 CONF_FACTOR: Final = "factor"
+CONF_TAKE: Final = "take"
+CONF_GUARD: Final = "guard"
+CONF_MAX_AGE_S: Final = "max_age_s"
+CONF_MISSING_AS_ZERO: Final = "missing_as_zero"
+
+MEAN_MIN_MAX: Final = "mean_min_max"
+"""A row that makes three points: the mean under the name itself, and the two others."""
+_SUFFIXES: Final = {Take.MEAN: "", Take.MINIMUM: "_MIN", Take.MAXIMUM: "_MAX"}
+_GUARD: Final = {"on": True, "off": False}
 
 ENTITY_COLUMN: Final[ObjectSelectorField] = {
     "required": True,
@@ -42,6 +55,19 @@ ENTITY_COLUMN: Final[ObjectSelectorField] = {
 }
 UNIT_COLUMN: Final[ObjectSelectorField] = {"selector": {"text": {}}}
 FACTOR_COLUMN: Final[ObjectSelectorField] = {"selector": {"number": {"step": "any", "mode": "box"}}}
+TAKE_COLUMN: Final[ObjectSelectorField] = {
+    "selector": {"select": {"options": [*map(str, Take), MEAN_MIN_MAX], "mode": "dropdown"}}
+}
+GUARD_COLUMN: Final[ObjectSelectorField] = {
+    "selector": {"select": {"options": list(_GUARD), "mode": "dropdown"}}
+}
+MAX_AGE_COLUMN: Final[ObjectSelectorField] = {
+    "selector": {"number": {"min": 0, "max": 604_800, "unit_of_measurement": "s", "mode": "box"}}
+}
+MIN_CHANGE_COLUMN: Final[ObjectSelectorField] = {
+    "selector": {"number": {"min": 0, "step": "any", "mode": "box"}}
+}
+MISSING_AS_ZERO_COLUMN: Final[ObjectSelectorField] = {"selector": {"boolean": {}}}
 
 type Row = dict[str, Any]
 
@@ -68,6 +94,16 @@ def unit_of(hass: HomeAssistant, entity_id: str) -> str | None:
     if entry := er.async_get(hass).async_get(entity_id):
         return entry.unit_of_measurement
     return _attribute(hass, entity_id, ATTR_UNIT_OF_MEASUREMENT)
+
+
+def counts(hass: HomeAssistant, entity_id: str) -> bool:
+    """Return whether an entity counts, so that only its present value means anything."""
+    entry = er.async_get(hass).async_get(entity_id)
+    capabilities = None if entry is None else entry.capabilities
+    state_class = (capabilities or {}).get(ATTR_STATE_CLASS) or _attribute(
+        hass, entity_id, ATTR_STATE_CLASS
+    )
+    return state_class in (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
 
 
 def _attribute(hass: HomeAssistant, entity_id: str, attribute: str) -> str | None:
@@ -109,7 +145,40 @@ def point_of(hass: HomeAssistant, row: Row, name: str) -> Point:
     present = unit_of(hass, entity_id)
     if unit is not None and not can_convert(present, unit):
         raise MappingError("wrong_unit", f"{entity_id}: {present or '(none)'} → {unit}")
-    return Point(entity=reference_of(hass, entity_id), name=name, unit=unit, factor=factor)
+    take = str(row.get(CONF_TAKE) or Take.INSTANT)
+    if take != Take.INSTANT and counts(hass, entity_id):
+        raise MappingError("counter_is_instant", entity_id)
+    return Point.from_dict(
+        {
+            CONF_ENTITY: reference_of(hass, entity_id),
+            "name": name,
+            CONF_UNIT: unit,
+            CONF_FACTOR: factor,
+            CONF_TAKE: Take.MEAN if take == MEAN_MIN_MAX else take,
+            CONF_GUARD: _GUARD.get(str(row.get(CONF_GUARD))),
+            CONF_MAX_AGE_S: row.get(CONF_MAX_AGE_S),
+            CONF_MISSING_AS_ZERO: bool(row.get(CONF_MISSING_AS_ZERO, False)),
+        }
+    )
+
+
+def points_of(hass: HomeAssistant, row: Row, name: str) -> list[Point]:
+    """Return the points of a row, more than one for mean, minimum and maximum.
+
+    Raises `MappingError`.
+    """
+    point = point_of(hass, row, name)
+    if row.get(CONF_TAKE) != MEAN_MIN_MAX:
+        return [point]
+    return [replace(point, name=f"{name}{suffix}", take=take) for take, suffix in _SUFFIXES.items()]
+
+
+def row_of(stored: Mapping[str, Any]) -> Row:
+    """Return what the columns of the table show of a stored point."""
+    row = {key: value for key, value in stored.items() if value is not None}
+    if (guard := stored.get(CONF_GUARD)) is not None:
+        row[CONF_GUARD] = "on" if guard else "off"
+    return row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -223,12 +292,26 @@ class PointsSubentryFlow(ConfigSubentryFlow):
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
+        points = self._with_offsets(points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
                 self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
             )
         return self.async_create_entry(title=title, data=data)
+
+    def _with_offsets(self, points: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        """Return the points with what a counter went on from, which the table does not show."""
+        if self.source != SOURCE_RECONFIGURE:
+            return points
+        offsets = {
+            (stored[CONF_ENTITY], stored["name"]): {"offset": stored["offset"]}
+            for stored in self._get_reconfigure_subentry().data[CONF_POINTS]
+            if "offset" in stored
+        }
+        return [
+            {**point, **offsets.get((point[CONF_ENTITY], point["name"]), {})} for point in points
+        ]
 
     def _device_schema(self) -> vol.Schema:
         table = self.table
@@ -290,8 +373,6 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             point = Point.from_dict(stored)
             if (entity_id := entity_id_of(self.hass, point)) is None:
                 continue
-            values = {**stored, CONF_ENTITY: entity_id, name: point.name}
-            rows.append(
-                {key: values[key] for key in self.table.columns if values.get(key) is not None}
-            )
+            values = {**row_of(stored), CONF_ENTITY: entity_id, name: point.name}
+            rows.append({key: values[key] for key in self.table.columns if key in values})
         return rows

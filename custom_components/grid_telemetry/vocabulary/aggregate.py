@@ -31,6 +31,11 @@ class Aggregate:
         self._since = at
         self._restart(at)
 
+    @property
+    def value(self) -> float | None:
+        """The value that holds now."""
+        return self._value
+
     def set(self, value: float | None, at: float) -> None:
         """Take the value from a time on, None where there is none."""
         self._count_until(at)

@@ -135,6 +135,11 @@ class Counter:
         """Whether the last reading was held."""
         return self._doubt is not None
 
+    def rate(self, per_hour: float) -> None:
+        """Take note of what the meter can count in an hour, if it is more than was known."""
+        if self._rated_per_hour is not None:
+            self._rated_per_hour = max(self._rated_per_hour, per_hour)
+
     def seed(self, value: float, at: float) -> None:
         """Go on from a reading that was believed before."""
         self._good = _Reading(value, at)

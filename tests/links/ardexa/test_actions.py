@@ -64,10 +64,16 @@ async def test_run_command(hass: HomeAssistant, cloud: Ardexa, gateway: str) -> 
         "stdout": " 05:33:14 up 474 days,  1:21,  0 users,  load average: 0.00, 0.00, 0.00\n",
         "stderr": "",
         "return_code": 0,
+        "cut_off": False,
     }
     assert sent(cloud, "device:cmd") == {"deviceId": GATEWAY, "cmd": "uptime"}
     answer = await call(hass, "ardexa_run_command", gateway, command="no-such")
-    assert answer == {"stdout": "", "stderr": "sh: no-such: not found\n", "return_code": 127}
+    assert answer == {
+        "stdout": "",
+        "stderr": "sh: no-such: not found\n",
+        "return_code": 127,
+        "cut_off": False,
+    }
     assert cloud.refused == []
 
 
@@ -82,7 +88,32 @@ async def test_answers_without_the_requests_id_are_found_by_correlation(
 async def test_output_in_pieces_is_joined(hass: HomeAssistant, cloud: Ardexa, gateway: str) -> None:
     cloud.behaviour.pieces = True
     answer = await call(hass, "ardexa_run_command", gateway, command="echo one")
-    assert answer == {"stdout": "one\n", "stderr": "", "return_code": 0}
+    assert answer["stdout"] == "one\n"
+
+
+async def test_a_command_that_keeps_writing_ends_in_time(
+    hass: HomeAssistant, cloud: Ardexa, gateway: str
+) -> None:
+    with pytest.raises(HomeAssistantError) as error:
+        await call(hass, "ardexa_run_command", gateway, command="yes", timeout=1)
+    assert error.value.translation_key == "ardexa_no_answer"
+
+
+async def test_output_is_cut_off_where_there_is_too_much(
+    hass: HomeAssistant, cloud: Ardexa, gateway: str
+) -> None:
+    answer = await call(hass, "ardexa_run_command", gateway, command=f"echo {'x' * 300_000}")
+    assert answer["cut_off"]
+    assert answer["stdout"] == "x" * 256 * 1024
+
+
+async def test_a_request_that_is_too_large_is_not_sent(
+    hass: HomeAssistant, cloud: Ardexa, gateway: str
+) -> None:
+    with pytest.raises(ServiceValidationError) as error:
+        await call(hass, "ardexa_apply_config", gateway, config={"a": "x" * 1_000_000})
+    assert error.value.translation_key == "ardexa_too_large_to_send"
+    assert not cloud.counts["device:applyConfig"]
 
 
 async def test_concurrent_commands_are_kept_apart(

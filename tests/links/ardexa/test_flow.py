@@ -188,7 +188,12 @@ async def test_a_connection_that_breaks_off_is_told(hass: HomeAssistant, cloud: 
 
 
 @pytest.mark.parametrize(
-    ("status", "error"), [(500, "ardexa_server_error"), (302, "ardexa_wrong_server")]
+    ("status", "error"),
+    [
+        (500, "ardexa_server_error"),
+        (302, "ardexa_wrong_server"),
+        (429, "ardexa_too_many_requests"),
+    ],
 )
 async def test_a_fault_of_the_cloud_is_told(
     hass: HomeAssistant, cloud: Ardexa, status: int, error: str

@@ -14,6 +14,7 @@ from custom_components.grid_telemetry import async_remove_config_entry_device
 from custom_components.grid_telemetry.connection.errors import DestinationRefused
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
+from custom_components.grid_telemetry.links.ardexa.client import NoAnswer
 from simulators.ardexa import Ardexa
 
 from .conftest import (
@@ -66,19 +67,78 @@ async def test_a_row_becomes_a_sensor_for_each_field(
     await is_shown(hass, "sensor.inverter_note", "ok")
 
 
-async def test_only_values_that_changed_are_written(
+async def test_a_row_that_cannot_be_read_is_no_old_value(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(feed())
+    await start(hass, cloud, entry)
+    await send(cloud)
+    await is_shown(hass, POWER, "66920")
+    [one] = entry.runtime_data.feeds.all
+    one.take({"value": "1\r2,3", "event_time": "2026-11-20T12:00:00Z"})
+    await is_shown(hass, POWER, "unavailable")
+    assert one.malformed == 1
+    await send(cloud)
+    await is_shown(hass, POWER, "66920")
+
+
+async def test_what_comes_after_a_stop_is_not_waited_for(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    [one] = entry.runtime_data.feeds.all
+    feed_id = one.feed_id
+    entry.runtime_data.feeds.forget()
+    entry.runtime_data.feeds.take({"feedId": feed_id, "value": 7, "event_time": None})
+    one.take({"value": 7})
+    assert not one.live
+    assert hass.states.get(POWER).state == "unavailable"  # type: ignore[union-attr]
+    await hass.async_block_till_done()
+    assert not cloud.counts["device:feed:stop"]
+
+
+async def test_a_server_that_answers_pings_alone_is_left(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    cloud.behaviour.no_answer = {"device:testConfig"}
+    session = entry.runtime_data.session
+    with pytest.raises(NoAnswer):
+        await session.ask("device:testConfig", {"deviceId": GATEWAY, "config": {}}, 0.1)
+    await until(lambda: entry.runtime_data.health.last_error == "ardexa_silent")
+    cloud.behaviour.no_answer = set()
+    await until(lambda: entry.runtime_data.session not in (None, session))
+
+
+async def test_a_large_event_is_read_and_one_beyond_the_limit_is_told(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    session = entry.runtime_data.session
+    await cloud.say("device:unknown", {"text": "x" * 5_000_000})
+    await send(cloud)
+    await is_shown(hass, POWER, "66920")
+    assert entry.runtime_data.session is session
+    await cloud.say("device:unknown", {"text": "x" * 17_000_000})
+    await until(lambda: entry.runtime_data.health.last_error == "ardexa_too_large")
+
+
+async def test_each_delivery_is_written_and_only_changes_change_a_state(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
     entry = add_entry(feed())
     await start(hass, cloud, entry)
     await send(cloud)
     await is_shown(hass, "sensor.inverter_note", "ok")
-    written: list[str] = []
+    written: list[tuple[str, str]] = []
 
     @callback
-    def note(event: Event[EventStateChangedData]) -> None:
-        if event.data["entity_id"].startswith("sensor.inverter"):
-            written.append(event.data["entity_id"])
+    def note(event: Event[Any]) -> None:
+        if event.data["entity_id"] == POWER:
+            written.append((event.event_type, event.data["new_state"].state))
 
     @callback
     def is_any(data: object) -> bool:
@@ -86,10 +146,16 @@ async def test_only_values_that_changed_are_written(
 
     hass.bus.async_listen("state_changed", note)
     hass.bus.async_listen("state_reported", note, event_filter=is_any)
-    for value in (66920, 66920, 1, 1, 66920):
+    for number, value in enumerate((66920, 66920, 1, 1, 66920)):
         await send(cloud, **{"AC Power": value})
-    await until(lambda: entry.runtime_data.feeds.messages == 6)
-    assert written == [POWER, POWER]
+        await until(lambda expected=number + 2: entry.runtime_data.feeds.messages == expected)
+    assert written == [
+        ("state_reported", "66920"),
+        ("state_reported", "66920"),
+        ("state_changed", "1"),
+        ("state_reported", "1"),
+        ("state_changed", "66920"),
+    ]
 
 
 async def test_data_is_found_by_its_feed_whatever_event_brings_it(

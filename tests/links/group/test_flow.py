@@ -208,3 +208,17 @@ async def test_a_group_can_be_changed(hass: HomeAssistant, add_entry: AddEntry) 
     subentry = entry.subentries[subentry_id]
     assert subentry.title == "All flats"
     assert len(subentry.data["points"]) == 2
+
+
+async def test_a_member_can_count_as_nothing_while_it_is_missing(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    devices = [register_meter(hass, name, "power") for name in "ab"]
+    result = await begin(hass, entry, devices=devices)
+    rows = suggested(result)
+    rows[1]["missing_as_zero"] = True
+    assert (await save(hass, result, rows))["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    chosen = [point.get("missing_as_zero") for point in subentry.data["points"]]
+    assert chosen == [None, True]

@@ -61,7 +61,7 @@ async def line(
         patch(f"{LINK}.connection_test.async_get_temporary_unit", get_temporary_unit),
         patch(f"{LINK}.unit_access.async_get_temporary_unit", get_temporary_unit),
         # The time of these tests is frozen, and a sleep would not end.
-        patch(f"{LINK}.client.LATE_S", 0),
+        patch(f"{LINK}.line.LATE_S", 0),
     ):
         yield mock_modbus_connection
         # What a flow ended with may be on its way yet.

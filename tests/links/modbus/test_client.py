@@ -9,8 +9,9 @@ from modbus_connection import ModbusProtocolError, ModbusTimeoutError
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 
-from custom_components.grid_telemetry.links.modbus import client
-from custom_components.grid_telemetry.links.modbus.client import Line, Meter, MeterSilentError
+from custom_components.grid_telemetry.links.modbus import line as line_module
+from custom_components.grid_telemetry.links.modbus.client import Meter, MeterSilentError
+from custom_components.grid_telemetry.links.modbus.line import Line
 from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
 from custom_components.grid_telemetry.meters import load_register_maps
 
@@ -25,7 +26,7 @@ def waits() -> Iterator[list[str]]:
     """Note how the meter is to be waited for."""
     noted: list[str] = []
     with (
-        patch.object(client, "LATE_S", 0),
+        patch.object(line_module, "LATE_S", 0),
         patch.object(Reads, "wait_fully", lambda _: noted.append("fully")),
         patch.object(Reads, "wait_as_usual", lambda _: noted.append("as usual")),
         patch.object(Reads, "wait_longer", lambda _: noted.append("longer")),

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 import contextlib
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -182,9 +183,16 @@ async def test_garbled_answers_are_nobody_that_could_be_read(silent: MockModbusC
 
 async def test_a_meter_that_goes_away_meanwhile_is_left_out(silent: MockModbusConnection) -> None:
     unit = sdm630(silent, 2)
-    unit.fail_read(0x48, ModbusTimeoutError(), register_type="input")
+    read = unit.read_input_registers
 
-    assert await search(silent, "eastron_sdm630") == []
+    async def answer(address: int, count: int) -> list[int]:
+        # What it is read by is wider than what it is recognised by.
+        if count > 2:
+            unit.fail_requests(ModbusTimeoutError())
+        return await read(address, count)
+
+    with patch.object(unit, "read_input_registers", answer):
+        assert await search(silent, "eastron_sdm630") == []
 
 
 async def test_maps_are_no_longer_tried_on_a_meter_that_ignores_them(
@@ -388,6 +396,19 @@ async def test_an_exact_id_decides_against_look_alikes(
     assert await search(silent, maps=maps) == [(1, "by_id"), (2, "by_range")]
 
 
+async def test_an_id_that_another_register_has_by_chance_hides_nothing(
+    silent: MockModbusConnection, tmp_path: Path
+) -> None:
+    maps = own_maps(tmp_path, by_range=RANGE, by_id="identify:\n  - {address: 1, equals: [71, 72]}")
+    quantity = maps["by_id"].quantities["power"]
+    elsewhere = replace(maps["by_id"], quantities={"power": replace(quantity, address=9)})
+    unit = answering(silent, 1)
+    unit.holding[0] = [7, 72]
+    unit.fail_read(9, IllegalDataAddressError())
+
+    assert await search(silent, maps={**maps, "by_id": elsewhere}) == [(1, "by_range")]
+
+
 async def test_a_meter_is_known_by_its_device_identification(
     silent: MockModbusConnection, tmp_path: Path
 ) -> None:
@@ -483,6 +504,65 @@ async def test_a_meter_that_is_silent_on_what_it_does_not_have_is_found(
         patch.object(unit, "read_holding_registers", read_holding),
     ):
         assert await search(silent, "siemens_pac2200", "eastron_sdm630") == [(3, "siemens_pac2200")]
+
+
+@pytest.mark.parametrize(
+    ("error", "found"),
+    [
+        (IllegalDataAddressError(), False),
+        (GatewayTargetError(), False),
+        (ModbusDesyncError("late"), False),
+        (None, True),
+    ],
+)
+async def test_what_answers_in_the_closer_look_is_asked_all(
+    silent: MockModbusConnection, error: Exception | None, found: bool
+) -> None:
+    unit = sdm630(silent, 2)
+    for space in ("input", "holding"):
+        read = getattr(unit, f"read_{space}_registers")
+
+        async def answer(address: int, count: int, read: Any = read) -> list[int]:
+            if count == 1:
+                raise ModbusTimeoutError
+            if error is not None:
+                raise error
+            words: list[int] = await read(address, count)
+            return words
+
+        setattr(unit, f"read_{space}_registers", answer)
+
+    assert bool(await search(silent, "eastron_sdm630")) is found
+
+
+async def test_a_line_that_drops_in_the_closer_look_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    unit = silent.for_unit(2)
+    unit.fail_requests(None)
+    unit.fail_read(0, ModbusTimeoutError(), register_type="holding")
+    answers = iter([ModbusTimeoutError(), ModbusConnectionError("gone")])
+
+    async def answer(address: int, count: int) -> list[int]:
+        raise next(answers)
+
+    with (
+        patch.object(unit, "read_input_registers", answer),
+        pytest.raises(ModbusConnectionError),
+    ):
+        await search(silent, "eastron_sdm630")
+
+
+async def test_a_line_that_drops_at_the_identification_ends_the_search(
+    silent: MockModbusConnection,
+) -> None:
+    def drop() -> None:
+        raise ModbusConnectionError("gone")
+
+    answering(silent, 2).set_response("read_device_identification", drop)
+
+    with pytest.raises(ModbusConnectionError):
+        await search(silent, "eastron_sdm630")
 
 
 async def test_a_meter_that_is_busy_where_it_has_no_registers_is_found(
@@ -867,6 +947,7 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     data = {
         "unit_id": 7,
         "register_map": "sunspec",
+        "turn_sign": True,
         "fast_interval_s": 3,
         "slow_interval_s": 33,
     }
@@ -877,6 +958,7 @@ async def test_sunspec_can_be_chosen_in_place_of_a_model(
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Example SunSpec One (meter)"
     assert result["unique_id"] == "7_203_0"
+    assert result["data"]["turn_sign"] is True
     assert result["data"]["register_map"] == "sunspec_203"
     assert (result["data"]["fast_interval_s"], result["data"]["slow_interval_s"]) == (3, 33)
 
@@ -1058,6 +1140,7 @@ def plausible(register_map: RegisterMap, energy: float) -> dict[str, float]:
         "voltage_l3_l1": 400,
         "voltage_ll": 400,
         "voltage_dc": 600,
+        "voltage_battery": 50,
         "voltage": 230,
         "current": 4,
         "power_factor": 0.95,

@@ -12,7 +12,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.links.modbus import client
+from custom_components.grid_telemetry.links.modbus import client, timed_unit
 from simulators.gateway import Faults, Gateway
 from simulators.meters import MeterServer, SimulatedMeter
 
@@ -28,6 +28,7 @@ type Wire = Literal["tcp", "rtu_over_tcp"]
 def short_timeout(monkeypatch: pytest.MonkeyPatch, socket_enabled: None) -> None:
     """Let a silent meter hold up the line, and the tests, for less time."""
     monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(timed_unit, "REQUEST_TIMEOUT_S", TIMEOUT_S)
 
 
 class CountingMeter(SimulatedMeter):

@@ -209,6 +209,96 @@ async def test_a_meter_that_is_busy_where_it_has_no_registers_is_read_around(
     assert reader.refused == {keys[2]}
 
 
+async def test_a_meter_that_is_silent_beyond_its_registers_is_read_by_runs(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 2, 6, 10, 12)
+    have = {0, 1, 2, 3, 10, 11, 12, 13}
+    read = mock_modbus_unit.read_input_registers
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if not {*range(address, address + count)} <= have:
+            mock_modbus_unit.read_events.clear()
+            raise ModbusTimeoutError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+    keys = list(register_map.quantities)
+    there = [*keys[:2], *keys[3:]]
+
+    assert (await reader.read(keys)).keys() == set(there)
+    assert reader.refused == {keys[2]}
+    mock_modbus_unit.read_events.clear()
+    assert (await reader.read(keys)).keys() == set(there)
+    assert addresses(mock_modbus_unit) == [(0, 4), (10, 4)]
+
+
+async def test_what_was_silent_is_tried_again_without_harm(
+    mock_modbus_unit: MockModbusUnit,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 2, 6)
+    have = {0, 1, 2, 3}
+    read = mock_modbus_unit.read_input_registers
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if not {*range(address, address + count)} <= have:
+            raise ModbusTimeoutError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+    keys = list(register_map.quantities)
+    await reader.read(keys)
+    freezer.tick(61)
+    assert (await reader.read(keys)).keys() == set(keys[:2])
+    have |= {6, 7}
+    freezer.tick(121)
+
+    assert (await reader.read(keys)).keys() == set(keys)
+
+
+async def test_a_silent_meter_is_asked_for_a_single_register_once_an_hour(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 2, 6)
+    mock_modbus_unit.fail_requests(ModbusTimeoutError())
+    reader = RegisterReader(mock_modbus_unit, register_map)
+    asked = []
+    for _ in range(3):
+        with pytest.raises(ModbusTimeoutError):
+            await reader.read(register_map.quantities)
+        asked.append(reader.reads.count)
+        freezer.tick(1801)
+
+    assert asked == [2, 3, 5]
+
+
+async def test_a_meter_that_is_busy_now_and_then_is_asked_once_more(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    register_map = voltmeter(tmp_path, 0, 100)
+    read = mock_modbus_unit.read_input_registers
+    # Twice, and in what tells whether it is busy there only.
+    busy = iter([True, True, True, True, False])
+
+    async def read_input(address: int, count: int) -> list[int]:
+        if next(busy):
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    monkeypatch.setattr(mock_modbus_unit, "read_input_registers", read_input)
+    reader = RegisterReader(mock_modbus_unit, register_map)
+
+    with pytest.raises(ServerDeviceBusyError):
+        await reader.read(["voltage_l1"])
+    assert (await reader.read(["voltage_l1"])).keys() == {"voltage_l1"}
+    assert reader.refused == set()
+
+
 async def test_a_meter_that_is_busy_everywhere_is_asked_again_later(
     mock_modbus_unit: MockModbusUnit, tmp_path: Path
 ) -> None:

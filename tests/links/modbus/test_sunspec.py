@@ -607,6 +607,23 @@ async def test_a_device_that_does_not_tell_its_name_is_found(unit: MockModbusUni
     assert [place.product for place in await find_models(unit)] == ["device", "device"]
 
 
+async def test_a_device_of_which_no_model_can_be_read_is_told(unit: MockModbusUnit) -> None:
+    load(unit, SunSpecDevice(1, [(103, lambda: INVERTER)]))
+    (place,) = await find_models(unit)
+    read = unit.read_holding_registers
+
+    async def answer(address: int, count: int) -> list[int]:
+        if address >= place.address and count > 2:
+            raise ServerDeviceBusyError
+        return await read(address, count)
+
+    with (
+        patch.object(unit, "read_holding_registers", answer),
+        pytest.raises(ServerDeviceBusyError),
+    ):
+        await search_sunspec(unit, 1, known=())
+
+
 async def test_a_model_that_cannot_be_read_does_not_hide_the_others(unit: MockModbusUnit) -> None:
     load(unit, SunSpecDevice(1, TWO))
     places = await find_models(unit)

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.links.modbus import client
+from custom_components.grid_telemetry.links.modbus import client, timed_unit
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter
 
@@ -24,6 +24,7 @@ TIMEOUT_S = 0.2
 def short_timeout(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a silent meter hold up the line, and the tests, for less time."""
     monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", TIMEOUT_S)
+    monkeypatch.setattr(timed_unit, "REQUEST_TIMEOUT_S", TIMEOUT_S)
 
 
 async def set_up(hass: HomeAssistant, port: int, *units: int) -> MockConfigEntry:

@@ -48,7 +48,7 @@ def test_decimal_strings_in_kilowatts_become_watts(text: str | None, watts: floa
     assert isinstance(rest_payload.watts(text), type(watts))
 
 
-@pytest.mark.parametrize("text", ["", "much", [], {}])
+@pytest.mark.parametrize("text", ["", "much", [], {}, "NaN", "Infinity", "1E+999999999"])
 def test_what_is_no_decimal_is_not_taken_for_one(text: str) -> None:
     with pytest.raises(ShapeError):
         rest_payload.watts(text)

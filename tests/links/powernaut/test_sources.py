@@ -34,7 +34,7 @@ def readings(
 ) -> tuple[Reading | None, dict[str, int], set[str]]:
     """Value and age of each; returns the reading, what was skipped and whose charge is too much."""
     samples = [
-        Sample(point, value, SLOT, SLOT - age)
+        Sample(point, value, SLOT, SLOT - age, age)
         for point, measured in ((POWER, power), (SOC, soc))
         if measured is not None
         for value, age in [measured]

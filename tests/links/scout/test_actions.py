@@ -109,6 +109,28 @@ async def test_text_that_is_not_unicode_is_refused_and_the_link_goes_on(
     assert await hass.config_entries.async_unload(entry.entry_id)
 
 
+async def test_a_code_of_type_json_has_several_numbers(
+    hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry
+) -> None:
+    harmonics = {"0": 230.1, "1": 0.1, "2": 0.05}
+    await call(
+        hass, "scout_send_metrics", metrics=[{"data": {"HARM_V_AN": harmonics, "V_AN": 230}}]
+    )
+    await server.wait_for(lambda: len(server.metrics) == 2, WITHIN_S)
+    assert {metric.code: metric.value for metric in server.metrics} == {
+        "HARM_V_AN": harmonics,
+        "V_AN": 230,
+    }
+
+
+@pytest.mark.parametrize("value", [{}, {"0": "x"}, {"0": {"1": 2}}, [1], None, {"0": True}])
+async def test_what_is_neither_a_number_nor_numbers_is_refused(
+    hass: HomeAssistant, entry: MockConfigEntry, value: object
+) -> None:
+    with pytest.raises(vol.Invalid):
+        await call(hass, "scout_send_metrics", metrics=[{"data": {"HARM_V_AN": value}}])
+
+
 @pytest.mark.parametrize("device_id", ["\udc80", "a\tb"])
 async def test_a_device_id_has_characters_that_can_be_shown(
     hass: HomeAssistant, entry: MockConfigEntry, device_id: str

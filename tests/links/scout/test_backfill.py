@@ -19,9 +19,13 @@ from pytest_homeassistant_custom_component.components.recorder.common import (
     async_wait_recording_done,
 )
 
-from custom_components.grid_telemetry.links.scout.backfill import BackfillResult, async_backfill
+from custom_components.grid_telemetry.links.scout.backfill import (
+    BackfillResult,
+    PointResult,
+    async_backfill,
+)
 from custom_components.grid_telemetry.outbox.store import Lane, Record
-from custom_components.grid_telemetry.points.point import Point
+from custom_components.grid_telemetry.points.point import Point, Take
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -176,6 +180,85 @@ async def test_hours_without_history_come_from_statistics(
     assert result == BackfillResult(from_history=0, from_statistics=4)
 
 
+async def import_power(hass: HomeAssistant, *starts: datetime) -> None:
+    """Store hours of statistics of a power."""
+    async_import_statistics(
+        hass,
+        StatisticMetaData(
+            mean_type=StatisticMeanType.ARITHMETIC,
+            has_sum=False,
+            name=None,
+            source="recorder",
+            statistic_id="sensor.power",
+            unit_class="power",
+            unit_of_measurement="kW",
+        ),
+        [{"start": start, "mean": 3, "min": 1, "max": 9} for start in starts],
+    )
+    await async_wait_recording_done(hass)
+
+
+async def test_an_entity_without_a_state_has_the_unit_of_its_statistics(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant
+) -> None:
+    await import_power(hass, noon - timedelta(hours=1))
+    values, result = await backfill(hass, noon - timedelta(hours=1), noon)
+    assert values == {stamp(noon - timedelta(hours=1)): {"P": 3000.0}}
+    assert result.points == {
+        "MAIN": {
+            "P": PointResult(from_statistics=1),
+            "E": PointResult(problem="nothing_recorded"),
+        }
+    }
+
+
+async def test_the_part_of_an_hour_without_history_comes_from_the_statistics(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    freezer.move_to(noon + timedelta(minutes=50))
+    hass.states.async_set("sensor.power", "5", {"unit_of_measurement": "kW"})
+    await hass.async_block_till_done()
+    await async_wait_recording_done(hass)
+    freezer.move_to(noon + timedelta(hours=1))
+    await import_power(hass, noon)
+    values, result = await backfill(hass, noon, noon + timedelta(hours=1), 300)
+    assert values == {
+        stamp(noon): {"P": 3000.0},
+        stamp(noon + timedelta(minutes=50)): {"P": 5000.0},
+        stamp(noon + timedelta(minutes=55)): {"P": 5000.0},
+    }
+    assert result == BackfillResult(from_history=2, from_statistics=1)
+
+
+async def test_the_past_is_taken_as_the_present_is(
+    noon: datetime, recorder_mock: object, hass: HomeAssistant, freezer: FrozenDateTimeFactory
+) -> None:
+    for seconds, state in ((0, "100"), (120, "200"), (240, "400")):
+        freezer.move_to(noon + timedelta(seconds=seconds))
+        hass.states.async_set("sensor.power", state, {"unit_of_measurement": "W"})
+        await hass.async_block_till_done()
+    await async_wait_recording_done(hass)
+    freezer.move_to(noon + timedelta(minutes=11))
+    collector = Collector()
+    result = await async_backfill(
+        hass,
+        collector.queue,
+        {
+            "MAIN": [
+                Point(entity="sensor.power", name=take, unit="W", take=take)
+                for take in (Take.MEAN, Take.MINIMUM, Take.MAXIMUM)
+            ]
+        },
+        start=noon + timedelta(minutes=1),
+        end=noon + timedelta(minutes=11),
+        interval_s=300,
+    )
+    first, second = collector.values.values()
+    assert first == {"mean": pytest.approx(200), "minimum": 100, "maximum": 400}
+    assert second == {"mean": pytest.approx(400), "minimum": 400, "maximum": 400}
+    assert result.from_history == 6
+
+
 def _row(has_sum: bool, hours: int) -> dict[str, float]:
     return {"state": 100 - hours, "sum": 1} if has_sum else {"mean": hours, "min": 0, "max": 9}
 
@@ -194,7 +277,7 @@ async def test_a_device_whose_entities_are_gone_is_passed_over(
         interval_s=60,
     )
     assert collector.records == []
-    assert result == BackfillResult()
+    assert result.points == {"MAIN": {"P": PointResult(problem="entity_removed")}}
 
 
 async def test_the_action_sends_what_was_recorded(

@@ -338,6 +338,70 @@ async def test_a_row_that_cannot_be_sent_is_named(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+@pytest.mark.parametrize(
+    ("present", "suggested"),
+    [("kWh", "Wh"), ("kvarh", "varh"), ("kVArh", "varh"), ("kVAh", "VAh"), ("KVAH", "VAh")],
+)
+async def test_every_energy_is_suggested_in_one_scale(
+    hass: HomeAssistant, present: str, suggested: str
+) -> None:
+    hass.states.async_set("sensor.energy", "1", {"unit_of_measurement": present})
+    result = await begin_device(hass, entry_of(hass))
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": ["sensor.energy"]}
+    )
+    (row,) = shown_rows(result)
+    assert row["unit"] == suggested
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [{**row, "code": "E"}]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEntry) -> None:
+    entry = entry_of(hass)
+    result = await begin_device(hass, entry)
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"],
+        {"gateway_device_id": "2", "devices": [meter.id], "entities": [], "max_age_s": 600},
+    )
+    row = {"entity": "sensor.house_power", "code": "P", "take": "mean_min_max"}
+    twice = {"entity": "sensor.house_voltage_l1", "code": "P_MAX"}
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, twice]}
+    )
+    assert result["errors"] == {"base": "duplicate_code"}
+    hass.states.async_set("sensor.boiler", "12", {"state_class": "total"})
+    counter = {"entity": "sensor.boiler", "code": "E", "take": "mean"}
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, counter]}
+    )
+    assert result["errors"] == {"base": "counter_is_instant"}
+    assert result["description_placeholders"]["row"] == "sensor.boiler"
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"points": [row, {**counter, "take": "instant", "guard": "off"}]}
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    assert subentry.data["max_age_s"] == 600
+    assert [(point["name"], point.get("take")) for point in subentry.data["points"]] == [
+        ("P", "mean"),
+        ("P_MIN", "minimum"),
+        ("P_MAX", "maximum"),
+        ("E", None),
+    ]
+    result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": []}
+    )
+    assert [(row["code"], row.get("take"), row.get("guard")) for row in shown_rows(result)] == [
+        ("P", "mean", None),
+        ("P_MIN", "minimum", None),
+        ("P_MAX", "maximum", None),
+        ("E", None, "off"),
+    ]
+
+
 async def test_a_device_without_any_code_is_not_saved(
     hass: HomeAssistant, meter: dr.DeviceEntry
 ) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable
 from pathlib import Path
+import time
 from types import MappingProxyType
 from unittest.mock import patch
 
@@ -96,6 +97,93 @@ async def test_states_that_are_no_numbers_are_not_sent(
     assert {metric.code for metric in server.metrics} == {"GOOD"}
     assert sum(entry.runtime_data.diagnostics()["sampler"]["skipped"].values()) >= 1
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_mean_minimum_and_maximum_go_out_under_three_names(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    points = [
+        {"entity": "sensor.power", "name": f"P{suffix}", "unit": "W", "take": take}
+        for suffix, take in (("", "mean"), ("_MIN", "minimum"), ("_MAX", "maximum"))
+    ]
+    entry = add_entry(device("MAIN", *points), interval_s=2)
+    set_power(hass, 1000)
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 3, WITHIN_S)
+    seen = len(server.metrics)
+    set_power(hass, 3000)
+    await server.wait_for(lambda: len(server.metrics) >= seen + 3, WITHIN_S)
+    values = {metric.code: metric.value for metric in server.metrics[seen : seen + 3]}
+    assert (values["P_MIN"], values["P_MAX"]) == (1000, 3000)
+    assert 1000 < values["P"] < 3000
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_value_that_is_too_old_is_not_sent_and_named(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    hours_ago = time.time() - 3 * 3600
+    hass.states.async_set("sensor.power", "1500", {"unit_of_measurement": "W"}, timestamp=hours_ago)
+    hass.states.async_set(
+        "sensor.energy", "7", {"state_class": "total_increasing"}, timestamp=hours_ago
+    )
+    limited = device("MAIN", POWER, {"entity": "sensor.energy", "name": "E"})
+    limited["data"] = {**limited["data"], "max_age_s": 600}
+    entry = add_entry(limited, device("2", {**POWER, "name": "P_ANY"}))
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 2, WITHIN_S)
+    # A counter is valid while its sensor is available, and without a limit all is sent.
+    assert {metric.code for metric in server.metrics} == {"E", "P_ANY"}
+    await until(lambda: (hass.states.get("sensor.scout_stale_points") or entry).state == "2")
+    stale = hass.states.get("sensor.scout_stale_points")
+    assert stale is not None
+    assert stale.attributes["points"] == ["P", "P_ANY"]
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_zero_that_a_counter_shows_for_a_moment_is_not_sent(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    counter = {"state_class": "total_increasing", "unit_of_measurement": "kWh"}
+    entry = add_entry(device("MAIN", {"entity": "sensor.energy", "name": "E"}))
+    hass.states.async_set("sensor.energy", "500", counter)
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 1, WITHIN_S)
+    hass.states.async_set("sensor.energy", "0", counter)
+    await server.wait_for(lambda: len(server.metrics) >= 3, WITHIN_S)
+    hass.states.async_set("sensor.energy", "500.5", counter)
+    await server.wait_for(lambda: server.metrics[-1].value == 500.5, WITHIN_S)
+    assert {metric.value for metric in server.metrics} == {500, 500.5}
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_what_is_known_of_gateway_device_and_alarm_goes_out(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    meter = device("2", {"entity": "sensor.x", "name": "X"})
+    meter["data"] = {**meter["data"], "connection_type": "3PH4W"}
+    entry = add_entry(meter, alarm("binary_sensor.leak", index="L1"), firmware_measure="7.1")
+    hass.states.async_set("binary_sensor.leak", "on")
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.events) >= 2, WITHIN_S)
+    (attributes,) = server.attributes
+    assert attributes.gateway["FW_MEASURE"] == "7.1"
+    assert attributes.devices == {"2": {"CONNECTION_TYPE": "3PH4W"}}
+    assert server.events[-1].index == "L1"
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_unit_that_is_no_text_keeps_nothing_else_from_being_sent(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    """Whoever sets states by REST may write anything."""
+    entry = add_entry(device("MAIN", POWER, {"entity": "sensor.good", "name": "GOOD"}))
+    hass.states.async_set("sensor.good", "1", {"unit_of_measurement": {"a": 1}})
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": ["W"]})
+    await start(hass, entry, server)
+    await server.wait_for(lambda: len(server.metrics) >= 2, WITHIN_S)
+    assert {metric.code for metric in server.metrics} == {"GOOD"}
+    assert await hass.config_entries.async_unload(entry.entry_id)
 
 
 async def test_a_renamed_entity_is_sent_on(

@@ -97,6 +97,27 @@ async def test_a_server_is_set_up(hass: HomeAssistant, meter: str) -> None:
     assert PASSWORD not in str(result)
 
 
+async def test_without_a_password_one_is_made_up_and_shown_once(hass: HomeAssistant) -> None:
+    flow_id = await begin_link(hass, "setup_server")
+    result = await answer(hass, flow_id, port=free_port(), password=None, login="sun")
+    assert result["step_id"] == "setup_server_password"
+    shown = result["description_placeholders"]
+    assert shown["login"] == "sun"
+    assert len(shown["password"]) == 20
+    result = await hass.config_entries.flow.async_configure(flow_id, {})
+    result = await choose(hass, result)
+    password_hash = result["data"]["password_hash"]
+    salt = sns.salt_of(password_hash)
+    assert sns.hash_password(shown["password"], salt) == password_hash
+    assert shown["password"] not in str(result)
+
+
+async def test_the_id_of_the_node_is_kept(hass: HomeAssistant) -> None:
+    flow_id = await begin_link(hass, "setup_server")
+    result = await answer(hass, flow_id, port=free_port(), node_id=123)
+    assert (await choose(hass, result))["data"]["node_id"] == 123
+
+
 async def test_without_an_id_a_source_has_the_name_of_its_device(
     hass: HomeAssistant, meter: str
 ) -> None:
@@ -128,6 +149,7 @@ async def test_a_source_stands_once(hass: HomeAssistant, meter: str, same: str) 
         ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "invalid_network"}),
         ({"login": "a,b"}, {"login": "setup_invalid_login"}),
         ({"login": " "}, {"login": "setup_invalid_login"}),
+        ({"password": "eleven char"}, {"password": "setup_password_too_short"}),
         ({"password": "ü" * 37}, {"password": "setup_password_too_long"}),
         ({"password": "a\0b"}, {"password": "setup_password_too_long"}),
         ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "certificate_missing"}),

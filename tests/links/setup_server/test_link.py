@@ -127,6 +127,11 @@ async def test_the_source_id_of_a_meter_can_be_chosen(
         ('["Oth?r", "/HA/*/2"]', ["Other"]),
         ("Other,/HA/METER/*", ["/HA/METER/1", "Other"]),
         (" Other ", ["Other"]),
+        ('["other", "/ha/meter/?"]', ["/HA/METER/1", "Other"]),
+        ("OTHER", ["Other"]),
+        # What is no array is a list with commas.
+        ('["Other"', []),
+        ("[,Other", ["Other"]),
         ("nothing", []),
     ],
 )
@@ -150,14 +155,15 @@ async def test_sources_can_be_filtered(
     assert [datum["sourceId"] for datum in json.loads(reply.body)] == sources
 
 
-@pytest.mark.parametrize("body", ['["a"', "[1]", "[" * 100_000, ",".join("x" * 200)])
-async def test_a_filter_that_is_none_is_declined(
-    add_entry: AddEntry, log_in: LogIn, body: str
+@pytest.mark.parametrize(
+    ("body", "status"), [("[1]", "200"), ("[" * 100_000, "200"), (",".join("x" * 200), "422")]
+)
+async def test_a_filter_may_be_anything_but_endless(
+    add_entry: AddEntry, log_in: LogIn, body: str, status: str
 ) -> None:
     client = await log_in(add_entry(max_body_bytes=1_000_000))
     reply = await client.ask("/setup/datum/latest", body=body)
-    assert reply.headers["status"] == "422"
-    assert reply.headers["message"]
+    assert reply.headers["status"] == status
 
 
 @pytest.fixture
@@ -277,6 +283,11 @@ async def test_identity(add_entry: AddEntry, log_in: LogIn, hass: HomeAssistant)
     assert json.loads(reply.body)["name"] == hass.config.location_name
 
 
+async def test_the_identity_has_the_id_of_the_node(add_entry: AddEntry, log_in: LogIn) -> None:
+    reply = await (await log_in(add_entry(node_id=123))).ask("/setup/identity")
+    assert json.loads(reply.body)["nodeId"] == 123
+
+
 async def test_ping_tells_whether_all_connections_work(
     hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
 ) -> None:
@@ -390,6 +401,18 @@ async def scripts(hass: HomeAssistant) -> None:
                 "silent": {"sequence": []},
                 "slow": {"sequence": [{"wait_template": "{{ false }}"}]},
                 "broken": {"sequence": [{"action": "script.not_there"}]},
+                "closed": {
+                    "sequence": [{"condition": "template", "value_template": "{{ false }}"}]
+                },
+                "refusing": {"sequence": [{"stop": "The boiler is off.", "error": True}]},
+                "outer": {"sequence": [{"sequence": [{"stop": "Not now.", "error": True}]}]},
+                "single": {"sequence": [{"wait_template": "{{ false }}", "timeout": 5}]},
+                "parallel": {
+                    "mode": "parallel",
+                    "max": 2,
+                    "sequence": [{"wait_template": "{{ false }}", "timeout": 5}],
+                },
+                "long": {"sequence": [{"delay": 5}, {"delay": 5}]},
             }
         },
     )
@@ -416,6 +439,76 @@ async def test_what_a_script_raises_is_the_message(
     reply = await (await log_in(add_entry(command("/x", "script.broken")))).ask("/x")
     assert reply.headers["status"] == "500"
     assert "script.not_there" in reply.headers["message"]
+
+
+_CONDITION = "The script broke off: a condition of it is not met, or it stopped with an error."
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("script", "status", "message"),
+    [
+        ("closed", "422", _CONDITION),
+        ("refusing", "422", "The boiler is off."),
+        ("outer", "422", "Not now."),
+    ],
+)
+async def test_a_script_that_breaks_off_has_not_done_it(
+    add_entry: AddEntry, log_in: LogIn, script: str, status: str, message: str
+) -> None:
+    client = await log_in(
+        add_entry(command("/x", f"script.{script}"), command("/y", "script.silent"))
+    )
+    reply = await client.ask("/x")
+    assert (reply.headers["status"], reply.headers["message"]) == (status, message)
+    # What became of one run is not said of the next.
+    assert (await client.ask("/y")).headers["status"] == "200"
+
+
+@pytest.mark.usefixtures("scripts")
+@pytest.mark.parametrize(
+    ("script", "times", "message"),
+    [
+        ("single", 2, "The script is running already."),
+        ("parallel", 3, "The script is running as often as it may at the same time."),
+    ],
+)
+async def test_a_script_that_is_busy_has_not_run(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn, script: str, times: int, message: str
+) -> None:
+    client = await log_in(add_entry(command("/x", f"script.{script}")))
+    for _ in range(times - 1):
+        client.send("SEND", {"destination": "/x"})
+    reply = await client.ask("/x")
+    assert (reply.headers["status"], reply.headers["message"]) == ("500", message)
+    await hass.services.async_call("script", "turn_off", {"entity_id": f"script.{script}"})
+
+
+@pytest.mark.usefixtures("scripts")
+async def test_a_script_that_somebody_stops_has_not_done_it(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
+) -> None:
+    client = await log_in(add_entry(command("/x", "script.long")))
+    client.send("SEND", {"destination": "/x"})
+    async with asyncio.timeout(10):
+        while hass.states.get("script.long").state != "on":
+            await asyncio.sleep(0.01)
+    await hass.services.async_call("script", "turn_off", {"entity_id": "script.long"})
+    reply = await client.read()
+    assert (reply.headers["status"], reply.headers["message"]) == ("500", "The script was stopped.")
+
+
+@pytest.mark.usefixtures("scripts")
+async def test_a_status_that_is_no_number_is_the_scripts_fault(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
+) -> None:
+    async def answer(_: ServiceCall) -> ServiceResponse:
+        return {"status_code": "fine"}
+
+    hass.services.async_register("house", "look", answer, supports_response=SupportsResponse.ONLY)
+    reply = await (await log_in(add_entry(command("/look", "house.look")))).ask("/look")
+    assert reply.headers["status"] == "500"
+    assert reply.headers["message"] == "status_code is no number: 'fine'"
 
 
 @pytest.mark.usefixtures("scripts")
@@ -445,9 +538,10 @@ async def test_the_data_of_other_actions_may_have_templates(
     )
     assert (await client.ask("/level", {"level": "42"})).headers["status"] == "200"
     assert hass.states.get("input_number.level").state == "42.0"
-    reply = await client.ask("/level", {"level": "many"})
-    assert reply.headers["status"] == "500"
-    assert "float" in reply.headers["message"]
+    for level, why in (("many", "float"), ("100", "Invalid value")):
+        reply = await client.ask("/level", {"level": level})
+        assert reply.headers["status"] == "422"
+        assert why in reply.headers["message"]
 
 
 async def test_an_action_that_answers_otherwise_is_itself_the_result(

@@ -102,6 +102,25 @@ async def test_values_follow_the_node(
     await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:10+00:00")
 
 
+async def test_the_same_value_measured_again_is_a_report(
+    hass: HomeAssistant, node: SolarNode, readings: Readings, add_entry: AddEntry
+) -> None:
+    await start(hass, add_entry())
+    # A report changes the time of the state there is.
+    state = await shown(hass, WATTS, "1500")
+    reported, changed = state.last_reported, state.last_changed
+    same = readings[0]
+    readings[:] = [{**same, "created": "2026-11-20 12:00:20Z"}]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:20+00:00")
+    after = (await shown(hass, WATTS, "1500")).last_reported
+    assert after > reported
+    assert state.last_changed == changed
+    polls = len(node.requests)
+    await until(lambda: len(node.requests) > polls + 1)
+    # A node that has nothing newer says nothing of now.
+    assert (await shown(hass, WATTS, "1500")).last_reported == after
+
+
 async def test_only_the_sources_that_are_wanted_are_asked_for(
     hass: HomeAssistant, node: SolarNode, readings: Readings, add_entry: AddEntry
 ) -> None:

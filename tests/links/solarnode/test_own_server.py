@@ -23,8 +23,8 @@ from custom_components.grid_telemetry.links.solarnode.latest import read_latest
 from custom_components.grid_telemetry.links.solarnode.request_batches import Plan
 from custom_components.grid_telemetry.protocols.stomp import sns
 from custom_components.grid_telemetry.protocols.stomp.patterns import matches
+from custom_components.grid_telemetry.protocols.stomp.reply import Json, Reply
 from custom_components.grid_telemetry.protocols.stomp.server import (
-    Answer,
     Credentials,
     Guard,
     StompServer,
@@ -48,12 +48,15 @@ class Services:
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         if destination == "/setup/datum/latest":
             datum = {"created": "2026-11-20 12:00:00Z", "sourceId": "a", "i": {"watts": 1}}
-            return Answer(status=200, message=None, body=json.dumps([datum]).encode())
+            return Reply(result=[datum])
         result = {"destination": destination, "parameters": dict(parameters), "body": body}
-        return Answer(status=422, message="a: \\c\nb", body=json.dumps(result).encode())
+        return Reply(status=422, message="a: \\c\nb", result=result)
+
+    def encode(self, result: Json) -> bytes:
+        return json.dumps(result).encode()
 
     def latest(self, source_id: str) -> Reading | None:
         return Reading() if source_id == "a" else None
@@ -90,7 +93,7 @@ async def test_a_command_arrives_whole_and_so_does_its_answer(parameters: NodePa
         reply = await session.command("/my/own", {"who": "a:b\\c", "x": "é"}, "{: é\n}")
     # Read once, for this server escapes once.
     assert (reply.status, reply.message) == (422, "a: \\c\nb")
-    assert reply.result() == {
+    assert reply.result == {
         "destination": "/my/own",
         "parameters": {"who": "a:b\\c", "x": "é"},
         "body": "{: é\n}",
@@ -110,7 +113,7 @@ async def test_many_commands_at_once(parameters: NodeParameters) -> None:
         replies = await asyncio.gather(
             *(session.command("/setup/x", body=str(number)) for number in range(200))
         )
-    assert [reply.result()["body"] for reply in replies] == [str(number) for number in range(200)]
+    assert [reply.result["body"] for reply in replies] == [str(number) for number in range(200)]
 
 
 @pytest.mark.parametrize(

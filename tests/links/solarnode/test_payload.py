@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 import pytest
 
 from custom_components.grid_telemetry.connection.errors import ConnectionFailed
-from custom_components.grid_telemetry.links.solarnode.client import LiveMessage, Reply
+from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
 from custom_components.grid_telemetry.links.solarnode.payload import (
     datum_of,
     live_datum_of,
     state_of,
 )
+from custom_components.grid_telemetry.protocols.stomp.reply import Reply, result_of
 
 
 def reply(body: str, status: int = 200, message: str | None = None) -> Reply:
-    return Reply(status=status, message=message, headers={}, body=body)
+    return Reply(status=status, message=message, result=result_of(body))
 
 
 def test_datum_that_cannot_be_read_are_counted() -> None:

@@ -4,10 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import suppress
 from datetime import timedelta
-import time
-from types import SimpleNamespace
 from typing import Any
-from unittest.mock import patch
 from uuid import UUID
 
 from homeassistant.config_entries import ConfigSubentryData
@@ -28,6 +25,7 @@ from custom_components.grid_telemetry.protocols.sttp.subscriber import (
     SubscriberParameters,
 )
 from simulators.programs import free_port
+from tests.clock import clocks_ahead
 
 WITHIN_S = 10
 ALL = "FILTER ActiveMeasurements WHERE True"
@@ -56,15 +54,12 @@ def forward(hass: HomeAssistant) -> Generator[Forward]:
 
     The event loop's own clock runs on: there are real sockets, which a frozen one would stop.
     """
-    ahead_s = 0.0
-    clock = SimpleNamespace(time=lambda: time.time() + ahead_s)
 
     def forward_by(seconds: float) -> None:
-        nonlocal ahead_s
-        ahead_s += seconds
+        ahead.seconds += seconds
         async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=6))
 
-    with patch("custom_components.grid_telemetry.links.sttp_publisher.values.time", clock):
+    with clocks_ahead() as ahead:
         yield forward_by
 
 

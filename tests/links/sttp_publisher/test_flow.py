@@ -53,8 +53,11 @@ async def test_an_address_that_can_be_listened_on_makes_an_entry(hass: HomeAssis
         ({"host": "meter"}, {"host": "invalid_address"}),
         ({"host": "192.0.2.1"}, {"host": "foreign_address"}),
         ({"allowed_networks": ["192.168.1.0/8"]}, {"allowed_networks": "invalid_network"}),
-        ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "sttp_certificate_missing"}),
+        ({"tls": {"key": "/nowhere/key.pem"}}, {"base": "certificate_missing"}),
         ({"tls": {"certificate": "/nowhere/certificate.pem"}}, {"base": "certificate_file"}),
+        ({"dialing": {"targets": ["two words"]}}, {"base": "sttp_invalid_target"}),
+        ({"dialing": {"fingerprints": ["ab"]}}, {"base": "sttp_invalid_fingerprint"}),
+        ({"dialing": {"fingerprints": ["ab" * 32]}}, {"base": "sttp_fingerprint_without_tls"}),
     ],
 )
 async def test_what_cannot_be_is_told_and_can_be_corrected(
@@ -79,8 +82,9 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
     flow_id = await begin_link(hass, "sttp_publisher")
-    with patch.object(
-        hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
+    with patch(
+        "custom_components.grid_telemetry.forms.listener.bound_socket",
+        side_effect=PermissionError(13, "Permission denied"),
     ):
         result = await answer(hass, flow_id, port=80)
     assert result["errors"] == {"base": "cannot_listen"}
@@ -172,3 +176,13 @@ async def test_reconfigure_keeps_a_name_that_the_user_gave(hass: HomeAssistant) 
     changed = await answer(hass, result["flow_id"], port=free_port())
     assert changed["reason"] == "reconfigure_successful"
     assert entry.title == "Substation"
+
+
+async def test_subscribers_to_dial_are_kept(hass: HomeAssistant) -> None:
+    dialled = {"targets": ["historian.example.com", "[fe80::1]:7175"], "fingerprints": []}
+    result = await answer(
+        hass, await begin_link(hass, "sttp_publisher"), port=free_port(), dialing=dialled
+    )
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    assert result["data"]["targets"] == dialled["targets"]
+    assert "fingerprints" not in result["data"]

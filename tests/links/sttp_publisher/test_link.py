@@ -2,8 +2,10 @@
 
 import asyncio
 from datetime import timedelta
+from hashlib import sha256
 from math import isnan
 from pathlib import Path
+import ssl
 import time
 from types import MappingProxyType
 from typing import Any
@@ -26,9 +28,10 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.forms.tls import client_context
+from custom_components.grid_telemetry.forms.tls import client_context, server_context
 from custom_components.grid_telemetry.protocols.sttp import ticks
 from custom_components.grid_telemetry.protocols.sttp.constants import StateFlags
+from custom_components.grid_telemetry.vocabulary.clock import elapsed_s
 from simulators.certificates import Authority
 
 from .conftest import AddEntry, Forward, Listen, Listener, device, point
@@ -135,10 +138,78 @@ async def test_a_state_that_is_reported_no_more_is_suspect(
     assert fresh.flags == StateFlags.NORMAL
     forward(61)
     stale = await listener.newest("P", lambda item: item.flags)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=12))
+    await hass.async_block_till_done()
+    figure = hass.states.get("sensor.sttp_stale_points")
+    assert figure is not None
+    assert (figure.state, figure.attributes["points"]) == ("1", ["P"])
     assert stale == fresh._replace(flags=int(StateFlags.SUSPECT_TIME))
     hass.states.async_set("sensor.power", "5", POWER, timestamp=time.time() + 61)
     again = await listener.newest("P", lambda item: not item.flags)
     assert again.timestamp > fresh.timestamp
+
+
+async def test_a_counter_is_not_suspect_for_its_age(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    counter = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    entry = add_entry(
+        device("METER", point("sensor.energy", "E"), point("sensor.power", "P"), max_age_s=60)
+    )
+    hass.states.async_set("sensor.energy", "5", counter)
+    hass.states.async_set("sensor.power", "5", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("E")
+    await listener.newest("P")
+    forward(61)
+    await listener.newest("P", lambda item: item.flags)
+    assert (await listener.newest("E")).flags == StateFlags.NORMAL
+
+
+async def test_a_counter_that_fell_is_published_once_it_is_believed(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    counter = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    entry = add_entry(device("METER", point("sensor.energy", "E")))
+    hass.states.async_set("sensor.energy", "500", counter)
+    await start(hass, entry)
+    listener = await listen(entry)
+    assert (await listener.newest("E")).value == 500
+    hass.states.async_set("sensor.energy", "2", counter)
+    await hass.async_block_till_done()
+    for _ in range(3):
+        # It is not reported again: that it stands is as good.
+        forward(31)
+        await hass.async_block_till_done()
+    await listener.newest("E", lambda item: item.value == 2)
+    received = listener.of(listener.detail("E").signal_id)
+    assert list(dict.fromkeys(item.value for item in received)) == [500, 2]
+
+
+async def test_small_changes_wait_for_the_longest_pause(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen, forward: Forward
+) -> None:
+    entry = add_entry(
+        device("METER", point("sensor.power", "P", min_change=10, max_pause_s=30), max_age_s=600)
+    )
+    hass.states.async_set("sensor.power", "100", POWER)
+    await start(hass, entry)
+    listener = await listen(entry)
+    await listener.newest("P")
+    for value in ("105", "95", "100", "111", "108"):
+        hass.states.async_set("sensor.power", value, POWER)
+        await hass.async_block_till_done()
+    await listener.newest("P", lambda item: item.value == 111)
+    with patch(
+        "custom_components.grid_telemetry.links.sttp_publisher.values.elapsed_s",
+        lambda: elapsed_s() + 31,
+    ):
+        forward(31)
+        await listener.newest("P", lambda item: item.value == 108)
+    # A subscriber may be sent the newest value once more as its subscription begins.
+    received = listener.of(listener.detail("P").signal_id)
+    assert list(dict.fromkeys(item.value for item in received)) == [100, 111, 108]
 
 
 async def test_metadata_tells_of_device_and_entity(
@@ -395,7 +466,7 @@ async def test_a_port_that_is_taken_is_tried_again_later(
     other = add_entry(port=entry.data["port"])
     assert not await hass.config_entries.async_setup(other.entry_id)
     assert other.state is ConfigEntryState.SETUP_RETRY
-    assert other.error_reason_translation_key == "sttp_cannot_listen"
+    assert other.error_reason_translation_key == "cannot_listen"
     assert await hass.config_entries.async_unload(entry.entry_id)
     async_fire_time_changed(hass, dt_util.utcnow() + timedelta(minutes=2))
     await hass.async_block_till_done(wait_background_tasks=True)
@@ -418,12 +489,42 @@ async def test_with_tls_a_subscriber_needs_a_certificate_where_one_is_asked(
     await known.newest("P")
 
 
+async def test_subscribers_that_are_given_are_dialled_over_tls(
+    hass: HomeAssistant, add_entry: AddEntry, tmp_path: Path
+) -> None:
+    authority = Authority(tmp_path)
+    certificate, key = (str(path) for path in authority.sign("home"))
+    theirs, their_key = (str(path) for path in authority.sign("historian"))
+    arrived: asyncio.Queue[asyncio.StreamWriter] = asyncio.Queue()
+    server = await asyncio.start_server(
+        lambda _, writer: arrived.put_nowait(writer),
+        "127.0.0.1",
+        0,
+        ssl=server_context(theirs, their_key, str(authority.ca_file)),
+    )
+    der = ssl.PEM_cert_to_DER_cert(Path(theirs).read_text(encoding="ascii"))
+    entry = add_entry(
+        certificate=certificate,
+        key=key,
+        targets=[f"127.0.0.1:{server.sockets[0].getsockname()[1]}"],
+        fingerprints=[sha256(der).hexdigest()],
+    )
+    await start(hass, entry)
+    async with asyncio.timeout(10):
+        writer = await arrived.get()
+    # It shows its own certificate, too.
+    assert writer.get_extra_info("peercert")["subject"] == ((("commonName", "home"),),)
+    writer.close()
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    server.close()
+
+
 async def test_a_certificate_that_cannot_be_read_is_told(
     hass: HomeAssistant, add_entry: AddEntry
 ) -> None:
     entry = add_entry(certificate="/nowhere/certificate.pem")
     assert not await hass.config_entries.async_setup(entry.entry_id)
-    assert entry.error_reason_translation_key == "sttp_certificate"
+    assert entry.error_reason_translation_key == "certificate_file"
 
 
 async def test_an_entry_that_is_removed_while_it_takes_a_change_over_leaves_nothing(

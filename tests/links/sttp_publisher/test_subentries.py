@@ -186,3 +186,18 @@ async def test_reconfigure_shows_what_is_stored_and_adds_to_it(
     assert subentry.title == subentry.data["acronym"] == "HOUSE"
     assert subentry.data["max_age_s"] == 10
     assert [item["name"] for item in subentry.data["points"]] == ["KEPT", "NEW"]
+
+
+async def test_a_deadband_is_chosen_by_row(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    entry = add_entry()
+    found = register_meter(hass, "House", "power", "voltage_l1")
+    result = await begin(hass, entry, devices=[found])
+    rows = suggested(result)
+    rows[0] |= {"min_change": 10, "max_pause_s": 120}
+    rows[1] |= {"min_change": 0}
+    assert (await save(hass, result, rows))["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    chosen = [
+        (point.get("min_change"), point.get("max_pause_s")) for point in subentry.data["points"]
+    ]
+    assert chosen == [(10, 120), (None, None)]

@@ -49,17 +49,20 @@ def test_the_forms_are_explained() -> None:
 
 
 def test_each_error_and_exception_has_a_text() -> None:
-    assert "sttp_certificate_missing" in TEXTS["config"]["error"]
+    assert "certificate_missing" in TEXTS["config"]["error"]
     table = (ROOT / "points" / "table.py").read_text(encoding="utf-8")
     shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = |id_field: )"(\w+)"', table))
     own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))
-    assert TEXTS["config_subentries"]["sttp_device"]["error"].keys() == shared | own
+    assert (
+        TEXTS["config_subentries"]["sttp_device"]["error"].keys()
+        == (shared - {"counter_is_instant"}) | own
+    )
     exceptions = set(re.findall(r'translation_key="(sttp_\w+)"', SOURCES))
     assert exceptions - {"sttp_point"} <= TEXTS["exceptions"].keys()
 
 
 async def test_each_figure_has_a_name_and_an_icon(hass: HomeAssistant) -> None:
-    for figure in diagnostic_sensors(Publisher(), lambda: 0.0):
+    for figure in diagnostic_sensors(Publisher(), lambda: 0.0, list):
         assert TEXTS["entity"]["sensor"][figure.key]["name"]
         assert ICONS["entity"]["sensor"][figure.key]
 

@@ -306,7 +306,7 @@ async def test_a_certificate_that_cannot_be_read_is_told(
     entry = add_entry(use_tls=True, ca_file="/nowhere/ca.pem")
     assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == "sttp_certificate"
+    assert entry.error_reason_translation_key == "certificate_file"
 
 
 async def test_unload_ends_the_connection(

@@ -44,7 +44,7 @@ def test_each_error_exception_and_issue_has_a_text() -> None:
     keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
     selectors = {"sttp_metadata"}
     assert selectors <= TEXTS["selector"].keys()
-    assert keys - selectors == {"sttp_certificate", "sttp_no_metadata", "sttp_not_connected"}
+    assert keys - selectors == {"sttp_no_metadata", "sttp_not_connected"}
     assert keys - selectors <= TEXTS["exceptions"].keys()
     assert set(re.findall(r'_issues\.set\(True, "(\w+)"', SOURCES)) == {"sttp_refused"}
     assert TEXTS["issues"]["sttp_refused"]["description"]

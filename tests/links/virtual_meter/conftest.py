@@ -28,7 +28,10 @@ def point(entity: str, name: str, **more: Any) -> dict[str, Any]:
 
 
 def meter(
-    *points: dict[str, Any], profile: str = "eastron_sdm630", unit: int = 1, max_age_s: int = 300
+    *points: dict[str, Any],
+    profile: str = "eastron_sdm630",
+    unit: int = 1,
+    max_age_s: int | None = 300,
 ) -> ConfigSubentryData:
     return ConfigSubentryData(
         subentry_type="virtual_meter",
@@ -37,7 +40,7 @@ def meter(
         data={
             "unit_id": str(unit),
             "profile": profile,
-            "max_age_s": max_age_s,
+            **({} if max_age_s is None else {"max_age_s": max_age_s}),
             "points": list(points),
         },
     )

@@ -110,8 +110,9 @@ async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:
 
 async def test_other_troubles_are_told_in_the_words_of_the_system(hass: HomeAssistant) -> None:
     flow_id = await begin(hass)
-    with patch.object(
-        hass.loop, "create_server", side_effect=PermissionError(13, "Permission denied")
+    with patch(
+        "custom_components.grid_telemetry.forms.listener.bound_socket",
+        side_effect=PermissionError(13, "Permission denied"),
     ):
         result = await answer(hass, flow_id, port=502)
     assert result["errors"] == {"base": "cannot_listen"}

@@ -7,9 +7,8 @@ from datetime import timedelta
 import math
 import socket
 import time
-from types import MappingProxyType, SimpleNamespace
+from types import MappingProxyType
 from typing import Any
-from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
@@ -26,6 +25,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
+from tests.clock import clocks_ahead
 
 from .conftest import AddEntry, Connect, meter, point
 
@@ -74,8 +74,8 @@ def read_figures(hass: HomeAssistant) -> None:
 @contextmanager
 def later(seconds: float) -> Iterator[None]:
     """Let states look older than they are; the sockets' own clock runs on."""
-    clock = SimpleNamespace(time=lambda: time.time() + seconds)
-    with patch("custom_components.grid_telemetry.links.virtual_meter.meter.time", clock):
+    with clocks_ahead() as ahead:
+        ahead.seconds = seconds
         yield
 
 
@@ -225,9 +225,11 @@ async def test_a_value_that_is_stale_is_not_available_or_refused(
         assert figure(hass, entry, "stale") == "2"
     with later(121):
         assert math.isnan(await floats(client, 40098, unit=3, holding=True))
-    # The same value reported again is a new one.
-    show(hass, "sensor.grid", 100, "W")
-    assert await power_203() == 100
+        # The same value reported again is a new one.
+        hass.states.async_set(
+            "sensor.grid", "100", {"unit_of_measurement": "W"}, timestamp=time.time() + 121
+        )
+        assert await power_203() == 100
     show(hass, "sensor.grid", "unavailable", "W")
     assert await power_203() == NOT_AVAILABLE
     # More than 16 bits hold.
@@ -379,7 +381,7 @@ async def test_a_port_in_use_is_tried_again(hass: HomeAssistant, add_entry: AddE
     with socket.create_server(("127.0.0.1", entry.data["port"])):
         assert not await hass.config_entries.async_setup(entry.entry_id)
     assert entry.state is ConfigEntryState.SETUP_RETRY
-    assert entry.error_reason_translation_key == "cannot_serve"
+    assert entry.error_reason_translation_key == "cannot_listen"
     assert await hass.config_entries.async_reload(entry.entry_id)
     assert await hass.config_entries.async_remove(entry.entry_id)
 
@@ -394,5 +396,114 @@ async def test_strangers_are_not_let_in(
             await asyncio.sleep(0.01)
     read_figures(hass)
     await hass.async_block_till_done()
-    assert figure(hass, entry, "last_refusal") == "127.0.0.1: not in an allowed network"
+    assert figure(hass, entry, "last_refusal") == "127.0.0.1: Not in an allowed network"
     assert figure(hass, entry, "clients") == "0"
+
+
+async def test_a_counter_stays_valid_while_its_sensor_is_available(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.sold", 12.5, "kWh")
+    show(hass, "sensor.grid", 100, "W")
+    entry = add_entry(
+        meter(
+            point("sensor.grid", "power", unit="W"),
+            point("sensor.sold", "energy_export", unit="kWh"),
+        )
+    )
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x4A) == 12.5
+    with later(400):
+        hass.states.async_set(
+            "sensor.grid", "90", {"unit_of_measurement": "W"}, timestamp=time.time() + 400
+        )
+        answer = await client.read_input_registers(0x34, count=24, device_id=1)
+        assert not answer.isError()
+        assert await floats(client, 0x34) == 90
+        assert await floats(client, 0x4A) == 12.5
+    show(hass, "sensor.sold", "unavailable", "kWh")
+    refused = await client.read_input_registers(0x4A, count=2, device_id=1)
+    assert refused.exception_code == 4
+
+
+@pytest.mark.parametrize(
+    ("chosen", "after_s", "served"),
+    [
+        ({}, 29, True),
+        ({}, 31, False),
+        ({"max_age_s": 10}, 11, False),
+        ({"max_age_s": 0}, 9e5, True),
+    ],
+)
+async def test_how_old_a_power_may_be_is_by_point(
+    hass: HomeAssistant,
+    add_entry: AddEntry,
+    connect: Connect,
+    chosen: dict[str, Any],
+    after_s: float,
+    served: bool,
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    entry = add_entry(meter(point("sensor.grid", "power", unit="W", **chosen), max_age_s=None))
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x34) == 100
+    with later(after_s):
+        answer = await client.read_input_registers(0x34, count=2, device_id=1)
+        assert answer.isError() is not served
+
+
+async def test_a_sensor_that_reports_every_minute_is_served_between(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    entry = add_entry(meter(point("sensor.grid", "power", unit="W"), max_age_s=None))
+    client = await connect(await set_up(hass, entry))
+    with clocks_ahead() as ahead:
+        for _ in range(3):
+            assert await floats(client, 0x34) == 100
+            ahead.seconds += 60
+            hass.states.async_set(
+                "sensor.grid",
+                "100",
+                {"unit_of_measurement": "W"},
+                timestamp=time.time() + ahead.seconds,
+            )
+        ahead.seconds += 140
+        assert await floats(client, 0x34) == 100
+        ahead.seconds += 20
+        answer = await client.read_input_registers(0x34, count=2, device_id=1)
+        assert answer.exception_code == 4
+
+
+async def test_a_counter_that_shows_zero_for_a_moment_is_held(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    attributes = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    hass.states.async_set("sensor.bought", "500", attributes)
+    entry = add_entry(meter(point("sensor.bought", "energy_import", unit="kWh")))
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x48) == 500
+    hass.states.async_set("sensor.bought", "0", attributes)
+    assert await floats(client, 0x48) == 500
+    hass.states.async_set("sensor.bought", "500.5", attributes)
+    assert await floats(client, 0x48) == 500.5
+
+
+async def test_what_was_believed_of_a_counter_is_kept_over_a_restart(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect, hass_storage: dict[str, Any]
+) -> None:
+    attributes = {"unit_of_measurement": "kWh", "state_class": "total_increasing"}
+    hass.states.async_set("sensor.bought", "500", attributes)
+    entry = add_entry(meter(point("sensor.bought", "energy_import", unit="kWh")))
+    client = await connect(await set_up(hass, entry))
+    assert await floats(client, 0x48) == 500
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    # As another integration shows for some seconds after a restart: not nothing, but too little.
+    hass.states.async_set("sensor.bought", "3", attributes)
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    client = await connect(entry)
+    assert await floats(client, 0x48) == 500
+    key = f"{DOMAIN}.counters_{entry.entry_id}"
+    assert len(hass_storage[key]["data"]["counters"]) == 1
+    assert await hass.config_entries.async_remove(entry.entry_id)
+    assert key not in hass_storage

@@ -168,3 +168,40 @@ async def test_another_meter_can_be_chosen_later(hass: HomeAssistant, add_entry:
     subentry = entry.subentries[subentry_id]
     assert subentry.title == "Eastron SDM120 (2)"
     assert subentry.data["points"][0]["name"] == "voltage"
+
+
+async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    found = register_meter(hass, "House", "power", "voltage_l1", "energy_import")
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "virtual_meter"), context={"source": SOURCE_USER}
+    )
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": [found]}
+    )
+    rows = suggested(dict(result))
+    rows[0] |= {"max_age_s": 0, "guard": "off"}
+    rows[1] |= {"max_age_s": 20}
+    result = await save(hass, dict(result), rows)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    (subentry,) = entry.subentries.values()
+    assert "max_age_s" not in subentry.data
+    chosen = [(point.get("max_age_s"), point.get("guard")) for point in subentry.data["points"]]
+    assert chosen == [(0, False), (20, None), (None, None)]
+    again = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+    again = await hass.config_entries.subentries.async_configure(
+        again["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": []}
+    )
+    shown = suggested(dict(again))
+    assert [(row.get("max_age_s"), row.get("guard")) for row in shown] == [
+        (0, "off"),
+        (20, None),
+        (None, None),
+    ]
+    result = await save(hass, dict(again), shown)
+    assert result["reason"] == "reconfigure_successful"
+    assert [
+        point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]
+    ] == [0, 20, None]

@@ -7,6 +7,7 @@ from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
 import pytest
 
+from custom_components.grid_telemetry.protocols.modbus_server import frames
 from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     ExceptionCode,
     FramingError,
@@ -125,7 +126,45 @@ def test_noise_does_not_pile_up() -> None:
     for _ in range(50):
         assert not list(framer.feed(b"\x01\x10\x00\x00\x00\xff\xff" * 300))
     assert list(framer.feed(RTU)) == [Request(1, READ)]
-    assert len(framer._buffer) <= 256
+    assert len(framer._buffer) <= 512
+
+
+def test_noise_is_looked_at_once_however_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The checksum, which costs most, is worked out at most once for each byte."""
+    checked: list[int] = []
+
+    def counting(data: bytes | bytearray) -> int:
+        checked.append(len(data))
+        return crc(data)
+
+    monkeypatch.setattr(frames, "crc", counting)
+    framer = RtuFramer({1})
+    noise = b"\x01\x04" * 1000
+    for byte in noise:
+        assert not list(framer.feed(bytes((byte,))))
+    assert len(checked) <= len(noise)
+    assert set(checked) == {8}
+
+
+def test_what_would_write_more_than_it_says_is_no_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(frames, "crc", lambda _: pytest.fail("looked at"))
+    framer = RtuFramer({1})
+    assert not list(framer.feed(bytes.fromhex("01 10 0000 0001 fe") + bytes(300)))
+    assert not list(framer.feed(bytes.fromhex("01 0f 0000 0001 fe") + bytes(300)))
+
+
+def test_a_request_is_found_wherever_it_begins() -> None:
+    framer = RtuFramer({1})
+    for before in range(600):
+        assert list(framer.feed(b"\x09" * before + RTU)) == [Request(1, READ)]
+
+
+def test_what_was_begun_is_forgotten() -> None:
+    framer = RtuFramer({1})
+    assert not list(framer.feed(RTU[:5]))
+    framer.forget()
+    assert not list(framer.feed(RTU[5:]))
+    assert list(framer.feed(RTU)) == [Request(1, READ)]
 
 
 def test_another_stack_reads_the_rtu_answer() -> None:

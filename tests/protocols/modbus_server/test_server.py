@@ -9,13 +9,15 @@ import pty
 import socket
 import struct
 from typing import Any
-from unittest.mock import patch
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.modbus_server import server as module
+from custom_components.grid_telemetry.protocols.modbus_server import (
+    Limits,
+    SerialServer,
+    TcpServer,
+)
 from custom_components.grid_telemetry.protocols.modbus_server.frames import crc
-from custom_components.grid_telemetry.protocols.modbus_server.server import SerialServer, TcpServer
 
 type Serve = Callable[..., Awaitable[TcpServer]]
 
@@ -102,8 +104,8 @@ async def test_a_unit_that_is_not_there_is_answered_for(serve: Serve) -> None:
 @pytest.mark.parametrize(
     ("sent", "why"),
     [
-        (b"GET / HTTP/1.1\r\n\r\n", "no Modbus"),
-        (b"".join(request(number) for number in range(17)), "more than 16 requests at once"),
+        (b"GET / HTTP/1.1\r\n\r\n", "No Modbus"),
+        (b"".join(request(number) for number in range(17)), "More than 16 requests at once"),
     ],
 )
 async def test_what_no_client_does_ends_the_connection(
@@ -124,19 +126,19 @@ async def test_others_than_the_allowed_networks_are_not_let_in(serve: Serve) -> 
     server = await serve(allowed_networks=[ip_network("192.168.1.0/24")])
     reader, writer = await connect(server)
     assert await end(reader) == b""
-    assert server.health.last_refusal == "127.0.0.1: not in an allowed network"
+    assert server.health.last_refusal == "127.0.0.1: Not in an allowed network"
     assert server.clients == 0
     writer.close()
 
 
 async def test_one_more_than_the_most_clients_is_not_let_in(serve: Serve) -> None:
-    server = await serve(max_clients=1)
+    server = await serve(limits=Limits(connections=1))
     first, writing = await connect(server)
     writing.write(request())
     await first.readexactly(13)
     reader, writer = await connect(server)
     assert await end(reader) == b""
-    assert server.health.last_refusal == "127.0.0.1: more than 1 connections"
+    assert server.health.last_refusal == "127.0.0.1: More than 1 connections"
     writer.close()
     writing.close()
     await until(lambda: server.clients == 0)
@@ -148,47 +150,73 @@ async def test_one_more_than_the_most_clients_is_not_let_in(serve: Serve) -> Non
 
 
 async def test_a_client_that_asks_nothing_makes_room(serve: Serve) -> None:
-    server = await serve(idle_s=0.2)
+    server = await serve(limits=Limits(connections=1))
+    silent, idle = await connect(server)
+    await until(lambda: server.clients)
     reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply()
+    assert await end(silent) == b""
+    for each in (idle, writer):
+        each.close()
+
+
+async def test_a_client_that_has_not_asked_for_long_makes_room(serve: Serve) -> None:
+    server = await serve(limits=Limits(connections=1, kept_s=0.0))
+    first, second = [await connect(server) for _ in range(2)]
+    for _, writer in (first, second):
+        writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await second[0].readexactly(13) == reply()
+    assert server.health.last_refusal == "127.0.0.1: Had to make room for another connection"
+    for _, writer in (first, second):
+        writer.close()
+
+
+async def test_rtu_that_asks_nothing_of_us_is_cut_off(serve: Serve) -> None:
+    server = await serve(rtu=True, limits=Limits(foreign_bytes=20))
+    asked = with_crc("01 04 0034 0002")
+    reader, writer = await connect(server)
+    for _ in range(4):
+        writer.write(asked)
+        async with asyncio.timeout(WITHIN_S):
+            assert await reader.readexactly(9) == with_crc("01 04 04 0034 0035")
+    writer.write(b"\x09" * 21)
     assert await end(reader) == b""
+    assert server.health.last_refusal == "127.0.0.1: No request in 20 bytes"
     writer.close()
 
 
 async def test_a_client_that_does_not_read_is_cut_off(serve: Serve) -> None:
-    server = await serve()
-    with (
-        socket.socket() as client,
-        patch.object(module, "_PER_SECOND", 1_000_000),
-    ):
+    server = await serve(limits=Limits(requests_per_s=1_000_000))
+    with socket.socket() as client:
         # So that the kernel keeps little of what is not read.
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         client.connect(("127.0.0.1", server.port))
         await until(lambda: server.clients)
-        (connection,) = server._connections
-        assert connection._transport is not None
-        own = connection._transport.get_extra_info("socket")
-        own.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
+        (peer,) = server._listener._peers
+        peer._sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4096)
         async with asyncio.timeout(WITHIN_S):
-            while server.clients:
+            while server.health.last_refusal is None:
                 asked = server.health.requests + 1
                 client.send(request(count=125))
                 while server.health.requests < asked:
                     await asyncio.sleep(0)
                 await asyncio.sleep(0)
-    assert server.health.last_refusal == "127.0.0.1: does not read the answers"
+    assert server.health.last_refusal == "127.0.0.1: Does not read the answers"
     assert server.health.requests < 1000
 
 
 async def test_a_client_that_asks_without_pause_is_slowed(serve: Serve) -> None:
-    server = await serve()
+    server = await serve(limits=Limits(requests_per_s=5))
     reader, writer = await connect(server)
     loop = asyncio.get_running_loop()
     began = loop.time()
-    with patch.object(module, "_PER_SECOND", 5):
-        async with asyncio.timeout(WITHIN_S):
-            for number in range(12):
-                writer.write(request(number))
-                assert await reader.readexactly(13) == reply(number)
+    async with asyncio.timeout(WITHIN_S):
+        for number in range(12):
+            writer.write(request(number))
+            assert await reader.readexactly(13) == reply(number)
     assert loop.time() - began > 1
     writer.close()
 
@@ -205,28 +233,6 @@ async def test_the_port_is_free_at_once_whoever_is_connected(serve: Serve) -> No
     with socket.create_server(("127.0.0.1", port)):
         assert await end(reader) == b""
     writer.close()
-
-
-async def test_one_that_goes_before_it_is_let_in_is_forgotten(serve: Serve) -> None:
-    server = await serve()
-    connection = server._connection()
-    (ours, theirs) = socket.socketpair()
-    loop = asyncio.get_running_loop()
-    await loop.connect_accepted_socket(lambda: connection, ours)
-    theirs.close()
-    assert server.clients == 0
-    assert server.health.refused == 0
-
-
-async def test_one_that_comes_as_the_server_stops_is_not_let_in(serve: Serve) -> None:
-    server = await serve()
-    assert server._server is not None
-    server._server.close()
-    # Taken up before, it reaches the server now.
-    connection = server._connection()
-    connection.peer = "127.0.0.1"
-    assert not server._let_in(connection)
-    assert server.clients == 0
 
 
 # --- serial lines
@@ -295,15 +301,12 @@ async def test_a_line_that_is_no_line_cannot_be_served(
         await server.stop()
 
 
-async def test_a_line_that_is_lost_is_opened_again(
-    stack: AsyncExitStack, tmp_path: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(module, "_REOPEN_S", 0.05)
+async def test_a_line_that_is_lost_is_opened_again(stack: AsyncExitStack, tmp_path: Any) -> None:
     # As udev names an adapter, whatever number it has after it is put in again.
     adapter = tmp_path / "adapter"
     master, slave = pty.openpty()
     adapter.symlink_to(os.ttyname(slave))
-    server = SerialServer({1: count_up}, device=str(adapter), baudrate=115200)
+    server = SerialServer({1: count_up}, device=str(adapter), baudrate=115200, reopen_s=0.05)
     await server.start()
     stack.push_async_callback(server.stop)
     adapter.unlink()

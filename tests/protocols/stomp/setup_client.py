@@ -73,12 +73,19 @@ class SetupClient:
             )
 
     @classmethod
-    async def log_in(cls, port: int, *, subscribe: str | None = "/**", **how: str) -> Self:
+    async def log_in(
+        cls,
+        port: int,
+        *,
+        subscribe: str | None = "/**",
+        at: datetime | None = None,
+        **how: str,
+    ) -> Self:
         """Return a connection that is logged in, and subscribed to everything."""
         client = await cls.connect(port, **how)  # type: ignore[arg-type]
         client.send("CONNECT", {"login": LOGIN})
         assert (await client.read()).command == "CONNECTED"
-        client.send("SEND", login_headers())
+        client.send("SEND", login_headers(at=at))
         if subscribe is not None:
             client.send("SUBSCRIBE", {"id": "0", "destination": subscribe, "receipt": "in"})
             assert (await client.read()).command == "RECEIPT"

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from custom_components.grid_telemetry.protocols.stomp.reply import Json, Reply
 from custom_components.grid_telemetry.protocols.stomp.server import (
-    Answer,
     Credentials,
     Guard,
     StompServer,
@@ -19,11 +19,11 @@ from .setup_client import LOGIN, PASSWORD_HASH, SetupClient
 
 __all__ = ["client", "house", "server", "start", "user"]
 
-type Handler = Callable[[str, Mapping[str, str], str | None], Awaitable[Answer]]
+type Handler = Callable[[str, Mapping[str, str], str | None], Awaitable[Reply]]
 
 
-async def nobody(destination: str, parameters: Mapping[str, str], body: str | None) -> Answer:
-    return Answer(status=404, message=None, body=None)
+async def nobody(destination: str, parameters: Mapping[str, str], body: str | None) -> Reply:
+    return Reply(status=404)
 
 
 @dataclass
@@ -35,18 +35,20 @@ class House:
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         return await self.handler(destination, parameters, body)
+
+    def encode(self, result: Json) -> bytes:
+        return json.dumps(result).encode()
 
     def latest(self, source_id: str) -> Datum | None:
         return self.datum.get(source_id)
 
     def answers(self, status: int, message: str | None = None, result: Any = None) -> None:
         """Have every command answered so."""
-        body = None if result is None else json.dumps(result).encode()
 
-        async def handler(*_: object) -> Answer:
-            return Answer(status=status, message=message, body=body)
+        async def handler(*_: object) -> Reply:
+            return Reply(status=status, message=message, result=result)
 
         self.handler = handler
 

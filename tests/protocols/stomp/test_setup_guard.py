@@ -9,7 +9,6 @@ import logging
 import pytest
 
 from custom_components.grid_telemetry.protocols.stomp.server import Guard, StompServer
-from custom_components.grid_telemetry.protocols.stomp.server.guard import address_of
 
 from .setup_client import LOGIN, SetupClient, login_headers
 from .setup_house import House, Start
@@ -69,42 +68,43 @@ def test_no_more_than_so_many_places_are_remembered() -> None:
 
 def test_a_signature_may_come_again_only_at_once() -> None:
     guard = Guard()
-    assert not guard.is_replay("a", NOW, NOW)
-    assert not guard.is_replay("a", NOW, NOW + timedelta(seconds=2))
-    assert guard.is_replay("a", NOW, NOW + timedelta(seconds=2.1))
-    assert not guard.is_replay("b", NOW, NOW + timedelta(seconds=100))
+    assert not guard.is_replay("a", NOW, NOW, HERE)
+    assert not guard.is_replay("a", NOW, NOW + timedelta(seconds=2), HERE)
+    assert guard.is_replay("a", NOW, NOW + timedelta(seconds=2.1), HERE)
+    assert not guard.is_replay("b", NOW, NOW + timedelta(seconds=100), HERE)
+
+
+def test_a_signature_comes_again_from_the_same_address_only() -> None:
+    guard = Guard()
+    assert not guard.is_replay("a", NOW, NOW, HERE)
+    assert guard.is_replay("a", NOW, NOW, THERE)
+    assert not guard.is_replay("a", NOW, NOW, HERE)
 
 
 def test_a_date_of_the_future_makes_no_difference() -> None:
     guard = Guard()
     date = NOW + timedelta(seconds=200)
-    assert not guard.is_replay("a", date, NOW)
-    assert guard.is_replay("a", date, NOW + timedelta(seconds=3))
+    assert not guard.is_replay("a", date, NOW, HERE)
+    assert guard.is_replay("a", date, NOW + timedelta(seconds=3), HERE)
 
 
 def test_signatures_are_forgotten_once_they_are_too_old_anyway() -> None:
     guard = Guard()
-    guard.is_replay("a", NOW, NOW)
-    guard.is_replay("b", NOW, NOW + timedelta(seconds=301))
+    guard.is_replay("a", NOW, NOW, HERE)
+    guard.is_replay("b", NOW, NOW + timedelta(seconds=301), HERE)
     assert len(guard.seen()) == 1
 
 
 def test_signatures_are_remembered_over_a_restart() -> None:
     told: list[bool] = []
     guard = Guard(lambda: told.append(True))
-    guard.is_replay("a", NOW, NOW)
-    guard.is_replay("a", NOW, NOW)
+    guard.is_replay("a", NOW, NOW, HERE)
+    guard.is_replay("a", NOW, NOW, HERE)
     assert told == [True]
     again = Guard()
     again.remember(json.loads(json.dumps(guard.seen())))
-    assert again.is_replay("a", NOW, NOW + timedelta(seconds=9))
+    assert again.is_replay("a", NOW, NOW + timedelta(seconds=9), HERE)
     assert "a" not in guard.seen()
-
-
-def test_addresses_as_they_come_from_the_socket() -> None:
-    assert address_of("::ffff:192.0.2.1") == HERE
-    assert address_of("fe80::1%eth0") == ip_address("fe80::1")
-    assert address_of("192.0.2.1") == HERE
 
 
 pytestmark = pytest.mark.usefixtures("socket_enabled")

@@ -163,6 +163,29 @@ async def test_there_are_two_streams_of_a_client_and_four_in_all(
         await client.close()
 
 
+async def test_a_stream_that_breaks_off_is_told_and_gives_its_place_back(
+    house: House, user: SetupClient, caplog: pytest.LogCaptureFixture
+) -> None:
+    class Broken:
+        created = DATUM.created
+
+        def select(self, _: object) -> dict[str, float]:
+            raise RuntimeError("no such unit")
+
+    house.datum["broken"] = Broken()  # type: ignore[assignment]
+    house.datum["M"] = DATUM
+    for _ in range(3):
+        user.send(
+            "SUBSCRIBE", {"id": "1", "destination": "/setup/datum/live", "source-id": "broken"}
+        )
+        told = await user.read()
+        assert told.headers["status"] == "503"
+        assert told.headers["message"] == "The datum of this source broke off."
+    assert "no such unit" in caplog.text
+    await follow(user)
+    assert (await user.read()).headers["status"] == "200"
+
+
 async def test_streams_end_with_their_client(
     house: House, server: StompServer, user: SetupClient
 ) -> None:
@@ -173,7 +196,7 @@ async def test_streams_end_with_their_client(
     user.send("DISCONNECT")
     await user.closed()
     async with asyncio.timeout(10):
-        while server.health.connections:
+        while server.clients:
             await asyncio.sleep(0.01)
     assert server.streams() == 0
 

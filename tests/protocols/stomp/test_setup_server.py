@@ -6,7 +6,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.stomp.server import Answer, Limits, StompServer
+from custom_components.grid_telemetry.protocols.stomp.reply import Reply
+from custom_components.grid_telemetry.protocols.stomp.server import Limits, StompServer
 
 from .setup_client import LOGIN, SALT, SetupClient, frame, login_headers
 from .setup_house import House, Start
@@ -176,9 +177,9 @@ async def test_a_wrong_log_in_ends_all_that_was_sent_after_it(
 ) -> None:
     ran: list[str] = []
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         ran.append(destination)
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     client = await SetupClient.connect(server.port)
@@ -239,7 +240,6 @@ async def test_the_request_comes_back_without_its_length_and_its_secrets(
         {
             "content-type": "text/plain",
             "content-length": "2",
-            "receipt": "r",
             "message": "m",
             "password": "p",
             "status": "s",
@@ -250,7 +250,6 @@ async def test_the_request_comes_back_without_its_length_and_its_secrets(
     )
     assert dict(reply.headers) == {
         "content-type": "text/plain",
-        "receipt": "r",
         "status": "200",
         "destination": "/setup/x",
         "subscription": "0",
@@ -261,14 +260,14 @@ async def test_the_request_comes_back_without_its_length_and_its_secrets(
 async def test_what_the_handler_gets(house: House, user: SetupClient) -> None:
     got: list[tuple[str, dict[str, str], str | None]] = []
 
-    async def handler(destination: str, parameters: Mapping[str, str], body: str | None) -> Answer:
+    async def handler(destination: str, parameters: Mapping[str, str], body: str | None) -> Reply:
         got.append((destination, dict(parameters), body))
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     await user.ask(
         "/setup/x",
-        {"request-id": "1", "content-type": "text/plain", "receipt": "r", "ssid": "a:b\\c\nd"},
+        {"request-id": "1", "content-type": "text/plain", "ssid": "a:b\\c\nd"},
         '{"not": "parsed"}',
     )
     await user.ask("/setup/y")
@@ -279,8 +278,8 @@ async def test_what_the_handler_gets(house: House, user: SetupClient) -> None:
 
 
 async def test_the_body_is_text_whatever_is_in_it(house: House, user: SetupClient) -> None:
-    async def handler(_: str, __: object, body: str | None) -> Answer:
-        return Answer(status=200, message=body, body=None)
+    async def handler(_: str, __: object, body: str | None) -> Reply:
+        return Reply(status=200, message=body)
 
     house.handler = handler
     user.write(b"SEND\ndestination:/x\ncontent-length:4\n\n\xff\x00ab\0")
@@ -299,10 +298,10 @@ async def test_of_a_header_that_comes_twice_the_first_counts(
 async def test_commands_run_at_the_same_time(house: House, user: SetupClient) -> None:
     gate = asyncio.Event()
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         if destination == "/slow":
             await gate.wait()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     user.send("SEND", {"destination": "/slow", "request-id": "1"})
@@ -316,11 +315,11 @@ async def test_a_command_is_carried_out_though_its_sender_has_gone(
 ) -> None:
     began, gate, done = asyncio.Event(), asyncio.Event(), asyncio.Event()
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         began.set()
         await gate.wait()
         done.set()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     user.send("SEND", {"destination": "/slow"})
@@ -338,11 +337,11 @@ async def test_no_more_commands_of_a_client_run_than_allowed(house: House, start
     running: list[str] = []
     changed, gate = asyncio.Event(), asyncio.Semaphore(0)
 
-    async def handler(destination: str, *_: object) -> Answer:
+    async def handler(destination: str, *_: object) -> Reply:
         running.append(destination)
         changed.set()
         await gate.acquire()
-        return Answer(status=200, message=None, body=None)
+        return Reply(status=200)
 
     house.handler = handler
     for number in range(3):
@@ -424,10 +423,96 @@ async def test_disconnecting_needs_no_log_in(client: SetupClient) -> None:
     await client.closed()
 
 
-async def test_logging_in_again_does_no_harm(house: House, user: SetupClient) -> None:
+async def test_logging_in_again_is_no_command(house: House, user: SetupClient) -> None:
     house.answers(200)
-    user.send("SEND", login_headers(at=datetime.now(UTC) - timedelta(seconds=7)))
+    for again in (login_headers(at=datetime.now(UTC) - timedelta(seconds=7)), {}):
+        reply = await user.ask("/setup/authenticate", {**again, "request-id": "1"})
+        assert (reply.headers["status"], reply.headers["request-id"]) == ("404", "1")
+        assert "authorization" not in reply.headers
     assert (await user.ask("/x")).headers["status"] == "200"
+
+
+async def test_a_log_in_can_ask_for_a_receipt(client: SetupClient) -> None:
+    client.send("CONNECT", {"login": LOGIN})
+    await client.read()
+    client.send("SEND", {**login_headers(), "receipt": "in"})
+    receipt = await client.read()
+    assert (receipt.command, receipt.headers) == ("RECEIPT", {"receipt-id": "in"})
+
+
+async def test_a_receipt_says_that_a_command_has_come(house: House, user: SetupClient) -> None:
+    gate = asyncio.Event()
+
+    async def handler(*_: object) -> Reply:
+        await gate.wait()
+        return Reply()
+
+    house.handler = handler
+    user.send("SEND", {"destination": "/slow", "receipt": "got it"})
+    receipt = await user.read()
+    assert (receipt.command, receipt.headers) == ("RECEIPT", {"receipt-id": "got it"})
+    gate.set()
+    assert (await user.read()).headers["status"] == "200"
+
+
+@pytest.mark.parametrize(
+    ("data", "body", "headers"),
+    [
+        # Characters counted in place of bytes, as String.length() does.
+        ("SEND\ndestination:/x\ncontent-length:6\n\nZürich\0", "Zürich", {}),
+        ("SEND\ndestination:/x\ncontent-length:2\n\nüü\0", "üü", {}),
+        ("SEND\ndestination:/x\nbad:a\\tb\n\n\0", None, {"bad": "a\\tb"}),
+        ("SEND\ndestination:/x\nbad:a\\\n\n\0", None, {"bad": "a\\"}),
+        ("SEND\nno colon\ndestination:/x\n\n\0", None, {}),
+        ("SEND\n:no name\ndestination:/x\n\n\0", None, {}),
+    ],
+)
+async def test_a_slip_of_a_client_is_answered_and_the_session_lives(
+    house: House, user: SetupClient, data: str, body: str | None, headers: dict[str, str]
+) -> None:
+    got: list[tuple[dict[str, str], str | None]] = []
+
+    async def handler(_: str, parameters: Mapping[str, str], body: str | None) -> Reply:
+        got.append((dict(parameters), body))
+        return Reply()
+
+    house.handler = handler
+    user.write(data.encode())
+    assert (await user.read()).headers["status"] == "200"
+    assert got == [(headers, body)]
+    assert (await user.ask("/y")).headers["destination"] == "/y"
+
+
+async def test_a_client_that_escapes_twice_is_understood(house: House, server: StompServer) -> None:
+    got: list[tuple[str, dict[str, str]]] = []
+
+    async def handler(destination: str, parameters: Mapping[str, str], _: str | None) -> Reply:
+        got.append((destination, dict(parameters)))
+        return Reply()
+
+    def escaped(headers: dict[str, str]) -> dict[str, str]:
+        return {
+            name: value.replace("\\", "\\\\").replace(":", "\\c") for name, value in headers.items()
+        }
+
+    house.handler = handler
+    client = await SetupClient.connect(server.port)
+    client.send("CONNECT", {"login": LOGIN})
+    await client.read()
+    client.send("SEND", escaped(login_headers()))
+    client.send("SUBSCRIBE", escaped({"id": "0", "destination": "/a:b"}))
+    client.send("SEND", escaped({"destination": "/a:b", "path": "c:\\d"}))
+    reply = await client.read()
+    assert (reply.headers["destination"], reply.headers["path"]) == ("/a:b", "c:\\d")
+    assert got == [("/a:b", {"path": "c:\\d"})]
+    await client.close()
+
+
+async def test_what_looks_like_an_escape_stays_with_a_client_that_escapes_once(
+    house: House, user: SetupClient
+) -> None:
+    house.answers(200)
+    assert (await user.ask("/x", {"path": "\\new\\cup"})).headers["path"] == "\\new\\cup"
 
 
 async def test_a_stopped_server_has_no_clients_and_no_port(
@@ -446,7 +531,7 @@ async def test_a_stopped_server_ends_its_commands(
     began = asyncio.Event()
     ended: list[bool] = []
 
-    async def handler(*_: object) -> Answer:
+    async def handler(*_: object) -> Reply:
         began.set()
         try:
             await asyncio.Event().wait()

@@ -1,11 +1,16 @@
 """Metadata and measurements for tests."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
 import struct
 from typing import Any
 from uuid import UUID, uuid5
 
-from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement
+from custom_components.grid_telemetry.protocols.sttp.measurement import (
+    Frame,
+    Measurement,
+    Sample,
+)
 from custom_components.grid_telemetry.protocols.sttp.metadata import (
     DeviceDetail,
     MeasurementDetail,
@@ -82,3 +87,8 @@ def bits(value: float) -> int:
     """Return the bits of a float32."""
     result: int = struct.unpack("<I", struct.pack("<f", value))[0]
     return result
+
+
+def frames_of(samples: Sequence[Sample]) -> list[Frame]:
+    """Return samples as what an encoder takes."""
+    return [Frame.of(samples)] if samples else []

@@ -1,4 +1,6 @@
+from collections.abc import Sequence
 import struct
+from typing import Any
 
 import pytest
 
@@ -9,9 +11,13 @@ from custom_components.grid_telemetry.protocols.sttp.frames import SttpError
 from custom_components.grid_telemetry.protocols.sttp.measurement import Sample
 from custom_components.grid_telemetry.protocols.sttp.ticks import LEAP_SECOND, PER_SECOND
 
-from .samples import NOON, bits
+from .samples import NOON, bits, frames_of
 
 SAMPLES: list[Sample] = [(1, NOON, 0, bits(230.5)), (2, NOON + 10, 0, bits(float("nan")))]
+
+
+def encode(samples: Sequence[Sample], **settings: Any) -> list[tuple[bytes, int]]:
+    return compact.encode(frames_of(samples), **settings)
 
 
 def decoded(packets: list[tuple[bytes, int]], **settings: bool | BaseTimes) -> list[Sample]:
@@ -20,17 +26,17 @@ def decoded(packets: list[tuple[bytes, int]], **settings: bool | BaseTimes) -> l
 
 
 def test_a_measurement_has_the_layout_of_the_standard() -> None:
-    (packet,) = compact.encode([(5, NOON, StateFlags.BAD_DATA, bits(1.5))])
+    (packet,) = encode([(5, NOON, StateFlags.BAD_DATA, bits(1.5))])
     assert packet == (struct.pack(">BifQ", 0x02, 5, 1.5, NOON), 1)
 
 
 def test_full_times_survive() -> None:
     leap = (3, NOON | LEAP_SECOND, 0, bits(-1.0))
-    assert decoded(compact.encode([*SAMPLES, leap])) == [*SAMPLES, leap]
+    assert decoded(encode([*SAMPLES, leap])) == [*SAMPLES, leap]
 
 
 def test_time_can_be_left_out() -> None:
-    packets = compact.encode(SAMPLES, include_time=False)
+    packets = encode(SAMPLES, include_time=False)
     assert len(packets[0][0]) == 2 * 9
     assert [item[1] for item in decoded(packets, include_time=False)] == [0, 0]
 
@@ -38,8 +44,8 @@ def test_time_can_be_left_out() -> None:
 @pytest.mark.parametrize(("milliseconds", "size"), [(False, 13), (True, 11)])
 def test_base_times_make_measurements_shorter(milliseconds: bool, size: int) -> None:
     base = BaseTimes()
-    assert base.follow(SAMPLES, milliseconds=milliseconds)
-    packets = compact.encode(SAMPLES, milliseconds=milliseconds, base_times=base)
+    assert base.follow(frames_of(SAMPLES), milliseconds=milliseconds)
+    packets = encode(SAMPLES, milliseconds=milliseconds, base_times=base)
     assert len(packets[0][0]) == 2 * size
     received = decoded(packets, milliseconds=milliseconds, base_times=base)
     unit = 10_000 if milliseconds else 1
@@ -49,10 +55,10 @@ def test_base_times_make_measurements_shorter(milliseconds: bool, size: int) -> 
 
 def test_what_is_far_from_the_base_time_goes_in_full() -> None:
     base = BaseTimes()
-    base.follow(SAMPLES, milliseconds=False)
+    base.follow(frames_of(SAMPLES), milliseconds=False)
     old = (1, NOON - 3600 * PER_SECOND, 0, bits(1.0))
     leap = (1, NOON | LEAP_SECOND, 0, bits(1.0))
-    packets = compact.encode([old, leap], base_times=base)
+    packets = encode([old, leap], base_times=base)
     assert len(packets[0][0]) == 2 * 17
     assert decoded(packets, base_times=base) == [old, leap]
 
@@ -62,9 +68,9 @@ def test_base_times_take_turns_as_time_goes_on() -> None:
     indexes = []
     for second in range(1000):
         sample = (1, NOON + second * PER_SECOND, 0, 0)
-        if base.follow([sample], milliseconds=False):
+        if base.follow(frames_of([sample]), milliseconds=False):
             indexes.append(base.index)
-        packets = compact.encode([sample], base_times=base)
+        packets = encode([sample], base_times=base)
         assert len(packets[0][0]) == 13
         assert decoded(packets, base_times=base) == [sample]
     # 4,294,967,295 ticks, less the ten seconds for what is late.
@@ -73,9 +79,9 @@ def test_base_times_take_turns_as_time_goes_on() -> None:
 
 def test_whole_milliseconds_stay_whole() -> None:
     base = BaseTimes()
-    base.follow([(1, NOON + 12_345, 0, 0)], milliseconds=True)
+    base.follow(frames_of([(1, NOON + 12_345, 0, 0)]), milliseconds=True)
     sample = (1, NOON + 50_000, 0, bits(1.0))
-    packets = compact.encode([sample], milliseconds=True, base_times=base)
+    packets = encode([sample], milliseconds=True, base_times=base)
     assert decoded(packets, milliseconds=True, base_times=base) == [sample]
 
 
@@ -101,12 +107,12 @@ def test_base_times_survive() -> None:
     ],
 )
 def test_state_flags_are_received_as_their_group(flags: StateFlags, received: int) -> None:
-    assert decoded(compact.encode([(1, NOON, flags, 0)])) == [(1, NOON, received, 0)]
+    assert decoded(encode([(1, NOON, flags, 0)])) == [(1, NOON, received, 0)]
 
 
 def test_packets_end_at_the_limit() -> None:
     samples = [(number, NOON, 0, number) for number in range(5000)]
-    packets = compact.encode(samples)
+    packets = encode(samples)
     assert [count for _, count in packets] == [1927, 1927, 1146]
     assert max(len(data) for data, _ in packets) <= 32_768
     assert decoded(packets) == samples
@@ -114,7 +120,7 @@ def test_packets_end_at_the_limit() -> None:
 
 @pytest.mark.parametrize("cut", [1, 9, 16])
 def test_a_packet_cut_short_is_refused(cut: int) -> None:
-    data, _ = compact.encode(SAMPLES[:1])[0]
+    data, _ = encode(SAMPLES[:1])[0]
     with pytest.raises(SttpError, match="cut short"):
         compact.decode(data[:cut], 1, base_times=BaseTimes())
 

@@ -2,9 +2,15 @@ from math import inf
 
 import pytest
 
-from custom_components.grid_telemetry.protocols.sttp.measurement import Measurement, samples
+from custom_components.grid_telemetry.protocols.sttp.measurement import Framer, Measurement, Sample
 
 from .samples import NOON, bits, measurement, signal_id
+
+
+def samples(measurements: list[Measurement], indexes: dict[int, int]) -> list[Sample]:
+    frame = Framer().frame(measurements, indexes)
+    return [] if frame is None else [*frame.samples()]
+
 
 INDEXES = {signal_id(1).int: 0, signal_id(2).int: 5}
 

@@ -115,12 +115,35 @@ def test_the_forms_of_other_publishers_are_read() -> None:
         b"<?xml version='1.0' encoding='no-such'?><a/>",
         b'<!DOCTYPE a [<!ENTITY x "y">]><a>&x;</a>',
         b'<!DOCTYPE a SYSTEM "file:///etc/passwd"><a/>',
-        b"<a><b><c>" + b"x" * 70_000 + b"</c></b></a>",
+        b"<a><DeviceDetail><Name>" + b"x" * 70_000 + b"</Name></DeviceDetail></a>",
     ],
     ids=["nothing", "unbalanced", "garbage", "encoding", "entities", "external", "long field"],
 )
 def test_what_is_no_metadata_is_refused(document: bytes) -> None:
     with pytest.raises(SttpError):
+        Metadata.from_xml(document)
+
+
+def test_only_what_metadata_has_is_kept() -> None:
+    document = (
+        b"<a><Secret><Acronym>X</Acronym></Secret>"
+        b"<DeviceDetail><Acronym>X</Acronym><Unknown>y</Unknown></DeviceDetail></a>"
+    )
+    kept = dataset.from_xml(document, {"devicedetail": ("Acronym",)})
+    assert kept == {"devicedetail": [{"Acronym": "X"}]}
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        b"<a>" + b"".join(b"<t%d/>" % number for number in range(1_000)) + b"</a>",
+        b"<a><b>" + b"".join(b"<f%d/>" % number for number in range(1_000)) + b"</b></a>",
+        b"<a>" + b"".join(b"<b c%d=''/>" % number for number in range(1_000)) + b"</a>",
+    ],
+    ids=["tables", "fields", "attributes"],
+)
+def test_names_have_a_limit(document: bytes) -> None:
+    with pytest.raises(SttpError, match="More than 1000 different names"):
         Metadata.from_xml(document)
 
 

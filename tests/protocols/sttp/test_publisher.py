@@ -6,7 +6,7 @@ from ipaddress import ip_network
 from math import inf, nan
 import socket
 import struct
-from unittest.mock import AsyncMock, MagicMock, Mock
+from unittest.mock import AsyncMock, Mock
 from uuid import uuid4
 
 import pytest
@@ -19,9 +19,10 @@ from custom_components.grid_telemetry.protocols.sttp.constants import (
 )
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
 from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher, server
+from custom_components.grid_telemetry.protocols.sttp.publisher.streams import Format, Streams
 
 from .conftest import Serve, Wire
-from .samples import ALL, NOON, bits, frame, measurement, metadata, signal_id
+from .samples import ALL, NOON, bits, frame, frames_of, measurement, metadata, signal_id
 from .wire import WireSubscriber
 
 
@@ -390,6 +391,21 @@ async def test_a_throttled_subscription_gets_the_latest_only(serve: Serve, wire:
     assert (await subscriber.packet())[1] == samples
 
 
+async def test_a_throttled_subscriber_that_is_dropped_leaves_no_timer() -> None:
+    """It is dropped in the middle of what the timer sends."""
+    streams = Streams()
+    member = Mock()
+    streams.publish(frames_of([(0, NOON, 0, 0)]))
+    stream = streams.join(member, frozenset({0}), Format(tssc=False, interval_s=0.01), {})
+    member.deliver.side_effect = lambda _: streams.leave(member, stream)
+    streams.publish(frames_of([(0, NOON, 0, 1)]))
+    async with asyncio.timeout(10):
+        while member.deliver.call_count < 2:
+            await asyncio.sleep(0.001)
+    assert stream._timer is not None
+    assert stream._timer.cancelled()
+
+
 @pytest.mark.parametrize("interval", ["", "0", "-1", "nan", "soon", "1e-9", "1e300"])
 async def test_any_publish_interval_is_taken_within_reason(
     serve: Serve, wire: Wire, interval: str
@@ -650,7 +666,10 @@ async def test_whoever_is_not_allowed_is_sent_away(serve: Serve, wire: Wire) -> 
 )
 async def test_connections_have_a_limit(serve: Serve, wire: Wire, limits: Limits, why: str) -> None:
     publisher = await serve(limits=limits)
-    first, _ = await wire(publisher), await wire(publisher)
+    publisher.define_metadata(metadata(1))
+    first, second = await wire(publisher), await wire(publisher)
+    for subscriber in (first, second):
+        await subscriber.subscribed(ALL)
     third = await wire(publisher, handshake=False)
     assert await third.closed() == b""
     assert publisher.health.last_refusal == f"127.0.0.1: {why}"
@@ -757,24 +776,3 @@ async def test_metadata_may_change_while_a_filter_is_worked_on(serve: Serve, wir
         publisher.define_metadata(metadata(1))
         await asyncio.sleep(0.001)
     await answer
-
-
-async def test_whoever_leaves_before_it_is_let_in_is_no_trouble(serve: Serve) -> None:
-    publisher = await serve()
-    writer = Mock()
-    writer.get_extra_info.return_value = None
-    publisher._accepted(Mock(), writer)
-    writer.transport.abort.assert_called_once()
-    assert publisher.health.refused == 0
-
-
-async def test_who_comes_as_the_publisher_stops_is_not_let_in(serve: Serve) -> None:
-    publisher = await serve()
-    assert publisher._server is not None
-    publisher._server.close()
-    # Taken up before, it reaches the publisher now.
-    writer = MagicMock()
-    writer.get_extra_info.return_value = ("127.0.0.1", 50_000)
-    publisher._accepted(MagicMock(), writer)
-    writer.transport.abort.assert_called_once_with()
-    assert not publisher.subscribers()

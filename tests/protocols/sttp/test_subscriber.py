@@ -35,7 +35,7 @@ from custom_components.grid_telemetry.protocols.sttp.subscriber import (
 from custom_components.grid_telemetry.protocols.sttp.tssc import TsscEncoder
 
 from .conftest import Serve
-from .samples import ALL, NOON, bits, frame, measurement, metadata, signal_id
+from .samples import ALL, NOON, bits, frame, frames_of, measurement, metadata, signal_id
 
 TIMEOUT_S = 10.0
 
@@ -331,7 +331,7 @@ async def test_what_a_subscriber_has_no_use_for_is_passed_over(
         script.send(code, b"whatever")
     script.send(ServerResponse.BUFFER_BLOCK, b"\0\0\0\x07\x01\0\0\0\0block")
     assert await script.expect(ServerCommand.CONFIRM_BUFFER_BLOCK) == b"\0\0\0\x07"
-    script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0)), (99, NOON, 0, 0)])[0])
+    script.data(0x02, *compact.encode(frames_of([(1, NOON, 0, bits(1.0)), (99, NOON, 0, 0)]))[0])
     await running.until(lambda: bool(running.measurements))
     # A signal that the cache does not have is left out.
     assert running.measurements == [measurement(1, 1.0)]
@@ -345,7 +345,7 @@ async def test_base_times_are_used_and_not_answered(scripted: Callable[..., Any]
     script.send(ServerResponse.UPDATE_BASE_TIMES, base.encode())
     # To a C# publisher the answer would be another command, which it says FAILED to.
     script.send(ServerResponse.FAILED, b"Data packet command failed due to exception", 0x09)
-    script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0))], base_times=base)[0])
+    script.data(0x02, *compact.encode(frames_of([(1, NOON, 0, bits(1.0))]), base_times=base)[0])
     await running.until(lambda: bool(running.measurements))
     assert running.measurements == [measurement(1, 1.0)]
     running.subscriber.refresh_metadata()
@@ -384,10 +384,10 @@ async def test_a_cache_that_changes_under_a_running_tssc_stream_is_followed(
     encoder = TsscEncoder()
     await script.offer(1, 2)
     for number in (1, 2):
-        script.data(0x08, *next(encoder.encode([(number, NOON, 0, bits(number))])))
+        script.data(0x08, *next(encoder.encode(frames_of([(number, NOON, 0, bits(number))]))))
     await script.offer(2, 3)
     for number in (2, 3):
-        script.data(0x08, *next(encoder.encode([(number, NOON, 0, bits(number))])))
+        script.data(0x08, *next(encoder.encode(frames_of([(number, NOON, 0, bits(number))]))))
     await running.until(lambda: len(running.measurements) == 4)
     assert running.measurements == [measurement(number, number) for number in (1, 2, 2, 3)]
 
@@ -487,7 +487,7 @@ async def test_a_flood_of_small_frames_leaves_the_event_loop_alone(
     await script.offer(1)
     stalls.clear()
     script.writer.write(frames.NOOP * 5_000)
-    script.data(0x02, *compact.encode([(1, NOON, 0, bits(1.0))])[0])
+    script.data(0x02, *compact.encode(frames_of([(1, NOON, 0, bits(1.0))]))[0])
     await running.until(lambda: bool(running.measurements))
     assert max(stalls) < 0.5
 

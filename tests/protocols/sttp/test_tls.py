@@ -116,7 +116,7 @@ async def test_plain_text_does_not_get_in(serve: Serve, wire: Wire, server: ssl.
 async def test_half_open_tls_handshakes_count_and_end(
     serve: Serve, wire: Wire, server: ssl.SSLContext, client: ssl.SSLContext
 ) -> None:
-    limits = Limits(handshake_s=0.2, connections_per_address=3)
+    limits = Limits(tls_handshake_s=0.2, connections_per_address=3)
     publisher = await serve(tls=server, limits=limits)
     silent = [await wire(publisher, handshake=False) for _ in range(5)]
     assert await asyncio.gather(*(peer.closed() for peer in silent)) == [b""] * 5

@@ -47,7 +47,7 @@ _TEXT = vol.All(cv.string, vol.Length(min=1))
 
 
 def _operation(name: str, schema: vol.Schema) -> Action:
-    return Action(name=f"ardexa_{name}", schema=schema, handler=f"async_{name}", admin=True)
+    return Action(name=f"ardexa_{name}", schema=schema, handler=f"async_{name}")
 
 
 ACTIONS: Final = (

@@ -49,6 +49,8 @@ class Api:
         status, answer = await self._get(f"/api/v1/devices/{quote(self.workgroup, safe='')}")
         if status == HTTPStatus.UNAUTHORIZED:
             raise CredentialsRefused("ardexa_invalid_auth", _words(answer))
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise ConnectionFailed("ardexa_too_many_requests", _words(answer))
         if status in (HTTPStatus.BAD_REQUEST, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND):
             # A web server that is none of Ardexa's has no JSON to say so.
             reason = "ardexa_wrong_server" if answer is None else "ardexa_unknown_workgroup"
@@ -62,6 +64,8 @@ class Api:
     async def renew(self) -> str:
         """Return a new token in place of the present one, which has to be good still."""
         status, answer = await self._get("/api/v1/token/renew")
+        if status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise ConnectionFailed("ardexa_too_many_requests", _words(answer))
         if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
             raise CredentialsRefused("ardexa_not_renewable", _words(answer))
         self._check(status, answer)

@@ -1,7 +1,7 @@
 """One connection to a workgroup: requests with their answers, feeds' data, and what is pushed."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 import logging
 from typing import Any, Final, NoReturn, Protocol
@@ -9,6 +9,7 @@ from uuid import uuid4
 
 import aiohttp
 from homeassistant.core import callback
+import orjson
 from socketio import AsyncClient
 from socketio.exceptions import SocketIOError
 
@@ -23,6 +24,8 @@ OPENED_WITHIN_S: Final = 20.0
 CLOSED_WITHIN_S: Final = 5.0
 ACCEPTED_WITHIN_S: Final = 30.0
 """From a request to Ardexa's first answer, which does not wait for the device."""
+MAX_SENT_BYTES: Final = 1_000_000
+"""A larger event is not sent: Socket.IO's servers end the connection over one, unless told."""
 
 
 class OperationError(Exception):
@@ -35,6 +38,10 @@ class OperationRefused(OperationError):  # noqa: N818 - named after what happene
 
 class NoAnswer(OperationError):  # noqa: N818
     """Nobody answered in time. It may have been done all the same."""
+
+
+class TooLarge(OperationError):  # noqa: N818
+    """The request is larger than a server takes, and was not sent."""
 
 
 class BrokenOff(OperationError):  # noqa: N818
@@ -54,8 +61,9 @@ class Listener(Protocol):
 class Call:
     """One request and what is answered to it, in order."""
 
-    def __init__(self, event: str, request_id: str) -> None:
-        """Begin without an answer."""
+    def __init__(self, event: str, request_id: str, on_silence: Callable[[], None]) -> None:
+        """Begin without an answer; `on_silence` hears that there was none, in all the time."""
+        self._on_silence: Callable[[], None] | None = on_silence
         self.event = event
         self.request_id = request_id
         self.correlation_id: str | None = None
@@ -64,6 +72,7 @@ class Call:
     @callback
     def put(self, answer: Json | BrokenOff) -> None:
         """Take an answer, or the end of the connection."""
+        self._on_silence = None
         if isinstance(answer, dict) and isinstance(found := answer.get("correlationId"), str):
             self.correlation_id = found
         self._answers.put_nowait(answer)
@@ -74,6 +83,8 @@ class Call:
             async with asyncio.timeout(within_s):
                 answer = await self._answers.get()
         except TimeoutError as err:
+            if self._on_silence is not None:
+                self._on_silence()
             raise NoAnswer from err
         if isinstance(answer, BrokenOff):
             raise answer
@@ -85,9 +96,11 @@ class Call:
 class Session:
     """A connection that is open."""
 
-    def __init__(self, client: AsyncClient, listener: Listener) -> None:
+    def __init__(self, client: AsyncClient, opener: Opener, listener: Listener) -> None:
         """Take the client before it connects, to miss nothing."""
+        self._opener = opener
         self.malformed = 0
+        self._heard = 0
         self._client = client
         self._listener = listener
         self._calls: dict[str, Call] = {}
@@ -128,9 +141,20 @@ class Session:
     @asynccontextmanager
     async def call(self, event: str, data: Mapping[str, Any]) -> AsyncIterator[Call]:
         """Send a request under an id of its own; its answers are kept while the context lasts."""
-        call = Call(event, str(uuid4()))
+        heard = self._heard
+
+        @callback
+        def leave_if_silent() -> None:
+            """End a connection whose other end answers pings, and nothing else."""
+            if self._heard == heard:
+                self._take_end(ConnectionFailed("ardexa_silent"))
+
+        call = Call(event, str(uuid4()), leave_if_silent)
+        message = {"requestId": call.request_id, **data}
+        if (size := len(orjson.dumps(message))) > MAX_SENT_BYTES:
+            raise TooLarge(f"{size / 1e6:.1f} MB")
         with self._pending(call):
-            await self.emit(event, {"requestId": call.request_id, **data})
+            await self.emit(event, message)
             yield call
 
     async def ask(
@@ -168,6 +192,8 @@ class Session:
 
     @callback
     def _take_disconnect(self, reason: object = None) -> None:
+        if self._opener.too_large:
+            self._take_end(ConnectionFailed("ardexa_too_large"))
         self._take_end(ConnectionFailed("connection_lost", str(reason)))
 
     @callback
@@ -179,6 +205,7 @@ class Session:
 
     @callback
     def _take(self, event: str, data: object = None, *_: object) -> None:
+        self._heard += 1
         if not isinstance(data, dict) or event is MALFORMED or event == MALFORMED:
             self.malformed += 1
             _LOGGER.debug("Malformed message, event %r", event)
@@ -215,7 +242,7 @@ async def open_session(api: Api, listener: Listener) -> AsyncIterator[Session]:
     """
     opener = Opener(api.session)
     client = new_client(opener)
-    session = Session(client, listener)
+    session = Session(client, opener, listener)
     try:
         try:
             async with asyncio.timeout(OPENED_WITHIN_S):

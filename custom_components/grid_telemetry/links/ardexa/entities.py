@@ -147,12 +147,19 @@ class FeedSensor(_PushedEntity, SensorEntity):
         if not self._attr_available:
             self._attr_available = True
         elif native == self._attr_native_value:
+            self.confirm()
             return
         self._attr_native_value = native
         # A new one, as the state that was written last holds on to the old one.
         self._attr_extra_state_attributes = {"event_time": event_time}
         if self._added:
             self.async_write_ha_state()
+
+    @callback
+    def confirm(self) -> None:
+        """Write the same value again, which Home Assistant takes for a report."""
+        if self._attr_available:
+            self.write()
 
     @callback
     def leave(self) -> None:

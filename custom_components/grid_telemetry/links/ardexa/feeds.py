@@ -18,7 +18,7 @@ REQUESTS_AT_ONCE: Final = 32
 REFUSED_RETRY_S: Final = 300.0
 UNANSWERED_RETRY_S: Final = 60.0
 MAX_COLUMNS: Final = 200
-_REMEMBERED_STRAYS: Final = 1000
+_REMEMBERED_STRAYS: Final = 10_000
 
 _NOTHING: Final = object()
 
@@ -29,12 +29,15 @@ class Column(Protocol):
     def show(self, value: object, event_time: str | None) -> None:
         """Show a value that is another than before; None is no value."""
 
+    def confirm(self) -> None:
+        """Take note that the value was delivered again."""
+
     def leave(self) -> None:
         """Be unavailable until the next value."""
 
 
 class Feed:
-    """One feed. What it brings is shown where it differs from what was shown before."""
+    """One feed. What it brings is shown; the same value again, measured later, confirms it."""
 
     def __init__(
         self,
@@ -77,16 +80,34 @@ class Feed:
 
     @callback
     def take(self, data: Json) -> None:
-        """Take a message of this feed."""
+        """Take a message of this feed; what is on its way yet when it is stopped is none."""
+        if self.stopped:
+            return
         self._last = self._loop.time()
-        self.last_event_time = data.get("event_time")
+        before, self.last_event_time = self.last_event_time, data.get("event_time")
+        is_new = self.last_event_time is None or self.last_event_time != before
         raw = data["value"]
         if raw == self._raw and type(raw) is type(self._raw) and self.live:
+            if is_new:
+                for column in self.columns:
+                    column.confirm()
             return
         self.live = True
         if self._timer is None:
             self._watch()
-        values = self._row(raw)
+        try:
+            values = self._row(raw)
+        except csv.Error as err:
+            # What it said before is no longer what it says.
+            _LOGGER.debug("%s: a row that cannot be read: %s", self.title, err)
+            self.malformed += 1
+            self._forget_values()
+            return
+        self._show(values, is_new)
+        self._raw = raw
+
+    def _show(self, values: Sequence[object], is_new: bool) -> None:
+        """Show what is another value than before, and confirm the rest if it was measured anew."""
         columns = self.columns
         if len(values) > len(columns) and self.more_columns is not None:
             self.more_columns(min(len(values), MAX_COLUMNS))
@@ -99,7 +120,8 @@ class Feed:
             if value != shown[index] or type(value) is not type(shown[index]):
                 shown[index] = value
                 column.show(value, self.last_event_time)
-        self._raw = raw
+            elif is_new:
+                column.confirm()
 
     def _row(self, raw: object) -> Sequence[object]:
         """Return the values in the order of the columns."""
@@ -125,6 +147,10 @@ class Feed:
         """Be unavailable until there is data again."""
         self.end_watch()
         self.live = False
+        self._forget_values()
+
+    @callback
+    def _forget_values(self) -> None:
         self._raw = _NOTHING
         self._shown.clear()
         for column in self.columns:
@@ -241,6 +267,9 @@ class Feeds:
         self._requests.clear()
         for feed in self.all:
             feed.stopped = True
+            if feed.feed_id is not None:
+                # All are stopped at once: what is on its way needs no stop of its own.
+                self._strays.append(feed.feed_id)
             feed.feed_id = None
             feed.leave()
 

@@ -14,7 +14,7 @@ from ...action import link_for
 from ...const import DOMAIN
 from . import operations
 from .actions import ATTR_COMMAND, ATTR_CONFIG, ATTR_DEVICE, ATTR_TIMEOUT
-from .client import BrokenOff, NoAnswer, OperationRefused, Session
+from .client import BrokenOff, NoAnswer, OperationRefused, Session, TooLarge
 from .const import EVENT_OPERATION
 from .entities import UPGRADE_COMPLETE, UPGRADE_FAILED, UPGRADE_PROGRESS
 from .link import ArdexaLink
@@ -197,6 +197,8 @@ async def _answered[T](work: Awaitable[T], link: ArdexaLink) -> T:
             translation_key="ardexa_refused",
             translation_placeholders={"error": str(err)},
         ) from err
+    except TooLarge as err:
+        raise _misuse("ardexa_too_large_to_send", size=str(err)) from err
     except NoAnswer as err:
         raise HomeAssistantError(
             translation_domain=DOMAIN,

@@ -13,6 +13,9 @@ from socketio.packet import CONNECT, CONNECT_ERROR, DISCONNECT, EVENT, Packet
 MALFORMED: Final = ""
 """The event in place of a packet that cannot be read."""
 
+MAX_RECEIVED_BYTES: Final = 16 * 1024 * 1024
+"""A larger event ends the connection."""
+
 _RESERVED: Final = frozenset({"connect", "disconnect", "connect_error", "__disconnect_final"})
 _TOKEN: Final = re.compile(r"(token=)[^&\s'\"]+")
 
@@ -87,11 +90,21 @@ class Opener:
     async def ws_connect(self, url: str, **options: Any) -> aiohttp.ClientWebSocketResponse:
         """Open it as the library asks."""
         try:
-            self._socket = await self._session.ws_connect(url, **options)
+            self._socket = await self._session.ws_connect(
+                url, **options, max_msg_size=MAX_RECEIVED_BYTES
+            )
         except (aiohttp.ClientError, OSError) as err:
             self.error = err
             raise
         return self._socket
+
+    @property
+    def too_large(self) -> bool:
+        """Whether the connection ended over an event that is too large."""
+        return (
+            self._socket is not None
+            and self._socket.close_code == aiohttp.WSCloseCode.MESSAGE_TOO_BIG
+        )
 
     async def close(self) -> None:
         """Close what is still open."""

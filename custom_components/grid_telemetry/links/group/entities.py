@@ -62,7 +62,7 @@ class GroupSensor(SensorEntity):
         """Take the members with the quantity; a factor of -1 takes one off."""
         self._kind = GroupKind(subentry.data[CONF_GROUP_KIND])
         self._points = points
-        self._bare = [replace(point, factor=1.0) for point in points]
+        self._bare = [replace(point, factor=1.0, offset=0.0) for point in points]
         self._values: list[float | None] = [None] * len(points)
         self._indices: dict[str, list[int]] = {}
         self._silent: set[str] = set()

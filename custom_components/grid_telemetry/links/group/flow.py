@@ -25,8 +25,10 @@ from ...points.table import (
     CONF_DEVICES,
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_MISSING_AS_ZERO,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    MISSING_AS_ZERO_COLUMN,
     PointsSubentryFlow,
     PointsTable,
 )
@@ -65,6 +67,7 @@ def _table(kind: GroupKind = GroupKind.TOTAL, main_device: str | None = None) ->
                 "selector": {"select": {"options": QUANTITIES_OF_GROUPS, "mode": "dropdown"}}
             },
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_MISSING_AS_ZERO: MISSING_AS_ZERO_COLUMN,
         },
         translation_key="group_member",
         suggest=lambda hass, entity_ids: suggest_rows(hass, entity_ids, kind, main_device),

@@ -6,7 +6,6 @@ Home Assistant's shared connection carries the requests, one at a time for the w
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 import contextlib
-from dataclasses import dataclass, field
 import logging
 import time
 
@@ -18,17 +17,13 @@ from modbus_connection import (
 )
 
 from ...meters import RegisterMap
+from .line import Line
 from .register_reader import Identity, RegisterReader
 from .sunspec import MapMovedError
-from .timed_unit import LEAST_PATIENCE_S
+from .timed_unit import LEAST_PATIENCE_S, REQUEST_TIMEOUT_S, Reads
 
 _LOGGER = logging.getLogger(__name__)
 
-# The longest that an answer is waited for; nobody else on the line can be read meanwhile.
-REQUEST_TIMEOUT_S = 2.0
-# After a time-out the meter is left alone for so long. Where frames have no number, an answer that
-# comes late would otherwise be taken for the one to the next request; and the others have a turn.
-LATE_S = 1.0
 # The longest pause between two attempts to reach a silent meter.
 MAX_PAUSE_S = 300.0
 # Where nobody answers there is nobody to hold up, and a line that is plugged in again should not
@@ -49,16 +44,6 @@ class MeterSilentError(ModbusError):
     """The meter did not answer lately and it is too early to ask again."""
 
 
-@dataclass(slots=True)
-class Line:
-    """What the meters of one link know of the line they share."""
-
-    meters: int = 0
-    last_answer: float = float("-inf")
-    # Held by whoever has a request on the line.
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
-
-
 class Meter:
     """One meter, and what is known of its state on the line."""
 
@@ -69,6 +54,7 @@ class Meter:
         *,
         name: str,
         first_pause_s: float,
+        unit_id: int = 0,
         line: Line | None = None,
         find_map: Callable[[ModbusUnit], Awaitable[RegisterMap]] | None = None,
     ) -> None:
@@ -84,7 +70,7 @@ class Meter:
         unit.require_timeout(REQUEST_TIMEOUT_S)
         self._line = line or Line()
         self._line.meters += 1
-        self._reader = RegisterReader(unit, register_map, self._line.turn)
+        self._reader = RegisterReader(unit, register_map, Reads(unit, unit_id, self._line))
         self._first_pause_s = first_pause_s
         self._lock = asyncio.Lock()
         # Whether it has answered since the start.
@@ -106,6 +92,11 @@ class Meter:
     def pause_s(self) -> float:
         """Return the seconds until a silent meter is asked again."""
         return max(0.0, self._retry_at - time.monotonic())
+
+    @property
+    def rated_power_w(self) -> float:
+        """Return what it can measure at most, as far as it is known now."""
+        return self._reader.rated_power_w
 
     @property
     def refused(self) -> list[str]:
@@ -153,7 +144,8 @@ class Meter:
         except ModbusTimeoutError:
             if not (self.answering and self._known):
                 raise
-            await asyncio.sleep(LATE_S)
+            # Others have a turn meanwhile.
+            await asyncio.sleep(self._line.late_s)
             reads.wait_fully()
             values = await self._reader.read(keys)
             reads.wait_longer()
@@ -195,7 +187,8 @@ class Meter:
 
     @property
     def _others_answer(self) -> bool:
-        return self._line.last_answer > self._silent_since
+        # Of another integration on the connection nothing is known, so that it is taken to be well.
+        return self._line.is_shared() or self._line.last_answer > self._silent_since
 
     @property
     def _longest_pause_s(self) -> float:

@@ -97,7 +97,8 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         now = elapsed_s()
         published: dict[str, float] = {}
         for key, value in values.items():
-            guard = self.guards.get(key)
+            if (guard := self.guards.get(key)) is not None:
+                guard.rate(self.meter.rated_power_w / 1000)
             accepted = value if guard is None else guard.accept(value, now)
             if accepted != value:
                 _LOGGER.debug("%s: read %s for %s, held back", self.name, value, key)

@@ -16,7 +16,7 @@ from modbus_connection import (
     ModbusUnit,
 )
 
-from ...meters import Check, ObjectCheck, Register, RegisterMap
+from ...meters import Check, ObjectCheck, Register, RegisterMap, RegisterSpace
 from ...meters.sunspec import SunSpecPlace, is_empty_storage, sunspec_map
 from ...vocabulary.quantities import QUANTITIES
 from .preview import telling
@@ -30,9 +30,9 @@ _SILENCE_S = 60.0
 # than its slowest answer so far one may take.
 _LEAST_PATIENCE_S = 0.5
 _MARGIN = 4
-# Where nobody answers what is asked first, so many seconds go into asking the unit ids for what the
-# maps know: some meters have registers elsewhere only, and are silent on others.
-_CLOSER_LOOK_S = 120.0
+# Where nobody answers what is asked first, so many seconds go into asking the first unit ids for
+# what the maps know: some meters have registers elsewhere only, and are silent on others.
+_CLOSER_LOOK_S = 60.0
 # What two reads of one counter differ by at most, in its unit, while a line is searched.
 _SAME_COUNT = 0.5
 
@@ -101,8 +101,8 @@ async def search(
     unknown: list[Unknown] = []
     silent: list[int] = []
 
-    async def look(unit: ModbusUnit, unit_id: int) -> None:
-        meters = await _meters(unit, unit_id, maps, timeout_s, known)
+    async def look(unit: ModbusUnit, unit_id: int, checks: _Checks) -> None:
+        meters = await _meters(unit, unit_id, maps, checks, known)
         found.extend(meters)
         if not meters and not _is_known(unit_id, known):
             unknown.append(Unknown(unit_id=unit_id, says=await _says(unit, timeout_s)))
@@ -111,16 +111,21 @@ async def search(
         progress(index / len(unit_ids))
         async with get_unit(unit_id) as unit:
             if await _is_there(unit, timeout_s):
-                await look(unit, unit_id)
+                await look(unit, unit_id, _Checks(unit, timeout_s))
             else:
                 silent.append(unit_id)
     if not (found or unknown or known):
-        probes = _probes(maps)[: max(1, int(_CLOSER_LOOK_S / timeout_s / max(1, len(silent))))]
-        for index, unit_id in enumerate(silent):
-            progress(index / len(silent))
+        probes = _probes(maps)
+        left_s = _CLOSER_LOOK_S
+        for unit_id in silent:
             async with get_unit(unit_id) as unit:
-                if await _answers_any(unit, probes, timeout_s):
-                    await look(unit, unit_id)
+                checks = _Checks(unit, timeout_s)
+                if await checks.answer_any(probes, left_s):
+                    await look(unit, unit_id, checks)
+            left_s -= checks.silence_s
+            progress(min(1.0, 1 - left_s / _CLOSER_LOOK_S))
+            if left_s <= 0:
+                break
     return Results(
         found=await _without_known(_without_echoes(found), get_unit, known), unknown=unknown
     )
@@ -131,30 +136,13 @@ def _is_known(unit_id: int, known: Collection[str]) -> bool:
 
 
 def _probes(maps: Mapping[str, RegisterMap]) -> list[Register]:
-    """Return what the maps ask first, what most of them have in common before the rest."""
-    first = Counter(
+    """Return what the maps ask first, each address once, what most of them have before the rest."""
+    firsts = [
         check.register for register_map in maps.values() for check in register_map.recognise[:1]
-    )
-    return [register for register, _ in first.most_common()]
-
-
-async def _answers_any(unit: ModbusUnit, registers: Iterable[Register], timeout_s: float) -> bool:
-    """Return whether anybody answers for one of some registers, if only to refuse it."""
-    for register in registers:
-        try:
-            async with asyncio.timeout(timeout_s):
-                await read_register(unit, register)
-        except ModbusConnectionError:
-            raise
-        except TimeoutError, ModbusDesyncError:
-            continue
-        except GatewayPathUnavailableError, GatewayTargetError:
-            return False
-        except ModbusError:
-            return True
-        else:
-            return True
-    return False
+    ]
+    places = Counter(_span(first) for first in firsts)
+    at = {_span(first): first for first in firsts}
+    return [at[place] for place, _ in places.most_common()]
 
 
 async def _says(unit: ModbusUnit, timeout_s: float) -> str:
@@ -176,7 +164,11 @@ async def _identification(unit: ModbusUnit, timeout_s: float) -> dict[int, str]:
 
 
 async def search_sunspec(
-    unit: ModbusUnit, unit_id: int, known: Collection[str], base: int | None = None
+    unit: ModbusUnit,
+    unit_id: int,
+    known: Collection[str],
+    base: int | None = None,
+    patience_s: float | None = None,
 ) -> list[Found]:
     """Return the SunSpec models of one unit; `base` is where the user says that they begin.
 
@@ -184,7 +176,7 @@ async def search_sunspec(
     """
     found: list[Found] = []
     lost: ModbusError | None = None
-    for place in await find_models(unit, base):
+    for place in await find_models(unit, base, patience_s):
         if meter_key(unit_id, place) in known:
             continue
         try:
@@ -237,28 +229,36 @@ async def _meters(
     unit: ModbusUnit,
     unit_id: int,
     maps: Mapping[str, RegisterMap],
-    timeout_s: float,
+    checks: _Checks,
     known: Collection[str],
 ) -> list[Found]:
     """Return what a unit that answers can be."""
     found: list[Found] = []
     with suppress(ModbusError):
-        found += await search_sunspec(unit, unit_id, known)
+        found += await search_sunspec(unit, unit_id, known, patience_s=checks.patience_s)
     if meter_key(unit_id, None) in known:
         return found
-    checks = _Checks(unit, timeout_s)
-    fitting = [
+    identified = [
         register_map
         for register_map in maps.values()
         if register_map.identify and await checks.hold(register_map.identify)
     ]
+    if meters := await _readable(unit, unit_id, identified):
+        return found + meters
     # Where nothing decides what it is, look-alikes are told apart by the user.
-    fitting = fitting or [
+    recognised = [
         register_map
-        for register_map in maps.values()
+        # Those first of which something was answered: the others may be met with silence only.
+        for register_map in sorted(maps.values(), key=checks.is_strange)
         if register_map.recognise and await checks.hold(register_map.recognise)
     ]
-    for register_map in sorted(fitting, key=_certainty, reverse=True):
+    return found + await _readable(unit, unit_id, recognised)
+
+
+async def _readable(unit: ModbusUnit, unit_id: int, maps: Sequence[RegisterMap]) -> list[Found]:
+    """Return what a unit is by those of some maps that say anything of it, the likeliest first."""
+    found: list[Found] = []
+    for register_map in sorted(maps, key=_certainty, reverse=True):
         with suppress(ModbusError):
             meter = await _read(unit, unit_id, register_map, None)
             if meter.values:
@@ -272,6 +272,13 @@ def _certainty(register_map: RegisterMap) -> tuple[int, int]:
     return exact, len(register_map.recognise)
 
 
+type _Span = tuple[RegisterSpace, int, int]
+
+
+def _span(register: Register) -> _Span:
+    return register.space, register.address, register.count
+
+
 class _Checks:
     """Tries the checks of maps on one unit; each register is read once for all of them."""
 
@@ -280,8 +287,13 @@ class _Checks:
         self._timeout_s = timeout_s
         self._values: dict[Register, float | str | None] = {}
         self._objects: dict[int, str] | None = None
+        # Where there was an answer, and where there was none, however it would be understood.
+        self._places: set[_Span] = set()
+        self._silent: set[_Span] = set()
+        # Whether anybody has answered, if only to refuse.
+        self._answered = False
         # Seconds that were waited in vain, and that the slowest answer took.
-        self._silence_s = 0.0
+        self.silence_s = 0.0
         self._slowest_s: float | None = None
 
     async def hold(self, checks: Iterable[Check | ObjectCheck]) -> bool:
@@ -295,6 +307,29 @@ class _Checks:
                 return False
         return True
 
+    @property
+    def patience_s(self) -> float:
+        """Return how long an answer is waited for, by those that there were."""
+        if self._slowest_s is None:
+            return self._timeout_s
+        return min(self._timeout_s, max(_LEAST_PATIENCE_S, _MARGIN * self._slowest_s))
+
+    def is_strange(self, register_map: RegisterMap) -> bool:
+        """Return whether what a map asks first is nowhere that was answered."""
+        return not any(
+            _span(check.register) in self._places for check in register_map.recognise[:1]
+        )
+
+    async def answer_any(self, registers: Iterable[Register], within_s: float) -> bool:
+        """Return whether anybody answers for one of some registers, if only to refuse it."""
+        for register in registers:
+            if self.silence_s >= within_s:
+                break
+            await self._value(register)
+            if self._answered:
+                return True
+        return False
+
     async def _object(self, object_id: int) -> str | None:
         if self._objects is None:
             self._objects = await _identification(self._unit, self._timeout_s)
@@ -306,22 +341,24 @@ class _Checks:
         return self._values[register]
 
     async def _read(self, register: Register) -> float | str | None:
-        if self._silence_s >= _SILENCE_S:
+        if self.silence_s >= _SILENCE_S or _span(register) in self._silent:
             return None
-        patience_s = self._timeout_s
-        if self._slowest_s is not None:
-            patience_s = min(patience_s, max(_LEAST_PATIENCE_S, _MARGIN * self._slowest_s))
         sent = time.monotonic()
+        patience_s = self.patience_s
         try:
             async with asyncio.timeout(patience_s):
                 value = await read_register(self._unit, register)
         except ModbusConnectionError:
             raise
-        except TimeoutError:
-            self._silence_s += patience_s
+        except TimeoutError, ModbusDesyncError, GatewayPathUnavailableError, GatewayTargetError:
+            self.silence_s += patience_s
+            self._silent.add(_span(register))
             return None
         except ModbusError:
+            self._answered = True
             return None
+        self._answered = True
+        self._places.add(_span(register))
         self._slowest_s = max(self._slowest_s or 0.0, time.monotonic() - sent)
         return value
 

@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
+from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -19,7 +20,7 @@ from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import adjusted
-from .client import Line, Meter
+from .client import Meter
 from .const import (
     CONF_FAST_INTERVAL_S,
     CONF_REGISTER_MAP,
@@ -30,9 +31,10 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .line import Line
 from .maps import async_load_register_maps, tell_missing_maps
 from .sunspec import map_finder
-from .transport import modbus_params
+from .transport import is_numbered, modbus_params
 
 FAST = "fast"
 SLOW = "slow"
@@ -130,7 +132,17 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
-    line = Line()
+    params = modbus_params(entry.data)
+
+    def is_shared() -> bool:
+        """Return whether another integration holds a unit on the same connection."""
+        return any(
+            info.units.keys() - {entry.entry_id}
+            for info in async_get_connection_info(hass)
+            if info.endpoint == params.endpoint
+        )
+
+    line = Line(numbered=is_numbered(entry.data), is_shared=is_shared)
     return ModbusLink(
         hass,
         entry,
@@ -188,6 +200,7 @@ def _polled(
         register_map,
         name=subentry.title,
         first_pause_s=subentry.data[CONF_FAST_INTERVAL_S],
+        unit_id=subentry.data[CONF_UNIT_ID],
         line=line,
         find_map=(
             None

@@ -3,7 +3,6 @@
 The Modbus library plans the requests; what is learned of the meter here bounds its plan.
 """
 
-import asyncio
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +15,7 @@ from modbus_connection import (
     ModbusConnectionError,
     ModbusError,
     ModbusExceptionError,
+    ModbusTimeoutError,
     ModbusUnit,
     ReadBlock,
 )
@@ -55,6 +55,8 @@ _RATIOS_KEPT_S = 3600.0
 _EXPONENTS = (-10, 10)
 # A ratio that is rounded can be a little above 1.
 _LARGEST_RATIO = 1.05
+# What nearly every meter has, the first of them in a map.
+_LIKELY = ("voltage_l1", "voltage", "power", "frequency", "energy_import")
 # What the anchor of a map is called among the quantities that are read with it.
 _ANCHOR = "anchor"
 
@@ -81,15 +83,17 @@ class RegisterReader:
     """Reads one meter, and knows what the meter refuses."""
 
     def __init__(
-        self, unit: ModbusUnit, register_map: RegisterMap, turn: asyncio.Lock | None = None
+        self, unit: ModbusUnit, register_map: RegisterMap, reads: Reads | None = None
     ) -> None:
         # As it was given, and with what the meter says of its transformers.
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
-        self.reads = Reads(unit, turn)
+        self.reads = reads or Reads(unit)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
-        self._busy: ReadBlock | None = None
+        # Whether it leaves requests without an answer that reach beyond its registers.
+        self._silent_beyond = False
+        self._silence_asked_at = float("-inf")
         # Whether its power factors are percentages: one of them was above 1.
         self._percent = False
         # Quantities that were answered for.
@@ -108,6 +112,11 @@ class RegisterReader:
         return set(self._refused)
 
     @property
+    def rated_power_w(self) -> float:
+        """Return what the meter can measure at most, behind the transformers that it tells of."""
+        return self._map.rated_power_w
+
+    @property
     def searching(self) -> bool:
         """Return whether the next read goes on with finding refused registers."""
         return bool(self._suspects)
@@ -117,6 +126,7 @@ class RegisterReader:
         self._given = self._map = register_map
         self.forget_ratios()
         self._answered.clear()
+        self._silent_beyond = False
         self._refused.clear()
         self._suspects.clear()
         self._cuts.clear()
@@ -149,13 +159,15 @@ class RegisterReader:
         # A map that was found anew can have less than the one before.
         keys = [key for key in keys if key in self._map.quantities]
         values: dict[str, float] = {}
+        # Blocks that the meter was too busy for once.
+        busy: set[ReadBlock | None] = set()
         while readable := self._readable(keys):
             try:
                 values = await self._read_blocks(readable)
             except ModbusExceptionError as err:
                 if err.exception_code == ExceptionCode.SERVER_DEVICE_BUSY:
-                    if self._busy != err.block:
-                        self._busy = err.block
+                    if err.block not in busy:
+                        busy.add(err.block)
                         continue
                     await self._learn_busy(err, readable)
                 if err.exception_code in self._refusals:
@@ -165,8 +177,12 @@ class RegisterReader:
                     raise
                 self._suspects.append(suspects)
                 self._components.clear()
+            except ModbusTimeoutError:
+                if not await self._learn_silence(readable):
+                    raise
+                values = await self._read_runs(readable)
+                break
             else:
-                self._busy = None
                 break
         await self._search(values)
         await self._retry_refused(keys, values)
@@ -238,6 +254,47 @@ class RegisterReader:
             self._refusals.add(ExceptionCode.SERVER_DEVICE_BUSY)
             return
 
+    async def _learn_silence(self, keys: Sequence[str]) -> bool:
+        """Find out whether a meter is there that is silent on registers that it does not have.
+
+        One that has answered before is not asked, since its answers can be lost, and nobody is
+        again soon: it takes the time of the others on the line.
+        """
+        now = time.monotonic()
+        if self._answered or len(keys) == 1 or now < self._silence_asked_at + _LAST_RETRY_S:
+            return False
+        self._silence_asked_at = now
+        key = next((key for key in _LIKELY if key in keys), keys[0])
+        try:
+            await self._read_blocks([key])
+        except ModbusError:
+            return False
+        self._silent_beyond = True
+        self._components.clear()
+        return True
+
+    async def _read_runs(self, keys: Sequence[str]) -> dict[str, float]:
+        """Read what lies next to each other on its own; what is silent counts as refused."""
+        values: dict[str, float] = {}
+        registers = self._map.quantities
+        runs: list[list[str]] = []
+        for key in sorted(keys, key=lambda key: (registers[key].space, registers[key].address)):
+            last = registers[runs[-1][-1]] if runs else None
+            follows = last is not None and (last.space, last.end) == (
+                registers[key].space,
+                registers[key].address,
+            )
+            if follows:
+                runs[-1].append(key)
+            else:
+                runs.append([key])
+        for run in runs:
+            if not await self._answers(run, values):
+                for key in run:
+                    self._refused[key] = _Refusal(time.monotonic() + _FIRST_RETRY_S)
+        self._components.clear()
+        return values
+
     async def _look_at_anchor(self) -> None:
         """Find out whether registers are refused because the map no longer lies where they are.
 
@@ -303,6 +360,10 @@ class RegisterReader:
             if err.exception_code not in self._refusals:
                 raise
             return False
+        except ModbusTimeoutError:
+            if not self._silent_beyond:
+                raise
+            return False
         return True
 
     async def _read_blocks(self, keys: Sequence[str]) -> dict[str, float]:
@@ -339,7 +400,7 @@ class RegisterReader:
         ranges = {
             space: _ranges(
                 [register for register in readable if register.space == space],
-                max_gap=self._map.max_gap,
+                max_gap=0 if self._silent_beyond else self._map.max_gap,
                 barriers={address for where, address in barriers if where == space},
             )
             for space in ("input", "holding")

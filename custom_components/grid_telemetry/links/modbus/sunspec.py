@@ -1,5 +1,6 @@
 """Finds the SunSpec models of a device on the line."""
 
+import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
@@ -50,10 +51,13 @@ class MapMovedError(ModbusError):
     """A model is no longer where it was found: the device has other models than before."""
 
 
-async def find_models(unit: ModbusUnit, base: int | None = None) -> list[SunSpecPlace]:
+async def find_models(
+    unit: ModbusUnit, base: int | None = None, patience_s: float | None = None
+) -> list[SunSpecPlace]:
     """Return the models that measure something, in the order of the device; none without SunSpec.
 
-    `base` is where the list begins, for a device that has it elsewhere than the standard says.
+    `base` is where the list begins, for a device that has it elsewhere than the standard says;
+    whether one begins there is waited for no longer than `patience_s`.
     Raises `ModbusError` when the device does not answer.
     """
     places: list[SunSpecPlace] = []
@@ -61,7 +65,9 @@ async def find_models(unit: ModbusUnit, base: int | None = None) -> list[SunSpec
     # A device without a common block breaks the standard, and yet its models can be read.
     common: int | None = None
     manufacturer, product, device = "SunSpec", "device", ""
-    for model, address, length in await _walk_first(unit, BASES if base is None else (base,)):
+    for model, address, length in await _walk_first(
+        unit, BASES if base is None else (base,), patience_s
+    ):
         if model == COMMON_MODEL:
             common = address
             manufacturer, product = await _product(unit, common)
@@ -86,14 +92,17 @@ async def find_models(unit: ModbusUnit, base: int | None = None) -> list[SunSpec
     return places
 
 
-async def _walk_first(unit: ModbusUnit, bases: Sequence[int]) -> list[_Header]:
+async def _walk_first(
+    unit: ModbusUnit, bases: Sequence[int], patience_s: float | None
+) -> list[_Header]:
     """Return the models of the first list that there is."""
-    silent: ModbusTimeoutError | None = None
+    silent: TimeoutError | None = None
     answered = False
     for base in bases:
         try:
-            begins = await unit.read_holding_registers(base, 2) == _MARKER
-        except ModbusTimeoutError as err:
+            async with asyncio.timeout(patience_s):
+                begins = await unit.read_holding_registers(base, 2) == _MARKER
+        except TimeoutError as err:
             # Some devices leave a request for registers that they do not have without an answer.
             silent = err
         except ModbusExceptionError:
@@ -103,7 +112,7 @@ async def _walk_first(unit: ModbusUnit, bases: Sequence[int]) -> list[_Header]:
             if begins:
                 return await _walk(unit, base + 2)
     if silent is not None and not answered:
-        raise silent
+        raise ModbusTimeoutError(str(silent)) from silent
     return []
 
 

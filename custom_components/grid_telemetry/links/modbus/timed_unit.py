@@ -2,15 +2,27 @@
 
 While an answer is waited for, nobody else on the line can be read. A meter that has always answered
 within 50 ms need not be waited for as long as one that takes a second, so what the answers took
-bounds the wait; only what was never answered has the whole time-out of the connection.
+bounds the wait; what was never answered is waited for as long as any answer.
 """
 
 import asyncio
 from collections.abc import Awaitable, Callable
+import contextlib
 import time
 from typing import cast
 
-from modbus_connection import ModbusTimeoutError, ModbusUnit
+from modbus_connection import (
+    ModbusExceptionError,
+    ModbusProtocolError,
+    ModbusTimeoutError,
+    ModbusUnit,
+)
+
+from .line import Line
+
+# The longest that an answer is waited for; nobody else on the line can be read meanwhile. The
+# connection's own limit may be longer, where another integration asked for that.
+REQUEST_TIMEOUT_S = 2.0
 
 # Nobody is given less, since a gateway or a meter can be busy for a moment.
 LEAST_PATIENCE_S = 0.5
@@ -23,18 +35,29 @@ _FADE = 0.99
 class Reads:
     """The two reads that the Modbus library plans, counted and timed, and the identification.
 
-    `turn` is held by whoever has a request on the line, so that waiting for the others is not taken
+    Whoever has a request on the line holds its turn, so that waiting for the others is not taken
     for the time that the meter needs.
     """
 
-    def __init__(self, unit: ModbusUnit, turn: asyncio.Lock | None = None) -> None:
+    def __init__(
+        self,
+        unit: ModbusUnit,
+        unit_id: int = 0,
+        line: Line | None = None,
+        *,
+        longest_s: float | None = None,
+    ) -> None:
+        """Take the unit and the line that its id is on; no answer is waited for any longer."""
         self.count = 0
         self._unit = unit
-        self._turn = turn or asyncio.Lock()
+        self._unit_id = unit_id
+        self._line = line or Line()
+        self._longest_s = REQUEST_TIMEOUT_S if longest_s is None else longest_s
         # Seconds that the slowest of the last answers took, by the number of registers.
         self._slowest_s: dict[int, float] = {}
         self._least_s: float | None = None
         self._unknown_s: float | None = None
+        self._sent = 0.0
 
     @property
     def unit(self) -> ModbusUnit:
@@ -47,7 +70,7 @@ class Reads:
         return self._unit.connected
 
     def wait_fully(self) -> None:
-        """Wait for each answer until the connection gives up."""
+        """Wait for each answer as long as for any."""
         self._least_s = None
 
     def wait_as_usual(self) -> None:
@@ -78,40 +101,77 @@ class Reads:
 
     async def read_device_identification(self) -> dict[int, bytes]:
         """Return the objects by which a device says what it is; raises `ModbusError`."""
-        self.count += 1
-        async with self._turn:
-            return await self._unit.read_device_identification()
+        return await self._believed(
+            lambda: self._timed(self._unit.read_device_identification, self._longest_s)
+        )
 
     async def _read(
         self, read: Callable[[int, int], Awaitable[list[int]]], address: int, count: int
     ) -> list[int]:
-        self.count += 1
-        async with self._turn:
-            # The connection has a time-out of its own for being opened.
-            patience_s = self._patience_s(count) if self._unit.connected else None
-            sent = time.monotonic()
-            try:
-                async with asyncio.timeout(patience_s) as limit:
-                    registers = await read(address, count)
-            except TimeoutError as err:
-                if not limit.expired():
-                    raise
-                raise ModbusTimeoutError(
-                    f"no answer within {patience_s} s to a read of {count} registers at {address}"
-                ) from err
+        async def ask() -> list[int]:
+            registers = await self._timed(lambda: read(address, count), self._patience_s(count))
             # A refusal teaches nothing, since it is shorter than an answer.
-            self._learn(count, time.monotonic() - sent)
+            self._learn(count, time.monotonic() - self._sent)
             return registers
 
-    def _patience_s(self, count: int) -> float | None:
+        return await self._believed(ask)
+
+    async def _believed[T](self, ask: Callable[[], Awaitable[T]]) -> T:
+        """Return an answer that cannot be the one to an earlier request."""
+        if self._line.in_doubt(self._unit_id):
+            await self._line.quieten(self._unit_id)
+            with contextlib.suppress(ModbusExceptionError):
+                await ask()
+            await self._line.settle(self._unit_id)
+        return await ask()
+
+    async def _timed[T](self, request: Callable[[], Awaitable[T]], patience_s: float) -> T:
+        """Send a request when it is our turn, and return the answer; raises `ModbusError`."""
+        self.count += 1
+        async with self._line.turn():
+            self._sent = time.monotonic()
+            if not self._unit.connected:
+                # Being opened, the connection has a time-out of its own.
+                return await _uncancelled(request())
+            try:
+                async with asyncio.timeout(patience_s) as limit:
+                    return await request()
+            except (TimeoutError, asyncio.CancelledError) as err:
+                self._line.missed(self._unit_id)
+                if not limit.expired():
+                    raise
+                raise ModbusTimeoutError(f"no answer within {patience_s} s") from err
+            except ModbusProtocolError:
+                # What does not fit answers something else: the own answer may be yet to come.
+                self._line.missed(self._unit_id)
+                raise
+
+    def _patience_s(self, count: int) -> float:
         if self._least_s is None:
-            return None
+            return self._longest_s
         # What is shorter takes no longer.
         if (
             known := min((known for known in self._slowest_s if known >= count), default=None)
         ) is None:
-            return self._unknown_s
+            return self._longest_s if self._unknown_s is None else self._unknown_s
         return max(self._least_s, round(_MARGIN * self._slowest_s[known], 1))
 
     def _learn(self, count: int, seconds: float) -> None:
         self._slowest_s[count] = max(seconds, _FADE * self._slowest_s.get(count, 0.0))
+
+
+async def _uncancelled[T](request: Awaitable[T]) -> T:
+    """Await a request that opens the connection, which goes on for others if we are cancelled."""
+    task = asyncio.ensure_future(request)
+    try:
+        await asyncio.wait({task})
+    except asyncio.CancelledError:
+        task.add_done_callback(_forget)
+        raise
+    return task.result()
+
+
+def _forget[T](task: asyncio.Future[T]) -> None:
+    """Take note of what nobody waits for any more."""
+    if not task.cancelled():
+        task.exception()

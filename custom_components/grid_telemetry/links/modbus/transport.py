@@ -69,6 +69,11 @@ def modbus_params(data: Mapping[str, Any]) -> ModbusParams:
             )
 
 
+def is_numbered(data: Mapping[str, Any]) -> bool:
+    """Return whether the frames of a connection have a number that joins answer and request."""
+    return Transport(data[CONF_TRANSPORT]) in (Transport.TCP, Transport.UDP, Transport.TLS)
+
+
 def link_title(data: Mapping[str, Any]) -> str:
     """Return the name that a link gets at first."""
     if CONF_DEVICE in data:

@@ -1,6 +1,5 @@
 """A look at the line of an entry, for a form: polls on the same line take turns with it."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 
@@ -16,11 +15,11 @@ from homeassistant.helpers.selector import (
 from modbus_connection import ModbusConnectionError, ModbusError, ModbusUnit
 import voluptuous as vol
 
-from .client import REQUEST_TIMEOUT_S
 from .const import CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S, CONF_UNIT_ID, SUBENTRY_METER
+from .line import Line
 from .link import ModbusLink
-from .timed_unit import Reads
-from .transport import modbus_params
+from .timed_unit import REQUEST_TIMEOUT_S, Reads
+from .transport import is_numbered, modbus_params
 
 
 class NoMeterError(Exception):
@@ -52,7 +51,8 @@ async def async_look(
         async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
             unit.require_timeout(max(REQUEST_TIMEOUT_S, timeout_s))
             try:
-                yield Reads(unit, _turn(entry)).unit
+                longest_s = max(REQUEST_TIMEOUT_S, timeout_s)
+                yield Reads(unit, unit_id, _line(entry), longest_s=longest_s).unit
             finally:
                 # A meter that is polled as this unit goes on to need what it asked for.
                 polled = any(meter.data[CONF_UNIT_ID] == unit_id for meter in meters_of(entry))
@@ -75,13 +75,13 @@ async def async_in_turn(
 ) -> AsyncIterator[ModbusUnit]:
     """Hold a unit whose reads take turns with the polls; raises what Home Assistant does."""
     async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
-        yield Reads(unit, _turn(entry)).unit
+        yield Reads(unit, unit_id, _line(entry)).unit
 
 
-def _turn(entry: ConfigEntry) -> asyncio.Lock | None:
-    """Return what the polls of a line wait for, where there are any."""
+def _line(entry: ConfigEntry) -> Line:
+    """Return the line that the polls of an entry share, or one for this look alone."""
     link = entry.runtime_data if entry.state is ConfigEntryState.LOADED else None
-    return link.line.turn if isinstance(link, ModbusLink) else None
+    return link.line if isinstance(link, ModbusLink) else Line(numbered=is_numbered(entry.data))
 
 
 def unit_id_selector() -> vol.All[int]:

@@ -126,6 +126,7 @@ class PowernautLink(LinkWithHealth, Link):
             ],
             INTERVAL_S,
             self._async_take,
+            health=self.health,
         )
         self.desk = BidDesk(
             hass,

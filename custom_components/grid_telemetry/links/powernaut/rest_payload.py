@@ -19,6 +19,8 @@ MAX_CURVE: Final = 100
 _QUARTER: Final = timedelta(seconds=QUARTER_S)
 _KILO: Final = Decimal(1000)
 _MICRO: Final = Decimal("0.000001")
+# The power of ten in kW or kWh: more than any plant has.
+_MAX_EXPONENT: Final = 18
 _PRICE_STEP: Final = Decimal("0.00001")
 
 type Json = dict[str, Any]
@@ -85,9 +87,13 @@ def watts(text: str | None) -> float | None:
     if text is None:
         return None
     try:
-        return _number(Decimal(text) * _KILO)
+        number = Decimal(text)
     except (InvalidOperation, TypeError, ValueError) as err:
-        raise ShapeError(f"not a decimal: {text!r}") from err
+        raise ShapeError(f"not a decimal: {text!r}"[:200]) from err
+    if not number.is_finite() or number.adjusted() > _MAX_EXPONENT:
+        # To write out 1E+999999999 would take seconds and a gigabyte.
+        raise ShapeError(f"not a number of kilowatts: {text!r}"[:200])
+    return _number(number * _KILO)
 
 
 def _number(number: Decimal) -> float:

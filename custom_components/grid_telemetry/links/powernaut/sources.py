@@ -102,13 +102,16 @@ def slot_of(
     for source in sources:
         if (power := by_point.get(source.power)) is None:
             continue  # the sampler counted it
-        age_s = at - power.measured_at
-        if not -_FUTURE_S <= age_s <= min(source.max_age_s, SENDABLE_S):
+        # How long a value may be used is judged by a clock that nobody sets; what the platform
+        # takes, by the time that goes out with it.
+        is_old = power.age_s > source.max_age_s
+        before_s = at - power.measured_at
+        if is_old or not -_FUTURE_S <= before_s <= SENDABLE_S:
             skipped[Skip.STALE] += 1
-            if age_s > 0:
+            if is_old or before_s > 0:
                 slot.outdated.add(source.power)
             continue
-        soc_wh = _state_of_charge(source, at, by_point, skipped, slot.outdated)
+        soc_wh = _state_of_charge(source, by_point, skipped, slot.outdated)
         result, skip = reading(
             power.measured_at, power.value, soc_wh, capacity_wh=source.capacity_wh
         )
@@ -123,7 +126,6 @@ def slot_of(
 
 def _state_of_charge(
     source: Source,
-    at: float,
     by_point: Mapping[Point, Sample],
     skipped: Counter[Skip],
     outdated: set[Point],
@@ -131,7 +133,7 @@ def _state_of_charge(
     """Return the state of charge in watt-hours, None where there is none that may be used."""
     if source.soc is None or (soc := by_point.get(source.soc)) is None:
         return None
-    if at - soc.measured_at <= source.max_age_s:
+    if soc.age_s <= source.max_age_s:
         return soc.value
     skipped[Skip.SOC_STALE] += 1
     outdated.add(source.soc)

@@ -11,7 +11,6 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import (
-    ATTR_UNIT_OF_MEASUREMENT,
     CONF_NAME,
     PERCENTAGE,
     Platform,
@@ -37,7 +36,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...points.point import Point, can_convert, entity_id_of, reference_of
+from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -241,8 +240,7 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
     def _unit(self, entity_id: str) -> str | None:
         if (state := self.hass.states.get(entity_id)) is None:
             return None
-        unit: str | None = state.attributes.get(ATTR_UNIT_OF_MEASUREMENT)
-        return unit
+        return unit_in(state)
 
     def _check(self, user_input: Mapping[str, Any]) -> tuple[dict[str, str], dict[str, Any]]:
         """Return the errors by field, and what to store."""

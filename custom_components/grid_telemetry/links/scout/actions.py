@@ -29,17 +29,33 @@ ATTR_SAMPLE_FACTOR: Final = "sample_factor"
 ATTR_SAMPLES: Final = "samples"
 ATTR_START: Final = "start"
 ATTR_END: Final = "end"
+ATTR_TABLE: Final = "table"
 
 
 def _finite(value: Any) -> float:
     """Return a number that JSON can carry."""
-    number = float(value)
+    try:
+        number = float(value)
+    except TypeError as err:
+        raise vol.Invalid("a finite number is expected") from err
     if isinstance(value, bool) or not math.isfinite(number):
         raise vol.Invalid("a finite number is expected")
     return number
 
 
+_MAX_NESTED: Final = 256  # numbers of one code, such as harmonics
 _CODE = vol.All(cv.string, vol.Match(rf"^{CODE_PATTERN.pattern}\Z"))
+_NUMBERS = vol.All({vol.Coerce(str): _finite}, vol.Length(min=1, max=_MAX_NESTED))
+
+
+def _metric(value: Any) -> float | dict[str, float]:
+    """Return a number, or several by name, as codes of type JSON have them."""
+    if not isinstance(value, dict):
+        return _finite(value)
+    numbers: dict[str, float] = _NUMBERS(value)
+    return numbers
+
+
 _DEVICE_ID = vol.All(cv.string, vol.Match(rf"^{DEVICE_ID_PATTERN.pattern}\Z"))
 _ATTRIBUTES = vol.Schema({_CODE: cv.string})
 _DEVICE: dict[vol.Marker, Any] = {
@@ -77,7 +93,7 @@ _METRICS_SCHEMA = vol.Schema(
             [
                 {
                     vol.Optional(ATTR_TIMESTAMP): cv.datetime,
-                    vol.Required(ATTR_DATA): vol.All({_CODE: _finite}, vol.Length(min=1)),
+                    vol.Required(ATTR_DATA): vol.All({_CODE: _metric}, vol.Length(min=1)),
                 }
             ],
         ),
@@ -122,5 +138,10 @@ ACTIONS: Final = (
     ),
     Action(name="scout_send_metrics", schema=_METRICS_SCHEMA, handler="async_send_metrics"),
     Action(name="scout_send_waveform", schema=_WAVEFORM_SCHEMA, handler="async_send_waveform"),
+    Action(
+        name="scout_import_codes",
+        schema=vol.Schema({vol.Required(ATTR_TABLE): vol.All(cv.string, vol.Length(max=500_000))}),
+        handler="async_import_codes",
+    ),
     Action(name="scout_backfill", schema=_BACKFILL_SCHEMA, handler="async_backfill_points"),
 )

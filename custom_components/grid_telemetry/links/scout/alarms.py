@@ -20,8 +20,14 @@ from ...outbox.store import Mark, Outbox, Record
 from ...points.issues import ENTITY_REMOVED, last_entity_id
 from ...points.point import Point, entity_id_of, moves_an_entity
 from ...points.table import CONF_ENTITY
-from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID, SUBENTRY_ALARM
-from .payload import EventStatus, event_record
+from .const import (
+    CONF_CUSTOM_NAME,
+    CONF_EVENT_TYPE,
+    CONF_GATEWAY_DEVICE_ID,
+    CONF_INDEX,
+    SUBENTRY_ALARM,
+)
+from .payload import NO_INDEX, EventStatus, event_record
 
 _STATUS: Final = {STATE_ON: EventStatus.ON, STATE_OFF: EventStatus.OFF}
 # An alarm that is changed in one of these is another one to the platform; its sensor is not.
@@ -44,6 +50,8 @@ class AlarmWatch:
         self.subentry_id = subentry.subentry_id
         self.mark_key = f"alarm/{subentry.subentry_id}"
         self._known_by = {key: subentry.data.get(key) for key in _KNOWN_BY}
+        if (index := subentry.data.get(CONF_INDEX)) is not None:
+            self._known_by[CONF_INDEX] = index
         self._hass = hass
         self._data: Mapping[str, Any] = subentry.data
         self._issues = issues
@@ -67,6 +75,12 @@ class AlarmWatch:
             entity_id is None,
             ENTITY_REMOVED,
             self.subentry_id,
+            fixable=True,
+            data={
+                "entity": self._point.entity,
+                "entity_id": entity_id or last_entity_id(self._hass, self._point),
+                "name": self._point.name,
+            },
             name=self._point.name,
             entity=entity_id or last_entity_id(self._hass, self._point),
         )
@@ -124,6 +138,7 @@ class AlarmWatch:
                 round(at * 1000),
                 event_type=self._data[CONF_EVENT_TYPE],
                 status=status,
+                index=self._data.get(CONF_INDEX) or NO_INDEX,
                 info={"EVENT_CUSTOM_NAME": custom_name} if custom_name else None,
                 mark=Mark(self.mark_key, self.mark_value(status)),
             )

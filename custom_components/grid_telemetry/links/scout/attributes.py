@@ -26,18 +26,22 @@ def device_of(hass: HomeAssistant, points: Sequence[Point]) -> dr.DeviceEntry | 
     return device if isinstance(device, dr.DeviceEntry) else None
 
 
-def attributes_of(hass: HomeAssistant, devices: Mapping[str, Sequence[Point]]) -> DeviceAttributes:
-    """Return the attributes of each device, as far as the registry knows them."""
+def attributes_of(
+    hass: HomeAssistant,
+    devices: Mapping[str, Sequence[Point]],
+    connection_types: Mapping[str, str],
+) -> DeviceAttributes:
+    """Return the attributes of each device: how it is connected, and what the registry knows."""
     result: DeviceAttributes = {}
     for device_id, points in devices.items():
-        if (device := device_of(hass, points)) is None:
-            continue
-        known = {
-            "SERIAL_NUMBER": device.serial_number,
-            "FW_VERSION": device.sw_version,
-            "HW_VERSION": device.hw_version,
-            "HW_MODEL": device.model,
-        }
+        known = {"CONNECTION_TYPE": connection_types.get(device_id)}
+        if (device := device_of(hass, points)) is not None:
+            known |= {
+                "SERIAL_NUMBER": device.serial_number,
+                "FW_VERSION": device.sw_version,
+                "HW_VERSION": device.hw_version,
+                "HW_MODEL": device.model,
+            }
         if attributes := {key: value for key, value in known.items() if value}:
             result[device_id] = attributes
     return result

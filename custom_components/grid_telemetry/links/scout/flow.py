@@ -22,6 +22,7 @@ from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
     CONF_CLAIM_ID,
+    CONF_FIRMWARE_MEASURE,
     CONF_FIRMWARE_VERSION,
     CONF_GATEWAY_TYPE,
     CONF_HARDWARE_VERSION,
@@ -64,6 +65,7 @@ _GATEWAY_SCHEMA = vol.Schema(
         vol.Required(CONF_GATEWAY_TYPE, default=DEFAULT_GATEWAY_TYPE): TextSelector(),
         vol.Optional(CONF_FIRMWARE_VERSION): TextSelector(),
         vol.Required(CONF_HARDWARE_VERSION, default=DEFAULT_HARDWARE_VERSION): TextSelector(),
+        vol.Optional(CONF_FIRMWARE_MEASURE): TextSelector(),
         vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): whole_number(1, 3600, "s"),
         vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): whole_number(1, 366, "d"),
         vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): whole_number(

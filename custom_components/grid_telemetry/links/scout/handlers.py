@@ -34,9 +34,12 @@ from .actions import (
     ATTR_START,
     ATTR_START_AT,
     ATTR_STATUS,
+    ATTR_TABLE,
     ATTR_TIMESTAMP,
 )
 from .backfill import async_backfill
+from .code_table import CodeTableError, parse_codes
+from .codes import async_save_codes
 from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
 from .link import ScoutLink
 from .payload import (
@@ -240,6 +243,34 @@ async def async_backfill_points(call: ServiceCall) -> ServiceResponse:
         "from_history": result.from_history,
         "from_statistics": result.from_statistics,
         "dropped": link.running.outbox.dropped_samples - dropped_before,
+        "points": {
+            device: {
+                code: {
+                    "from_history": found.from_history,
+                    "from_statistics": found.from_statistics,
+                    **({} if found.problem is None else {"problem": found.problem}),
+                }
+                for code, found in points.items()
+            }
+            for device, points in result.points.items()
+        },
         "start": start.isoformat(),
         "end": end.isoformat(),
+    }
+
+
+async def async_import_codes(call: ServiceCall) -> ServiceResponse:
+    """Take a user's table of codes, in place of the one before; return how many it has."""
+    try:
+        codes = parse_codes(call.data[ATTR_TABLE])
+    except CodeTableError as err:
+        raise ServiceValidationError(
+            translation_domain=DOMAIN,
+            translation_key=err.reason,
+            translation_placeholders={"row": str(err.row), "value": err.value},
+        ) from err
+    await async_save_codes(call.hass, codes)
+    return {
+        "codes": len(codes),
+        "with_quantity": sum(code.quantity is not None for code in codes),
     }

@@ -24,15 +24,18 @@ from ...outbox.issues import show_paused, show_refused, show_trouble
 from ...outbox.packet import Packet
 from ...outbox.path import async_remove_outbox, outbox_path
 from ...outbox.store import Limits, Outbox, OutboxClosedError, Record
+from ...points.counter_store import CounterStore
 from ...points.point import Point
 from ...points.sampler import Sample, Sampler
-from ...points.table import CONF_POINTS
+from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
 from .alarms import Alarms
 from .attributes import attributes_of
 from .client import ScoutSession, open_session, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
     CONF_CLAIM_ID,
+    CONF_CONNECTION_TYPE,
+    CONF_FIRMWARE_MEASURE,
     CONF_FIRMWARE_VERSION,
     CONF_GATEWAY_DEVICE_ID,
     CONF_GATEWAY_TYPE,
@@ -79,6 +82,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             gateway_type=data[CONF_GATEWAY_TYPE],
             firmware_version=data.get(CONF_FIRMWARE_VERSION) or ha_version,
             hardware_version=data[CONF_HARDWARE_VERSION],
+            firmware_measure=data.get(CONF_FIRMWARE_MEASURE),
         )
         self.devices: dict[str, tuple[Point, ...]] = {
             subentry.data[CONF_GATEWAY_DEVICE_ID]: tuple(
@@ -86,11 +90,23 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             )
             for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
         }
+        self._connection_types: dict[str, str] = {
+            subentry.data[CONF_GATEWAY_DEVICE_ID]: connection_type
+            for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+            if (connection_type := subentry.data.get(CONF_CONNECTION_TYPE))
+        }
         # Two devices may send the same point; it is read once.
         self._devices_of: dict[Point, list[str]] = {}
         for device_id, points in self.devices.items():
             for point in points:
                 self._devices_of.setdefault(point, []).append(device_id)
+        # Without an oldest value all is sent, however old; its age is told all the same.
+        flow_limits = {
+            point: float(max_age_s)
+            for subentry in entry.get_subentries_of_type(SUBENTRY_DEVICE)
+            if (max_age_s := subentry.data.get(CONF_MAX_AGE_S)) is not None
+            for point in self.devices[subentry.data[CONF_GATEWAY_DEVICE_ID]]
+        }
         self.health = Health()
         self._issues = Issues(hass, entry)
         self.outbox = Outbox(
@@ -112,8 +128,15 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             on_paused=partial(show_paused, self._issues),
         )
         self._sampler = Sampler(
-            hass, entry, tuple(self._devices_of), self.interval_s, self._async_take
+            hass,
+            entry,
+            tuple(self._devices_of),
+            self.interval_s,
+            self._async_take,
+            flow_limits=flow_limits,
+            health=self.health,
         )
+        self._counters = CounterStore(hass, entry, lambda: self._sampler.readers)
         self.alarms = Alarms(hass, entry, self._issues, self.outbox, self._async_queue_soon)
         self._attributes_sent: dict[str, dict[str, str]] = {}
 
@@ -125,6 +148,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
     async def async_start(self) -> None:
         """Sample, watch the alarms and deliver."""
         self._attributes_sent = self.device_attributes()
+        await self._counters.async_load()
         self._sampler.start()
         self.alarms.start()
         self._entry.async_on_unload(
@@ -139,6 +163,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
     async def async_stop(self) -> None:
         """End; what is in the outbox waits there."""
         self._sampler.stop()
+        await self._counters.async_stop()
         self.alarms.stop()
         await self.delivery.stop()
         await self.outbox.close()
@@ -154,7 +179,7 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
 
     def device_attributes(self) -> dict[str, dict[str, str]]:
         """Return what the device registry knows of the gateway's devices."""
-        return attributes_of(self._hass, self.devices)
+        return attributes_of(self._hass, self.devices, self._connection_types)
 
     def present_slot(self) -> float:
         """Return the start of the present interval, in epoch seconds."""

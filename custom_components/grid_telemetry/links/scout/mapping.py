@@ -4,11 +4,12 @@ from collections.abc import Sequence
 from typing import Any
 
 from homeassistant.components.sensor import SensorDeviceClass
-from homeassistant.const import UnitOfElectricPotential, UnitOfEnergy, UnitOfReactiveEnergy
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
 
 from ...const import DOMAIN
+from ...points.point import can_convert
+from ...points.suggestions import suggested_quantities
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -16,10 +17,18 @@ from ...points.table import (
     MappingError,
     Row,
     device_class_of,
-    point_of,
+    points_of,
     unit_of,
 )
 from ...vocabulary.quantities import QUANTITIES
+from ...vocabulary.unit import (
+    UnitOfApparentEnergy,
+    UnitOfElectricPotential,
+    UnitOfEnergy,
+    UnitOfReactiveEnergy,
+    canonical,
+)
+from .codes import code_of
 from .const import CONF_CODE
 from .payload import CODE_PATTERN
 
@@ -29,19 +38,21 @@ _CODES_BY_DEVICE_CLASS: dict[str, str] = {
     SensorDeviceClass.VOLTAGE: "V_PP",
     SensorDeviceClass.ENERGY: "P_CON_TOT_ENERGY",
 }
-# The unit of the *_ENERGY counters is not stated there; Circutor's gateways keep them in Wh.
-_UNITS_BY_DEVICE_CLASS: dict[str, str] = {
-    SensorDeviceClass.VOLTAGE: UnitOfElectricPotential.VOLT,
-    SensorDeviceClass.ENERGY: UnitOfEnergy.WATT_HOUR,
-    SensorDeviceClass.REACTIVE_ENERGY: UnitOfReactiveEnergy.VOLT_AMPERE_REACTIVE_HOUR,
-}
+# The unit of the *_ENERGY counters is not stated there; Circutor's gateways keep them in Wh, so all
+# three kinds of energy are suggested in that scale.
+_UNITS: tuple[str, ...] = (
+    UnitOfElectricPotential.VOLT,
+    UnitOfEnergy.WATT_HOUR,
+    UnitOfReactiveEnergy.VOLT_AMPERE_REACTIVE_HOUR,
+    UnitOfApparentEnergy.VOLT_AMPERE_HOUR,
+)
 
 
 def suggest_rows(hass: HomeAssistant, entity_ids: Sequence[str]) -> list[Row]:
     """Return a row for each entity, with a code where known.
 
-    The quantity of one of our own meters decides first, then device class. A code is suggested
-    once; the next entity of that kind gets none.
+    A code of the user's own table comes first, then the quantity of one of our own meters, then
+    device class. A code is suggested once; the next entity of that kind gets none.
     """
     registry = er.async_get(hass)
     rows: list[Row] = []
@@ -64,7 +75,11 @@ def _suggestion(
 ) -> tuple[str, str | None]:
     """Return the code (empty: none is proven) and the unit to send."""
     device_class = device_class_of(hass, entity_id) or ""
-    unit = _UNITS_BY_DEVICE_CLASS.get(device_class, unit_of(hass, entity_id))
+    present = canonical(unit_of(hass, entity_id))
+    unit = next((wanted for wanted in _UNITS if can_convert(present, wanted)), present)
+    own = code_of(hass, suggested_quantities(hass, entity_id))
+    if own is not None:
+        return own.code, own.unit if can_convert(present, own.unit) else unit
     if entry is not None and entry.platform == DOMAIN and entry.translation_key in QUANTITIES:
         return QUANTITIES[entry.translation_key].scout or "", unit
     return _CODES_BY_DEVICE_CLASS.get(device_class, ""), unit
@@ -84,7 +99,8 @@ def check_rows(
             continue
         if not CODE_PATTERN.fullmatch(code):
             raise MappingError("invalid_code", code)
-        if code in points:
-            raise MappingError("duplicate_code", code)
-        points[code] = point_of(hass, row, code).as_dict()
+        for point in points_of(hass, row, code):
+            if point.name in points:
+                raise MappingError("duplicate_code", point.name)
+            points[point.name] = point.as_dict()
     return list(points.values())

@@ -67,6 +67,8 @@ class Gateway:
     gateway_type: str
     firmware_version: str
     hardware_version: str
+    firmware_measure: str | None = None
+    """Version of the part that measures, where the gateway has one of its own."""
 
     def destination(self, message_type: MessageType) -> str:
         """Return where messages of a kind go."""
@@ -74,11 +76,13 @@ class Gateway:
 
     def headers(self, message_type: MessageType) -> dict[str, str]:
         """Return the headers of a message, in the protocol's version 1.0."""
+        measure = self.firmware_measure
         return {
             "myc-version": "1.0",
             "myc-message-type": message_type,
             "myc-fw-version": self.firmware_version,
             "myc-hw-version": self.hardware_version,
+            **({} if measure is None else {"myc-fw-measure": measure}),
             "myc-gw-type": self.gateway_type,
             "myc-serial-number": self.serial_number,
             # The broker writes the message to disk before it confirms it.
@@ -88,9 +92,11 @@ class Gateway:
 
     def attributes(self) -> dict[str, str]:
         """Return the gateway's own attributes."""
+        measure = self.firmware_measure
         return {
             "SERIAL_NUMBER": self.serial_number,
             "FW_VERSION": self.firmware_version,
+            **({} if measure is None else {"FW_MEASURE": measure}),
             "HW_VERSION": self.hardware_version,
             "HW_MODEL": self.gateway_type,
         }
@@ -109,8 +115,12 @@ def _json(value: Any) -> str:
     return text
 
 
+type Metric = float | Mapping[str, float]
+"""A number, or the numbers of a code of type JSON by their name, such as harmonics by order."""
+
+
 def metric_records(
-    device_id: str, at_ms: int, data: Mapping[str, float], lane: Lane = Lane.SAMPLES
+    device_id: str, at_ms: int, data: Mapping[str, Metric], lane: Lane = Lane.SAMPLES
 ) -> Iterator[Record]:
     """Return the records that carry the values of one device at one instant."""
     codes = list(data)

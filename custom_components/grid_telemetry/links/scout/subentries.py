@@ -1,6 +1,7 @@
 """Config steps of a Scout entry's subentries: a device with its points, an alarm."""
 
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, override
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -18,22 +19,32 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...forms.fields import whole_number
 from ...points.point import Point, entity_id_of, reference_of
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_GUARD,
+    CONF_MAX_AGE_S,
+    CONF_TAKE,
     CONF_UNIT,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    GUARD_COLUMN,
+    TAKE_COLUMN,
     UNIT_COLUMN,
     PointsSubentryFlow,
     PointsTable,
+    Row,
 )
+from .codes import as_others_have_it, async_load_codes
 from .const import (
     CONF_CODE,
+    CONF_CONNECTION_TYPE,
     CONF_CUSTOM_NAME,
     CONF_EVENT_TYPE,
     CONF_GATEWAY_DEVICE_ID,
+    CONF_INDEX,
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
@@ -54,6 +65,7 @@ _ALARM_SCHEMA = vol.Schema(
         ),
         vol.Required(CONF_GATEWAY_DEVICE_ID, default=MAIN_DEVICE): TextSelector(),
         vol.Optional(CONF_CUSTOM_NAME): TextSelector(),
+        vol.Optional(CONF_INDEX): TextSelector(),
     }
 )
 
@@ -66,17 +78,36 @@ class DeviceSubentryFlow(PointsSubentryFlow):
         id_field=CONF_GATEWAY_DEVICE_ID,
         id_default=MAIN_DEVICE,
         id_pattern=DEVICE_ID_PATTERN,
-        more_fields={},
+        more_fields={
+            vol.Optional(CONF_CONNECTION_TYPE): TextSelector(),
+            vol.Optional(CONF_MAX_AGE_S): whole_number(1, 604_800, "s"),
+        },
         columns={
             CONF_ENTITY: ENTITY_COLUMN,
             CONF_CODE: {"selector": {"text": {}}},
             CONF_UNIT: UNIT_COLUMN,
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_TAKE: TAKE_COLUMN,
+            CONF_GUARD: GUARD_COLUMN,
         },
         translation_key="scout_point",
         suggest=suggest_rows,
         check=check_rows,
     )
+
+    @override
+    async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Ask for the device; the user's own codes are offered in the next step."""
+        await async_load_codes(self.hass)
+        return await super().async_step_user(user_input)
+
+    @override
+    def _rows_of(self, user_input: Mapping[str, Any]) -> list[Row]:
+        """Return the rows, what is new with the codes that the entry's other devices have."""
+        rows = super()._rows_of(user_input)
+        stored = len(self._stored_rows())
+        new = as_others_have_it(self.hass, rows[stored:], self._others())
+        return rows[:stored] + sorted(new, key=lambda row: not row[CONF_CODE])
 
 
 class AlarmSubentryFlow(ConfigSubentryFlow):

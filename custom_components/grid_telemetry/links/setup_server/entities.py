@@ -3,16 +3,17 @@
 from homeassistant.components.sensor import SensorStateClass
 
 from ...entities.diagnostic import DiagnosticSensorDescription
-from ...protocols.stomp.server import Health
+from ...protocols.stomp.server import StompServer
 
 
-def diagnostic_sensors(health: Health) -> list[DiagnosticSensorDescription]:
+def diagnostic_sensors(server: StompServer) -> list[DiagnosticSensorDescription]:
     """Return the figures of a server."""
+    health = server.health
     return [
         DiagnosticSensorDescription(
             key="setup_clients",
             state_class=SensorStateClass.MEASUREMENT,
-            value_fn=lambda: health.connections,
+            value_fn=lambda: server.clients,
         ),
         DiagnosticSensorDescription(
             key="setup_commands",

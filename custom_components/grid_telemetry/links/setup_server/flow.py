@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from ipaddress import ip_address
 import re
+import secrets
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
@@ -29,14 +30,7 @@ from ...forms.listener import (
     listener_fields,
     validation_errors,
 )
-from ...forms.tls import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
-    SERVER_TLS_FIELDS,
-    server_context_of,
-    server_tls_data,
-)
+from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -45,6 +39,7 @@ from .const import (
     CONF_LOGIN,
     CONF_MAX_BODY_BYTES,
     CONF_MAX_CONNECTIONS,
+    CONF_NODE_ID,
     CONF_PASSWORD_HASH,
     CONF_SOURCE_ID,
     CONF_SOURCES,
@@ -61,7 +56,10 @@ __all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_LIMITS: Final = "limits"
 SECTION_TLS: Final = "tls"
-_OPTIONS: Final = (CONF_ALLOW_RESTART, CONF_ALLOW_REBOOT)
+_OPTIONS: Final = (CONF_ALLOW_RESTART, CONF_ALLOW_REBOOT, CONF_NODE_ID)
+# Characters; the log-in can be tried from wherever the server listens.
+_MIN_PASSWORD: Final = 12
+_GENERATED_BYTES: Final = 15
 # A login travels in the headers and in the authorization, whose parts end at commas.
 _LOGIN: Final = re.compile(r"[^\s,:;=\\\x00-\x1f\x7f]{1,64}")
 _PASSWORD: Final = TextSelector(
@@ -93,20 +91,20 @@ _SOURCES_SCHEMA: Final = vol.Schema(
 )
 
 
-def _schema(password: vol.Marker) -> vol.Schema:
-    return vol.Schema(
-        {
-            **listener_fields(DEFAULT_PORT),
-            vol.Required(CONF_LOGIN, default=DEFAULT_LOGIN): TextSelector(
-                TextSelectorConfig(autocomplete="username")
-            ),
-            password: _PASSWORD,
-            vol.Required(CONF_ALLOW_RESTART, default=False): BooleanSelector(),
-            vol.Required(CONF_ALLOW_REBOOT, default=False): BooleanSelector(),
-            vol.Required(SECTION_LIMITS): section(_LIMITS, {"collapsed": True}),
-            vol.Required(SECTION_TLS): section(vol.Schema(SERVER_TLS_FIELDS), {"collapsed": True}),
-        }
-    )
+_SCHEMA: Final = vol.Schema(
+    {
+        **listener_fields(DEFAULT_PORT),
+        vol.Required(CONF_LOGIN, default=DEFAULT_LOGIN): TextSelector(
+            TextSelectorConfig(autocomplete="username")
+        ),
+        vol.Optional(CONF_PASSWORD): _PASSWORD,
+        vol.Required(CONF_ALLOW_RESTART, default=False): BooleanSelector(),
+        vol.Required(CONF_ALLOW_REBOOT, default=False): BooleanSelector(),
+        vol.Optional(CONF_NODE_ID): whole_number(1, 2**53 - 1),
+        vol.Required(SECTION_LIMITS): section(_LIMITS, {"collapsed": True}),
+        vol.Required(SECTION_TLS): section(vol.Schema(SERVER_TLS_FIELDS), {"collapsed": True}),
+    }
+)
 
 
 class SetupServerFlow(EntryFlow):
@@ -124,41 +122,52 @@ class SetupServerFlow(EntryFlow):
         if user_input is not None:
             data = _data_of(user_input)
             password = user_input.get(CONF_PASSWORD, "")
-            if not (errors := _mistakes(data, password)):
+            if not (errors := _validation_errors(data, password)):
                 unique_id = f"setup_server/{address_of(data)}"
                 await self.async_set_unique_id(unique_id, raise_on_progress=current is None)
                 self._abort_if_taken()
-                try:
-                    await self.hass.async_add_executor_job(server_context_of, data)
-                except OSError as err:
-                    errors, detail = {"base": "certificate_file"}, str(err)
-                else:
-                    errors, detail = await async_try_to_listen(data, current)
+                errors, detail = await async_try_to_listen(self.hass, data, current)
             if not errors:
-                stored = {} if current is None else current.data
-                data[CONF_PASSWORD_HASH] = (
-                    await self.hass.async_add_executor_job(hash_password, password)
-                    if password
-                    else stored[CONF_PASSWORD_HASH]
-                )
-                self._setup_data = data
-                if _is_open(data):
-                    return await self.async_step_setup_server_plain()
-                return await self.async_step_setup_server_sources()
+                return await self._async_take_password(data, password)
         suggested = user_input or {}
         if current is not None and not suggested:
             suggested = {**current.data, SECTION_LIMITS: current.data, SECTION_TLS: current.data}
         # Never shown again, not even to who has just typed it.
         suggested = {key: value for key, value in suggested.items() if key != CONF_PASSWORD}
-        required = vol.Required if current is None else vol.Optional
         return self.async_show_form(
             step_id="setup_server",
-            data_schema=self.add_suggested_values_to_schema(
-                _schema(required(CONF_PASSWORD)), suggested
-            ),
+            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
             errors=errors,
             description_placeholders={"error": detail},
         )
+
+    async def _async_take_password(self, data: dict[str, Any], password: str) -> ConfigFlowResult:
+        """Go on with a password: the one that was typed, the present one, or a new one."""
+        self._setup_data = data
+        current = self._current
+        if not password and current is not None:
+            data[CONF_PASSWORD_HASH] = current.data[CONF_PASSWORD_HASH]
+            return await self._async_confirm_plain()
+        chosen = password or secrets.token_urlsafe(_GENERATED_BYTES)
+        data[CONF_PASSWORD_HASH] = await self.hass.async_add_executor_job(hash_password, chosen)
+        if password:
+            return await self._async_confirm_plain()
+        return self.async_show_form(
+            step_id="setup_server_password",
+            data_schema=vol.Schema({}),
+            description_placeholders={"login": data[CONF_LOGIN], "password": chosen},
+        )
+
+    async def async_step_setup_server_password(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Go on when the generated password was seen; it is shown once."""
+        return await self._async_confirm_plain()
+
+    async def _async_confirm_plain(self) -> ConfigFlowResult:
+        if _is_open(self._setup_data):
+            return await self.async_step_setup_server_plain()
+        return await self.async_step_setup_server_sources()
 
     async def async_step_setup_server_reconfigure(
         self, user_input: dict[str, Any] | None = None
@@ -221,21 +230,21 @@ def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
         CONF_KIND: KIND,
         **listener_data(user_input),
         CONF_LOGIN: user_input[CONF_LOGIN].strip(),
-        **{key: user_input[key] for key in _OPTIONS},
+        **{key: user_input[key] for key in _OPTIONS if key in user_input},
         **user_input[SECTION_LIMITS],
         **server_tls_data(user_input[SECTION_TLS]),
     }
 
 
-def _mistakes(data: Mapping[str, Any], password: str) -> dict[str, str]:
+def _validation_errors(data: Mapping[str, Any], password: str) -> dict[str, str]:
     """Return what is wrong, by field."""
     errors = validation_errors(data)
     if not _LOGIN.fullmatch(data[CONF_LOGIN]):
         errors[CONF_LOGIN] = "setup_invalid_login"
+    if password and len(password) < _MIN_PASSWORD:
+        errors[CONF_PASSWORD] = "setup_password_too_short"
     if len(password.encode()) > MAX_PASSWORD_BYTES or "\0" in password:
         errors[CONF_PASSWORD] = "setup_password_too_long"
-    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
-        errors["base"] = "certificate_missing"
     return errors
 
 

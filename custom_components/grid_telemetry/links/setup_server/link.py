@@ -1,13 +1,11 @@
 """Setup server link: setup commands from outside, by STOMP as SolarNode's clients speak it."""
 
 from collections.abc import Mapping, Sequence
-from ipaddress import ip_network
 import ssl
 from typing import Any, Final
 
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.json import json_bytes
 from homeassistant.helpers.storage import Store
@@ -15,17 +13,19 @@ from homeassistant.util.hass_dict import HassKey
 
 from ...commands.actions import LinkWithCommands
 from ...commands.built_in import BuiltIn
-from ...commands.command import Command, Reply, State
+from ...commands.command import Command
 from ...commands.event import fires
 from ...commands.own import own_command
 from ...commands.registry import Registry
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
-from ...forms.listener import CONF_ALLOWED_NETWORKS, address_of
-from ...forms.tls import server_context_of
+from ...forms.listener import allowed_networks, cannot_listen
+from ...forms.tls import server_context_of, unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
-from ...protocols.stomp.server import Answer, Credentials, Guard, Limits, StompServer
+from ...protocols.listener import share_of
+from ...protocols.stomp.reply import Json, Reply
+from ...protocols.stomp.server import Credentials, Guard, Limits, StompServer
 from ...vocabulary.datum import Datum
 from .const import (
     CONF_ACTION,
@@ -35,6 +35,7 @@ from .const import (
     CONF_LOGIN,
     CONF_MAX_BODY_BYTES,
     CONF_MAX_CONNECTIONS,
+    CONF_NODE_ID,
     CONF_PASSWORD_HASH,
     CONF_SOURCES,
     CONF_TIME_LIMIT_S,
@@ -75,13 +76,15 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         self._server = StompServer(
             host=data[CONF_HOST],
             port=data[CONF_PORT],
-            allowed_networks=[ip_network(text) for text in data[CONF_ALLOWED_NETWORKS]],
+            allowed_networks=allowed_networks(data),
             credentials=Credentials(login=data[CONF_LOGIN], password_hash=data[CONF_PASSWORD_HASH]),
             services=self,
             guard=guard,
             tls=tls,
             limits=Limits(
-                connections=data[CONF_MAX_CONNECTIONS], body_bytes=data[CONF_MAX_BODY_BYTES]
+                connections=data[CONF_MAX_CONNECTIONS],
+                connections_per_address=share_of(data[CONF_MAX_CONNECTIONS]),
+                body_bytes=data[CONF_MAX_BODY_BYTES],
             ),
         )
 
@@ -91,7 +94,7 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         return {
             None: [
                 DiagnosticSensor(self._entry, device, description)
-                for description in diagnostic_sensors(self._server.health)
+                for description in diagnostic_sensors(self._server)
             ]
         }
 
@@ -120,7 +123,7 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         """Return health and sources."""
         health = self._server.health
         return {
-            "connections": health.connections,
+            "connections": self._server.clients,
             "commands": health.commands,
             "refused": health.refused,
             "last_refusal": health.last_refusal,
@@ -130,12 +133,15 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         """Answer a command of a client."""
-        reply = await self.registry.run(
+        return await self.registry.run(
             Command(destination=destination, headers=parameters, arg=body, origin=ORIGIN)
         )
-        return _answer(reply)
+
+    def encode(self, result: Json) -> bytes:
+        """Return a result as JSON; actions answer with times and the like too."""
+        return json_bytes(result)
 
     def latest(self, source_id: str) -> Datum | None:
         """Return the latest datum of a source."""
@@ -146,6 +152,7 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         built_in = BuiltIn(
             hass=self._hass,
             latest=self._sources.latest,
+            node_id=data.get(CONF_NODE_ID),
             allow_restart=data[CONF_ALLOW_RESTART],
             allow_reboot=data[CONF_ALLOW_REBOOT],
         )
@@ -161,33 +168,19 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         self.registry.define([*built_in.registrations(), *own])
 
 
-def _answer(reply: Reply) -> Answer:
-    """Return a reply as it goes over the wire."""
-    try:
-        body = None if reply.result is None else json_bytes(reply.result)
-    except (TypeError, ValueError) as err:
-        text = f"Error encoding message body as JSON: {err}"
-        return Answer(status=State.FAILED, message=text, body=None)
-    return Answer(status=reply.status, message=reply.message, body=body)
-
-
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> SetupServerLink:
     """Return the link of an entry, listening."""
     try:
         tls = await hass.async_add_executor_job(server_context_of, entry.data)
-        link = SetupServerLink(hass, entry, tls, await _async_guard(hass, entry.entry_id))
-        # Gives the port back wherever the setup ends.
-        entry.async_on_unload(link.async_stop)
+    except OSError as err:
+        raise unreadable_file(err) from err
+    link = SetupServerLink(hass, entry, tls, await _async_guard(hass, entry.entry_id))
+    # Gives the port back wherever the setup ends.
+    entry.async_on_unload(link.async_stop)
+    try:
         await link.async_setup()
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="setup_cannot_listen",
-            translation_placeholders={
-                "address": address_of(entry.data),
-                "error": err.strerror or str(err),
-            },
-        ) from err
+        raise cannot_listen(entry.data, err) from err
     return link
 
 

@@ -12,7 +12,8 @@ from homeassistant.helpers.device_registry import AnyDeviceEntry
 from homeassistant.util import slugify
 
 from ...const import DOMAIN
-from ...points.point import Point, Refusal, can_convert, evaluate
+from ...points.point import Point, Refusal, can_convert
+from ...points.reader import PointReader
 from ...points.table import device_class_of, readings_of, unit_of
 from ...vocabulary.datum import PROPERTIES, PROPERTY_OF, Datum, Group, Property
 from .const import CONF_DEVICE, CONF_SOURCE_ID
@@ -40,8 +41,7 @@ class _Reading:
     """One property and where its value comes from."""
 
     property: Property
-    entity_id: str
-    point: Point
+    reader: PointReader
 
 
 def _meters(hass: HomeAssistant) -> Iterator[AnyDeviceEntry]:
@@ -102,6 +102,7 @@ class Sources:
         self._hass = hass
         self._chosen = chosen
         self._readings: dict[str, list[_Reading]] | None = None
+        self._readers: dict[Point, PointReader] = {}
         self._unlisten: list[CALLBACK_TYPE] = []
 
     @callback
@@ -139,24 +140,34 @@ class Sources:
 
     def _known(self) -> dict[str, list[_Reading]]:
         if self._readings is None:
+            known, self._readers = self._readers, {}
+            for reader in known.values():
+                reader.forget_name()
+
+            def reader_of(point: Point) -> PointReader:
+                """Return the reader of a point, which knows its counter, if there was one."""
+                reader = known.get(point) or PointReader(self._hass, point)
+                return self._readers.setdefault(point, reader)
+
             self._readings = {
-                source_id: list(_readings(self._hass, device_id))
+                source_id: list(_readings(self._hass, device_id, reader_of))
                 for device_id, source_id in _source_ids(self._hass, self._chosen)
             }
         return self._readings
 
-    def _datum(self, source_id: str, readings: Iterable[_Reading]) -> Datum | None:
-        get = self._hass.states.get
+    @staticmethod
+    def _datum(source_id: str, readings: Iterable[_Reading]) -> Datum | None:
         present = []
         for reading in readings:
-            state = get(reading.entity_id)
-            value = evaluate(state, reading.point)
-            if state is not None and not isinstance(value, Refusal):
-                present.append((reading.property, value, state.last_reported_timestamp))
+            now = reading.reader.read()
+            if not isinstance(now, Refusal):
+                present.append((reading.property, now.value, now.reported_at))
         return datum_of(source_id, present)
 
 
-def _readings(hass: HomeAssistant, device_id: str) -> Iterator[_Reading]:
+def _readings(
+    hass: HomeAssistant, device_id: str, reader_of: Callable[[Point], PointReader]
+) -> Iterator[_Reading]:
     """Yield the readings of a device, each under a name of its own."""
     taken: set[str] = set()
     registry = er.async_get(hass)
@@ -173,8 +184,7 @@ def _readings(hass: HomeAssistant, device_id: str) -> Iterator[_Reading]:
         taken.add(item.name)
         yield _Reading(
             property=item,
-            entity_id=entity_id,
-            point=Point(entity=entity.id, name=item.name, unit=item.unit),
+            reader=reader_of(Point(entity=entity.id, name=item.name, unit=item.unit)),
         )
 
 

@@ -30,5 +30,5 @@ _SCHEMA = vol.Schema(
 
 ACTIONS: Final = (
     # It can restart a machine.
-    Action(name="solarnode_command", schema=_SCHEMA, handler="async_command", admin=True),
+    Action(name="solarnode_command", schema=_SCHEMA, handler="async_command"),
 )

@@ -6,9 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import itertools
-import json
 import re
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from ...connection.errors import (
     ConnectionFailed,
@@ -24,7 +23,8 @@ from ...protocols.stomp.errors import (
     StompTransportError,
     TransportFailure,
 )
-from ...protocols.stomp.frames import Frame
+from ...protocols.stomp.frames import Frame, undo_escapes
+from ...protocols.stomp.reply import Reply, result_of
 from ...protocols.stomp.tcp import TcpStream
 from .const import COMMAND_WITHIN_S
 
@@ -41,8 +41,6 @@ _MAX_SUBSCRIPTIONS: Final = 16
 _SALT: Final = re.compile(r"\$2[abxy]\$(?P<cost>\d{2})\$.{22}")
 # What 10 takes 60 ms for, takes 16 a few seconds, and 31 a day.
 _MAX_COST: Final = 16
-_ESCAPE: Final = re.compile(r"\\([nrc\\])")
-_PLAIN: Final = {"n": "\n", "r": "\r", "c": ":", "\\": "\\"}
 _TRANSPORT_ERRORS: Final = {
     TransportFailure.DNS: "solarnode_unknown_host",
     TransportFailure.TIMEOUT: "solarnode_timeout",
@@ -59,20 +57,6 @@ class NodeParameters:
     port: int
     login: str
     password: str = field(repr=False)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Reply:
-    """The answer to a command."""
-
-    status: int
-    message: str | None
-    headers: Mapping[str, str]
-    body: str
-
-    def result(self) -> Any:
-        """Return what the body says as JSON, None without one; raises ValueError."""
-        return json.loads(self.body) if self.body.strip() else None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,7 +306,7 @@ class NodeSession:
             return
         request_id = headers.get("request-id", "")
         if request_id not in self._pending:
-            headers = {name: _plain(value) for name, value in headers.items()}
+            headers = {name: undo_escapes(value) for name, value in headers.items()}
             request_id = headers.get("request-id", "")
         # It is absent too where the answer came too late, or once more for another subscription.
         reply = self._pending.get(request_id)
@@ -331,15 +315,9 @@ class NodeSession:
                 Reply(
                     status=_status(headers),
                     message=headers.get("message"),
-                    headers=headers,
-                    body=frame.body.decode(errors="replace"),
+                    result=result_of(frame.body.decode(errors="replace")),
                 )
             )
-
-
-def _plain(text: str) -> str:
-    """Undo another round of escaping."""
-    return _ESCAPE.sub(lambda match: _PLAIN[match[1]], text)
 
 
 def _status(headers: Mapping[str, str]) -> int:
@@ -350,7 +328,7 @@ def _status(headers: Mapping[str, str]) -> int:
 
 def _refusal(frame: Frame) -> LinkError:
     """Return what an ERROR means; the texts are SolarNode's own, with its slips."""
-    message = _plain(frame.headers.get("message", ""))[:200]
+    message = undo_escapes(frame.headers.get("message", ""))[:200]
     lower = message.lower()
     if "too much skew" in lower:
         return DestinationRefused("solarnode_clock", message)

@@ -45,6 +45,7 @@ class SourceSensor(SensorEntity):
         self._attr_device_info = device_info
         self._left = left
         self._added = False
+        self._measured_at: datetime | None = None
 
     @override
     async def async_added_to_hass(self) -> None:
@@ -59,13 +60,18 @@ class SourceSensor(SensorEntity):
         self._left()
 
     @callback
-    def write(self, value: Value | datetime | None) -> None:
-        """Show a value, None is unavailable; one that is disabled is never added."""
-        before = self._attr_available, self._attr_native_value
+    def write(self, value: Value | datetime | None, measured_at: datetime | None = None) -> None:
+        """Show a value, None is unavailable; one that is disabled is never added.
+
+        The same value of another time is written too: Home Assistant tells reports from changes. A
+        node that has nothing newer gives the same datum again and again.
+        """
+        before = self._attr_available, self._attr_native_value, self._measured_at
         self._attr_available = value is not None
         if value is not None:
             self._attr_native_value = value
-        if self._added and before != (self._attr_available, self._attr_native_value):
+        self._measured_at = measured_at
+        if self._added and before != (self._attr_available, self._attr_native_value, measured_at):
             self.async_write_ha_state()
 
 
@@ -105,7 +111,7 @@ class PropertySensor(SourceSensor):
             self._attr_name = name
 
     @callback
-    def show(self, group: Group, value: Value) -> None:
+    def show(self, group: Group, value: Value, measured_at: datetime) -> None:
         """Show a value; a usual property is a number, any other may become a text as well."""
         self.property_group = group
         state = state_of(value)
@@ -113,7 +119,7 @@ class PropertySensor(SourceSensor):
             self._attr_state_class = _STATE_CLASSES.get(group)
         elif isinstance(state, str):
             state = None
-        self.write(state)
+        self.write(state, measured_at)
 
 
 def _description(unit: str | None, quantity: Quantity) -> SensorEntityDescription:

@@ -1,26 +1,18 @@
 """What the action of the SolarNode link does."""
 
 import json
-from typing import Any, Final, NoReturn
+from typing import Final, NoReturn
 
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.exceptions import ServiceValidationError
 
 from ...action import link_for
 from ...const import DOMAIN
+from ...protocols.stomp.headers import RESERVED_HEADERS
 from .actions import ATTR_BODY, ATTR_DESTINATION, ATTR_HEADERS, ATTR_TIMEOUT
 from .client import MAX_BODY_BYTES, MAX_LINE_BYTES
 from .link import SolarNodeLink
 
-# What belongs to the session, and what nodes would not pass on as a parameter.
-_RESERVED: Final = frozenset(
-    {
-        *("accept-version", "host", "login", "passcode", "heart-beat", "version", "session"),
-        *("server", "destination", "id", "ack", "transaction", "receipt", "message-id"),
-        *("subscription", "receipt-id", "message", "content-length", "authenticate"),
-        *("authorization", "auth-hash", "date", "request-id", "status"),
-    }
-)
 _RESERVED_DESTINATIONS: Final = ("/setup/authenticate", "/setup/datum/live")
 
 
@@ -37,19 +29,14 @@ async def async_command(call: ServiceCall) -> ServiceResponse:
     _check(destination, headers, text)
     link = link_for(call, SolarNodeLink)
     reply = await link.async_command(destination, headers, text, call.data[ATTR_TIMEOUT])
-    result: Any
-    try:
-        result = reply.result()
-    except ValueError, RecursionError:
-        result = reply.body
-    return {"status": reply.status, "message": reply.message, "result": result}
+    return {"status": reply.status, "message": reply.message, "result": reply.result}
 
 
 def _check(destination: str, headers: dict[str, str], body: str) -> None:
     """Refuse what would end the connection; raises `ServiceValidationError`."""
     if destination in _RESERVED_DESTINATIONS:
         _refuse("solarnode_reserved_destination", destination)
-    if reserved := _RESERVED & headers.keys():
+    if reserved := RESERVED_HEADERS & headers.keys():
         _refuse("solarnode_reserved_header", min(reserved))
     for name, value in {**headers, ATTR_DESTINATION: destination}.items():
         line = f"{name}:{value}"

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
+from ...protocols.stomp.reply import Reply
 from ...vocabulary.datum import Datum
-from .client import LIMIT_REASON, NoAnswer, NodeSession, Reply
+from .client import LIMIT_REASON, NoAnswer, NodeSession
 from .payload import JSON_TYPE, datum_of
 from .request_batches import Plan, Request, body_of
 

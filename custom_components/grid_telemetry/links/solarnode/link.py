@@ -23,8 +23,9 @@ from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.stomp.patterns import matches
+from ...protocols.stomp.reply import Reply
 from ...vocabulary.datum import Datum, Group
-from .client import NoAnswer, NodeParameters, NodeSession, Reply, open_session
+from .client import NoAnswer, NodeParameters, NodeSession, open_session
 from .const import CONF_INTERVAL_S, CONF_LIVE_SOURCES, CONF_LOGIN, CONF_SOURCES, MAX_SENSORS
 from .entities import CREATED, CreatedSensor, PropertySensor, SourceSensor
 from .latest import Latest, read_latest
@@ -241,7 +242,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         for name, (group, value) in values.items():
             sensor = self._sensors[source, name]
             if isinstance(sensor, PropertySensor) and (live is None or name not in live.values):
-                sensor.show(group, value)
+                sensor.show(group, value, datum.created)
         self._sensors[source, CREATED].write(live.at if live else datum.created)
 
     def _new_sensor(self, source: str, name: str, group: Group | None) -> SourceSensor:
@@ -279,7 +280,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         for name, value in live.values.items():
             sensor = self._sensors.get((source, name))
             if isinstance(sensor, PropertySensor):
-                sensor.show(sensor.property_group, value)
+                sensor.show(sensor.property_group, value, live.at)
         created = self._sensors.get((source, CREATED))
         if created is not None:
             created.write(live.at)

@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 import json
 from math import isfinite
-from typing import Any, Final
+from typing import Final
 
 from ...connection.errors import ConnectionFailed
+from ...protocols.stomp.reply import Reply
 from ...vocabulary.datum import Datum, Value
-from .client import LiveMessage, Reply
+from .client import LiveMessage
 
 JSON_TYPE: Final = "application/json;charset=utf-8"
 _MAX_STATE_CHARS: Final = 255
@@ -31,7 +32,7 @@ def datum_of(reply: Reply) -> tuple[list[Datum], int]:
     if reply.status != 200:
         detail = f"{reply.status} {reply.message or ''}".rstrip()[:_MAX_DETAIL]
         raise ConnectionFailed("solarnode_no_datum", detail)
-    items = _json(reply.body)
+    items = reply.result
     if not isinstance(items, list):
         raise ConnectionFailed("solarnode_bad_answer", "the latest datum are no list")
     datum = []
@@ -68,10 +69,3 @@ def state_of(value: Value) -> Value | None:
         return value if isfinite(value) else None
     except OverflowError:  # an integer beyond all floats
         return None
-
-
-def _json(body: str) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError) as err:
-        raise ConnectionFailed("solarnode_bad_answer", str(err)[:_MAX_DETAIL]) from err

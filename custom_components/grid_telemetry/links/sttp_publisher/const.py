@@ -5,9 +5,8 @@ from typing import Final
 KIND: Final = "sttp_publisher"
 
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
-CONF_CERTIFICATE: Final = "certificate"
-CONF_KEY: Final = "key"
-CONF_CLIENT_CA: Final = "client_ca"
+CONF_TARGETS: Final = "targets"
+CONF_FINGERPRINTS: Final = "fingerprints"
 
 DEFAULT_MAX_SUBSCRIBERS: Final = 32
 
@@ -19,4 +18,8 @@ CONF_NAME: Final = "name"
 CONF_SIGNAL: Final = "signal"
 CONF_PHASE: Final = "phase"
 
+CONF_MIN_CHANGE: Final = "min_change"
+CONF_MAX_PAUSE_S: Final = "max_pause_s"
+
+DEFAULT_MAX_PAUSE_S: Final = 60
 DEFAULT_MAX_AGE_S: Final = 300

@@ -12,7 +12,16 @@ from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry
 from ...points.point import Point
 from ...points.table import CONF_POINTS
-from .const import CONF_ACRONYM, CONF_MAX_AGE_S, CONF_PHASE, CONF_SIGNAL, SUBENTRY_DEVICE
+from .const import (
+    CONF_ACRONYM,
+    CONF_MAX_AGE_S,
+    CONF_MAX_PAUSE_S,
+    CONF_MIN_CHANGE,
+    CONF_PHASE,
+    CONF_SIGNAL,
+    DEFAULT_MAX_PAUSE_S,
+    SUBENTRY_DEVICE,
+)
 from .mapping import Kind, Signal
 
 # Of our own making; never to be changed, for every signal ID hangs on it.
@@ -82,6 +91,8 @@ async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Se
             signal_id=uuid5(namespace, point.entity),
             number=given[point.entity],
             max_age_s=max_age_s,
+            min_change=stored.get(CONF_MIN_CHANGE, 0.0),
+            max_pause_s=stored.get(CONF_MAX_PAUSE_S, DEFAULT_MAX_PAUSE_S),
         )
 
     return [

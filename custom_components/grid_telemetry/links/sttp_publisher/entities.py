@@ -1,6 +1,6 @@
 """What the entities of a publisher show of its health."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import UnitOfInformation
@@ -10,7 +10,7 @@ from ...protocols.sttp import Publisher
 
 
 def diagnostic_sensors(
-    publisher: Publisher, now: Callable[[], float]
+    publisher: Publisher, now: Callable[[], float], stale: Callable[[], Sequence[str]]
 ) -> list[DiagnosticSensorDescription]:
     """Return the figures of a publisher; `now` is a clock in seconds."""
     health = publisher.health
@@ -39,6 +39,12 @@ def diagnostic_sensors(
             key="sttp_dropped",
             state_class=SensorStateClass.TOTAL_INCREASING,
             value_fn=lambda: health.dropped,
+        ),
+        DiagnosticSensorDescription(
+            key="sttp_stale",
+            state_class=SensorStateClass.MEASUREMENT,
+            value_fn=lambda: len(stale()),
+            names_fn=stale,
         ),
         DiagnosticSensorDescription(
             key="sttp_last_refusal",

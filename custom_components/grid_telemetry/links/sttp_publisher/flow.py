@@ -5,7 +5,7 @@ from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
 from homeassistant.data_entry_flow import section
-from homeassistant.helpers.selector import TextSelector
+from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import voluptuous as vol
 
 from ...const import CONF_KIND
@@ -18,36 +18,38 @@ from ...forms.listener import (
     listener_fields,
     validation_errors,
 )
-from ...protocols.sttp import DEFAULT_PORT
+from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...protocols.sttp import DEFAULT_PORT, fingerprint_of, target_of
 from .const import (
-    CONF_CERTIFICATE,
-    CONF_CLIENT_CA,
-    CONF_KEY,
+    CONF_FINGERPRINTS,
     CONF_MAX_SUBSCRIBERS,
+    CONF_TARGETS,
     DEFAULT_MAX_SUBSCRIBERS,
     KIND,
 )
-from .server import async_tls_context
 from .subentries import SUBENTRY_FLOWS
 
 __all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
 SECTION_TLS = "tls"
+SECTION_DIALING = "dialing"
 
 _SCHEMA = vol.Schema(
     {
         **listener_fields(DEFAULT_PORT),
         vol.Required(CONF_MAX_SUBSCRIBERS, default=DEFAULT_MAX_SUBSCRIBERS): whole_number(1, 1_000),
-        vol.Required(SECTION_TLS): section(
+        vol.Optional(SECTION_DIALING): section(
             vol.Schema(
                 {
-                    vol.Optional(CONF_CERTIFICATE): TextSelector(),
-                    vol.Optional(CONF_KEY): TextSelector(),
-                    vol.Optional(CONF_CLIENT_CA): TextSelector(),
+                    vol.Optional(CONF_TARGETS): TextSelector(TextSelectorConfig(multiple=True)),
+                    vol.Optional(CONF_FINGERPRINTS): TextSelector(
+                        TextSelectorConfig(multiple=True)
+                    ),
                 }
             ),
             {"collapsed": True},
         ),
+        vol.Required(SECTION_TLS): section(vol.Schema(SERVER_TLS_FIELDS), {"collapsed": True}),
     }
 )
 
@@ -63,16 +65,16 @@ class SttpPublisherFlow(EntryFlow):
         detail = ""
         if user_input is not None:
             data = _data_of(user_input)
-            if not (errors := _mistakes(data)):
+            if not (errors := validation_errors(data) | _dialing_errors(data)):
                 await self.async_set_unique_id(_unique_id(data))
                 self._abort_if_taken()
-                errors, detail = await self._async_sttp_try(data)
+                errors, detail = await async_try_to_listen(self.hass, data, self._current)
             if not errors:
                 return self._save(data, lambda data: f"STTP {address_of(data)}")
         suggested: Mapping[str, Any] = user_input or {}
         if not suggested and (current := self._current) is not None:
             stored = current.data
-            suggested = {**stored, SECTION_TLS: stored}
+            suggested = {**stored, SECTION_DIALING: stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_publisher",
             data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
@@ -86,32 +88,37 @@ class SttpPublisherFlow(EntryFlow):
         """Change where it listens and whom it lets in."""
         return await self.async_step_sttp_publisher(user_input)
 
-    async def _async_sttp_try(self, data: Mapping[str, Any]) -> tuple[dict[str, str], str]:
-        """Read the certificates and listen; return the errors by field, and the system's words."""
-        try:
-            await async_tls_context(self.hass, data)
-        except OSError as err:
-            return {"base": "certificate_file"}, str(err)
-        return await async_try_to_listen(data, self._current)
-
 
 def _data_of(user_input: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what to store; a file that was emptied comes as an empty text."""
-    files = user_input.get(SECTION_TLS, {})
+    """Return what to store."""
     return {
         CONF_KIND: KIND,
-        **{key: value for key, value in user_input.items() if key != SECTION_TLS},
+        **{
+            key: value
+            for key, value in user_input.items()
+            if key not in (SECTION_TLS, SECTION_DIALING)
+        },
+        **{key: value for key, value in user_input.get(SECTION_DIALING, {}).items() if value},
         **listener_data(user_input),
-        **{key: value for key, value in files.items() if value},
+        **server_tls_data(user_input.get(SECTION_TLS, {})),
     }
 
 
-def _mistakes(data: Mapping[str, Any]) -> dict[str, str]:
-    """Return the errors of what cannot be, by field."""
-    errors = validation_errors(data)
-    if CONF_CERTIFICATE not in data and data.keys() & {CONF_KEY, CONF_CLIENT_CA}:
-        errors["base"] = "sttp_certificate_missing"
-    return errors
+def _dialing_errors(data: Mapping[str, Any]) -> dict[str, str]:
+    """Return the errors of what is dialled; they stand over the form, for it is in a section."""
+    try:
+        for text in data.get(CONF_TARGETS, ()):
+            target_of(text, DEFAULT_PORT)
+    except ValueError:
+        return {"base": "sttp_invalid_target"}
+    try:
+        for text in data.get(CONF_FINGERPRINTS, ()):
+            fingerprint_of(text)
+    except ValueError:
+        return {"base": "sttp_invalid_fingerprint"}
+    if data.get(CONF_FINGERPRINTS) and CONF_CERTIFICATE not in data:
+        return {"base": "sttp_fingerprint_without_tls"}
+    return {}
 
 
 def _unique_id(data: Mapping[str, Any]) -> str:

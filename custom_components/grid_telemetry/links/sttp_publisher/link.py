@@ -4,25 +4,27 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from homeassistant.const import CONF_HOST, CONF_PORT, Platform
+from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.entity import Entity
 from homeassistant.util import dt as dt_util
 
-from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
+from ...forms.tls import unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
+from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from ...protocols.sttp.publisher import Publisher
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
+from .history import RecorderHistory
+from .mapping import Signal
 from .metadata import keep_times, metadata_of
-from .server import async_tls_context, publisher_of
+from .server import TlsContexts, publisher_of, tls_contexts
 from .values import Values
 
 MODEL = "STTP publisher"
@@ -36,16 +38,19 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     platforms: Sequence[Platform] = (Platform.SENSOR,)
 
     def __init__(
-        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, publisher: Publisher
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: TlsContexts
     ) -> None:
-        self.publisher = publisher
+        history = RecorderHistory(hass, lambda: self._signals)
+        self.publisher = publisher_of(entry.data, tls, history)
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
         self._set_up_with = (entry.title, dict(entry.data))
         self._numbers = Numbers(hass, entry)
         self._devices: Sequence[Device] = ()
-        self._values = Values(hass, publisher.publish)
+        self._signals: Sequence[Signal] = ()
+        self._counters = CounterStore(hass, entry, lambda: self._values.readers)
+        self._values = Values(hass, self.publisher.publish, self._counters.restore)
         self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -59,7 +64,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         return {
             None: [
                 DiagnosticSensor(self._entry, device, description)
-                for description in diagnostic_sensors(self.publisher, now)
+                for description in diagnostic_sensors(self.publisher, now, self._values.stale)
             ]
         }
 
@@ -72,6 +77,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
 
     async def async_start(self) -> None:
         """Publish the states, and follow the registries."""
+        await self._counters.async_load()
         self._follow()
         self._unlisten = [
             self._hass.bus.async_listen(er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_changed),
@@ -92,6 +98,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self._values.stop()
         if self._point_issues is not None:
             self._point_issues.stop()
+        await self._counters.async_stop()
         await self.publisher.stop()
 
     async def async_apply_changes(self) -> bool:
@@ -152,12 +159,12 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
     @callback
     def _follow(self) -> None:
         """Publish the values of the present devices."""
-        signals = [signal for device in self._devices for signal in device.signals]
-        self._values.follow(signals)
+        self._signals = [signal for device in self._devices for signal in device.signals]
+        self._values.follow(self._signals)
         if self._point_issues is not None:
             self._point_issues.stop()
         self._point_issues = PointIssues(
-            self._hass, self._entry, [signal.point for signal in signals]
+            self._hass, self._entry, [signal.point for signal in self._signals]
         )
         self._point_issues.start()
 
@@ -183,29 +190,17 @@ async def async_setup_link(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> SttpPublisherLink:
     """Return the link of an entry, listening."""
-    data = entry.data
     try:
-        tls = await async_tls_context(hass, data)
+        tls = await hass.async_add_executor_job(tls_contexts, entry.data)
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_certificate",
-            translation_placeholders={"error": str(err)},
-        ) from err
-    link = SttpPublisherLink(hass, entry, publisher_of(data, tls))
+        raise unreadable_file(err) from err
+    link = SttpPublisherLink(hass, entry, tls)
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(link.async_stop)
     try:
         await link.async_setup()
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_cannot_listen",
-            translation_placeholders={
-                "address": f"{data[CONF_HOST]}:{data[CONF_PORT]}",
-                "error": err.strerror or str(err),
-            },
-        ) from err
+        raise cannot_listen(entry.data, err) from err
     return link
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+import math
 import re
 from typing import Any, Final
 from uuid import UUID
@@ -32,7 +33,7 @@ from ...points.table import (
     unit_of,
 )
 from ...vocabulary.quantities import QUANTITIES
-from .const import CONF_NAME, CONF_PHASE, CONF_SIGNAL
+from .const import CONF_MAX_PAUSE_S, CONF_MIN_CHANGE, CONF_NAME, CONF_PHASE, CONF_SIGNAL
 
 ACRONYM_PATTERN: Final = re.compile(r"[A-Z0-9!_.@#$-]{1,64}")
 
@@ -85,7 +86,11 @@ class Signal:
     number: int
     """Of its measurement key, "HA:number"."""
     max_age_s: float
-    """So long after the last report of its state it is not suspect."""
+    """So long after the last report of its state it is not suspect; counters have no such limit."""
+    min_change: float = 0.0
+    """A smaller change of the value is not published at once, in the unit that is published."""
+    max_pause_s: float = math.inf
+    """But after so long it is."""
 
 
 def suggest_rows(hass: HomeAssistant, entity_ids: Sequence[str]) -> list[Row]:
@@ -157,5 +162,10 @@ def check_rows(
         if point.entity in entities:
             raise MappingError("entity_in_use", row[CONF_ENTITY])
         entities.add(point.entity)
-        points[name] = {**point.as_dict(), CONF_SIGNAL: kind, CONF_PHASE: phase}
+        points[name] = {
+            **point.as_dict(),
+            CONF_SIGNAL: kind,
+            CONF_PHASE: phase,
+            **{key: row[key] for key in (CONF_MIN_CHANGE, CONF_MAX_PAUSE_S) if row.get(key)},
+        }
     return list(points.values())

@@ -1,41 +1,66 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
+from dataclasses import dataclass
 import ssl
 from typing import Any
 
 from homeassistant.const import CONF_HOST, CONF_PORT
-from homeassistant.core import HomeAssistant
 
-from ...forms.listener import CONF_ALLOWED_NETWORKS
-from ...forms.tls import server_context
-from ...protocols.sttp import Limits, Publisher
-from .const import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, CONF_MAX_SUBSCRIBERS
+from ...forms.listener import allowed_networks
+from ...forms.tls import (
+    CONF_CERTIFICATE,
+    CONF_CLIENT_CA,
+    CONF_KEY,
+    client_context,
+    server_context_of,
+)
+from ...protocols.listener import share_of
+from ...protocols.sttp import (
+    DEFAULT_PORT,
+    Dialing,
+    History,
+    Limits,
+    Publisher,
+    fingerprint_of,
+    target_of,
+)
+from .const import CONF_FINGERPRINTS, CONF_MAX_SUBSCRIBERS, CONF_TARGETS
 
-_UNSHARED = 8
-"""So many connections one address may have in any case, if there are as many."""
+
+@dataclass(frozen=True, kw_only=True)
+class TlsContexts:
+    """The contexts of a publisher: for who connects to it, and for whom it dials."""
+
+    server: ssl.SSLContext | None
+    dialing: ssl.SSLContext | None
 
 
-async def async_tls_context(hass: HomeAssistant, data: Mapping[str, Any]) -> ssl.SSLContext | None:
-    """Return the TLS context, None without TLS; raises OSError where a file cannot be read."""
-    if (certificate := data.get(CONF_CERTIFICATE)) is None:
-        return None
-    return await hass.async_add_executor_job(
-        server_context, certificate, data.get(CONF_KEY), data.get(CONF_CLIENT_CA)
-    )
+def tls_contexts(data: Mapping[str, Any]) -> TlsContexts:
+    """Return the contexts of an entry. Reads files; raises OSError."""
+    if (server := server_context_of(data)) is None:
+        return TlsContexts(server=None, dialing=None)
+    dialing = client_context(data.get(CONF_CLIENT_CA), data[CONF_CERTIFICATE], data.get(CONF_KEY))
+    if data.get(CONF_FINGERPRINTS):
+        # A certificate that is known needs no authority, and no name.
+        dialing.check_hostname = False
+        dialing.verify_mode = ssl.CERT_NONE
+    return TlsContexts(server=server, dialing=dialing)
 
 
-def publisher_of(data: Mapping[str, Any], tls: ssl.SSLContext | None) -> Publisher:
-    """Return the publisher of an entry; one address gets no more than half of its connections."""
+def publisher_of(data: Mapping[str, Any], tls: TlsContexts, history: History) -> Publisher:
+    """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
     return Publisher(
         host=data[CONF_HOST],
         port=data[CONF_PORT],
-        tls=tls,
-        allowed_networks=[ip_network(network) for network in data[CONF_ALLOWED_NETWORKS]],
-        limits=Limits(
-            connections=connections,
-            connections_per_address=max(connections // 2, min(connections, _UNSHARED)),
+        tls=tls.server,
+        history=history,
+        dialing=Dialing(
+            targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
+            tls=tls.dialing,
+            fingerprints=frozenset(map(fingerprint_of, data.get(CONF_FINGERPRINTS, ()))),
         ),
+        allowed_networks=allowed_networks(data),
+        limits=Limits(connections=connections, connections_per_address=share_of(connections)),
     )

@@ -10,7 +10,7 @@ from uuid import UUID
 from homeassistant.components.sensor import SensorStateClass
 from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
-from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
@@ -23,6 +23,7 @@ from ...connection.kept import KeptConnection
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
+from ...forms.tls import unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.sttp import (
     Measurement,
@@ -266,9 +267,5 @@ async def async_setup_link(
     try:
         parameters = await async_parameters(hass, entry.data)
     except OSError as err:
-        raise ConfigEntryNotReady(
-            translation_domain=DOMAIN,
-            translation_key="sttp_certificate",
-            translation_placeholders={"error": str(err)},
-        ) from err
+        raise unreadable_file(err) from err
     return SttpSubscriberLink(hass, entry, parameters)

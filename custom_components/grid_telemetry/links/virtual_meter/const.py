@@ -15,10 +15,7 @@ DEFAULT_MAX_CLIENTS: Final = 8
 SUBENTRY_METER: Final = "virtual_meter"
 CONF_UNIT_ID: Final = "unit_id"
 CONF_PROFILE: Final = "profile"
-CONF_MAX_AGE_S: Final = "max_age_s"
 CONF_QUANTITY: Final = "quantity"
-
-DEFAULT_MAX_AGE_S: Final = 300
 
 
 class Transport(StrEnum):

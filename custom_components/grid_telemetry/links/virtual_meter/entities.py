@@ -1,17 +1,17 @@
 """What the entities of a virtual meter's link show of its health."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime, timedelta
 
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.util import dt as dt_util
 
 from ...entities.diagnostic import DiagnosticSensorDescription, Rate
-from ...protocols.modbus_server.server import SerialServer, TcpServer
+from ...protocols.modbus_server import SerialServer, TcpServer
 
 
 def diagnostic_sensors(
-    server: TcpServer | SerialServer, stale: Callable[[], int], now: Callable[[], float]
+    server: TcpServer | SerialServer, stale: Callable[[], Sequence[str]], now: Callable[[], float]
 ) -> list[DiagnosticSensorDescription]:
     """Return the figures of a server; `now` is the loop's clock in seconds."""
     health = server.health
@@ -53,6 +53,7 @@ def diagnostic_sensors(
         DiagnosticSensorDescription(
             key="virtual_meter_stale",
             state_class=SensorStateClass.MEASUREMENT,
-            value_fn=stale,
+            value_fn=lambda: len(stale()),
+            names_fn=stale,
         ),
     ]

@@ -116,7 +116,7 @@ class VirtualMeterFlow(EntryFlow):
     ) -> tuple[dict[str, str], str]:
         """Listen, or open the line; return the errors by field, and the system's words."""
         if data[CONF_TRANSPORT] != Transport.SERIAL:
-            return await async_try_to_listen(data, current)
+            return await async_try_to_listen(self.hass, data, current)
         if (
             current is not None
             and current.state is ConfigEntryState.LOADED

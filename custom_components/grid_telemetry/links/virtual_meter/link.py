@@ -4,17 +4,17 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homeassistant.const import Platform
-from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
+from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
-from ...points.point import moves_an_entity
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
@@ -43,7 +43,9 @@ class VirtualMeterLink(Link):
         self._point_issues = PointIssues(
             hass, entry, [point for meter in meters for point in meter.points]
         )
-        self._unlisten: CALLBACK_TYPE | None = None
+        self.counters = CounterStore(
+            hass, entry, lambda: [each for meter in meters for each in meter.readers.readers]
+        )
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
         """Return the health of the server."""
@@ -59,17 +61,17 @@ class VirtualMeterLink(Link):
 
     async def async_start(self) -> None:
         """Follow the registry; the server was started with the link."""
-        self._unlisten = self._hass.bus.async_listen(
-            er.EVENT_ENTITY_REGISTRY_UPDATED, self._entity_moved, moves_an_entity
-        )
+        await self.counters.async_load()
+        for meter in self._meters:
+            meter.readers.start()
         self._point_issues.start()
 
     async def async_stop(self) -> None:
         """End; the port or the line is free when this returns."""
-        if self._unlisten is not None:
-            self._unlisten()
-            self._unlisten = None
+        for meter in self._meters:
+            meter.readers.stop()
         self._point_issues.stop()
+        await self.counters.async_stop()
         await self.server.stop()
 
     def diagnostics(self) -> dict[str, Any]:
@@ -83,13 +85,8 @@ class VirtualMeterLink(Link):
             "stale": {meter.unit: meter.stale() for meter in self._meters},
         }
 
-    def _stale(self) -> int:
-        return sum(len(meter.stale()) for meter in self._meters)
-
-    @callback
-    def _entity_moved(self, _: Event[er.EventEntityRegistryUpdatedData]) -> None:
-        for meter in self._meters:
-            meter.forget_names()
+    def _stale(self) -> list[str]:
+        return [f"{meter.unit}: {key}" for meter in self._meters for key in meter.stale()]
 
 
 async def async_setup_link(
@@ -106,6 +103,8 @@ async def async_setup_link(
     try:
         await server.start()
     except OSError as err:
+        if isinstance(server, TcpServer):
+            raise cannot_listen(entry.data, err) from err
         raise ConfigEntryNotReady(
             translation_domain=DOMAIN,
             translation_key="cannot_serve",

@@ -2,59 +2,56 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-import time
 from typing import Any
 import zlib
 
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.core import HomeAssistant, callback
+from homeassistant.core import HomeAssistant
 
-from ...points.point import Point, entity_id_of, read
-from ...points.table import CONF_POINTS
-from .const import CONF_MAX_AGE_S, CONF_PROFILE, CONF_UNIT_ID, Profile
+from ...points.point import Point, Refusal
+from ...points.reader import PointReader, PointReaders
+from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
+from .const import CONF_PROFILE, CONF_UNIT_ID, Profile
 from .payload import Image, image_of
 
 
 class PlayedMeter:
-    """One unit. A value is stale when its state is none, or was not reported for `max_age_s`."""
+    """One unit. A value cannot be read when its state is none, or is older than it may be."""
 
     def __init__(
-        self, hass: HomeAssistant, unit: int, image: Image, points: Sequence[Point], max_age_s: int
+        self,
+        hass: HomeAssistant,
+        unit: int,
+        image: Image,
+        points: Sequence[Point],
+        max_age_s: int | None,
     ) -> None:
-        """Take what there is to read, and where it comes from."""
+        """Take what there is to read, and where it comes from.
+
+        `max_age_s` is for what flows; None leaves it to how often the sources report.
+        """
         self.unit = unit
         self.points = points
-        self._hass = hass
+        self.readers = PointReaders(
+            hass, points, {} if max_age_s is None else dict.fromkeys(points, max_age_s)
+        )
         self._image = image
-        self._max_age_s = max_age_s
-        self._entity_ids: dict[str, str | None] = {}
         self._values: Mapping[str, Callable[[], float | None]] = {
-            point.name: partial(self._value, point) for point in points
+            reader.point.name: partial(_value, reader) for reader in self.readers.readers
         }
 
     def read(self, function: int, address: int, count: int) -> Sequence[int]:
         """Return registers; raises `RequestRefusedError`."""
         return self._image.read(function, address, count, self._values)
 
-    @callback
-    def forget_names(self) -> None:
-        """Look the entities up anew: one was renamed, removed or added."""
-        self._entity_ids.clear()
-
     def stale(self) -> list[str]:
         """Return the quantities that cannot be read now."""
         return [key for key, value in self._values.items() if value() is None]
 
-    def _value(self, point: Point) -> float | None:
-        try:
-            entity_id = self._entity_ids[point.entity]
-        except KeyError:
-            entity_id = self._entity_ids[point.entity] = entity_id_of(self._hass, point)
-        if entity_id is None or (state := self._hass.states.get(entity_id)) is None:
-            return None
-        if time.time() - state.last_reported_timestamp > self._max_age_s:
-            return None
-        return read(state, point)
+
+def _value(reader: PointReader) -> float | None:
+    reading = reader.read()
+    return None if isinstance(reading, Refusal) or reading.is_stale else reading.value
 
 
 def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:
@@ -68,4 +65,4 @@ def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:
         serial_number=zlib.crc32(subentry.subentry_id.encode()),
     )
     points = [Point.from_dict(point) for point in data[CONF_POINTS]]
-    return PlayedMeter(hass, unit, image, points, data[CONF_MAX_AGE_S])
+    return PlayedMeter(hass, unit, image, points, data.get(CONF_MAX_AGE_S))

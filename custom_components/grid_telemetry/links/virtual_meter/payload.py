@@ -95,6 +95,9 @@ class Image:
         register = self.register_map.quantities[key]
         if value is not None:
             scale = register.scale.scaleb(self.exponents.get(key, 0))
+            if register.ratio_or_percent and register.scale_address is not None:
+                # The standard has a power factor in percent where it is an integer.
+                scale = scale.scaleb(-2)
             try:
                 return encode(register, value / float(scale))
             except struct.error, OverflowError:

@@ -1,14 +1,14 @@
 """The server of a virtual meter's link: what an entry says of it, and whether it can be had."""
 
 from collections.abc import Mapping
-from ipaddress import ip_network
 from typing import Any
 
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
 
-from ...forms.listener import CONF_ALLOWED_NETWORKS, address_of
+from ...forms.listener import address_of, allowed_networks
 from ...forms.serial_line import CONF_BAUDRATE, CONF_PARITY, CONF_STOPBITS, PARITIES
-from ...protocols.modbus_server.server import Meters, SerialServer, TcpServer
+from ...protocols.listener import share_of
+from ...protocols.modbus_server import Limits, Meters, SerialServer, TcpServer
 from .const import CONF_MAX_CLIENTS, CONF_TRANSPORT, Transport
 
 
@@ -28,8 +28,11 @@ def server_of(data: Mapping[str, Any], meters: Meters) -> TcpServer | SerialServ
         host=data[CONF_HOST],
         port=data[CONF_PORT],
         rtu=transport is Transport.RTU_OVER_TCP,
-        allowed_networks=[ip_network(network) for network in data[CONF_ALLOWED_NETWORKS]],
-        max_clients=data[CONF_MAX_CLIENTS],
+        allowed_networks=allowed_networks(data),
+        limits=Limits(
+            connections=data[CONF_MAX_CLIENTS],
+            connections_per_address=share_of(data[CONF_MAX_CLIENTS]),
+        ),
     )
 
 

@@ -12,18 +12,20 @@ from ...forms.fields import whole_number
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
+    CONF_GUARD,
+    CONF_MAX_AGE_S,
     ENTITY_COLUMN,
     FACTOR_COLUMN,
+    GUARD_COLUMN,
+    MAX_AGE_COLUMN,
     PointsSubentryFlow,
     PointsTable,
     Row,
 )
 from .const import (
-    CONF_MAX_AGE_S,
     CONF_PROFILE,
     CONF_QUANTITY,
     CONF_UNIT_ID,
-    DEFAULT_MAX_AGE_S,
     PROFILE_NAMES,
     SUBENTRY_METER,
     Profile,
@@ -52,7 +54,7 @@ def _table(quantities: Sequence[str]) -> PointsTable:
         title=lambda data: f"{PROFILE_NAMES[data[CONF_PROFILE]]} ({data[CONF_UNIT_ID]})",
         more_fields={
             vol.Required(CONF_PROFILE, default=Profile.SUNSPEC_213): _PROFILE,
-            vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): whole_number(1, 86_400),
+            vol.Optional(CONF_MAX_AGE_S): whole_number(1, 86_400),
         },
         columns={
             CONF_ENTITY: ENTITY_COLUMN,
@@ -60,6 +62,8 @@ def _table(quantities: Sequence[str]) -> PointsTable:
                 "selector": {"select": {"options": list(quantities), "mode": "dropdown"}}
             },
             CONF_FACTOR: FACTOR_COLUMN,
+            CONF_MAX_AGE_S: MAX_AGE_COLUMN,
+            CONF_GUARD: GUARD_COLUMN,
         },
         translation_key="virtual_meter_point",
         suggest=lambda hass, entity_ids: suggest_rows(hass, entity_ids, quantities),

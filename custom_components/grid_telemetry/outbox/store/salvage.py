@@ -3,8 +3,11 @@
 from collections.abc import Callable, Iterator
 from functools import partial
 import sqlite3
+from typing import Final
 
 from .rows import COLUMNS, Row, insert_rows, record_of
+
+_LAST_ID: Final = 2**62
 
 
 def salvaged_rows(db: sqlite3.Connection) -> Iterator[Row]:
@@ -13,8 +16,9 @@ def salvaged_rows(db: sqlite3.Connection) -> Iterator[Row]:
     Where reading on fails, the next id that can be read is found by steps that double, then by
     halving.
     """
-    after = -1
-    while True:
+    after, skip = -1, 1
+    while after < _LAST_ID:
+        began = after
         try:
             for row in db.execute(
                 f"SELECT {COLUMNS} FROM record WHERE id > ? ORDER BY id", (after,)
@@ -23,15 +27,19 @@ def salvaged_rows(db: sqlite3.Connection) -> Iterator[Row]:
                 [id_, *_] = row
                 after = max(after, id_) if isinstance(id_, int) else after
         except sqlite3.DatabaseError:
-            before = _before_next_readable(db, after)
-            if before is None:
-                return
-            after = before
+            if after > began:
+                skip = 1
+                after = _before_next_readable(db, after)
+            else:  # the rows found are in disorder: they would be found again and again
+                after += skip
+                skip *= 2
         else:
             return
 
 
-def _before_next_readable(db: sqlite3.Connection, after: int) -> int | None:
+def _before_next_readable(db: sqlite3.Connection, after: int) -> int:
+    """Return the id behind which reading can go on."""
+
     def readable(id_: int) -> bool:
         try:
             db.execute(
@@ -44,8 +52,8 @@ def _before_next_readable(db: sqlite3.Connection, after: int) -> int | None:
     step = 1
     while not readable(after + step):
         step *= 2
-        if after + step >= 2**62:
-            return None
+        if after + step >= _LAST_ID:
+            return _LAST_ID
     low, high = after + step // 2, after + step
     while high - low > 1:
         middle = (low + high) // 2

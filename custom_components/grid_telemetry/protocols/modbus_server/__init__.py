@@ -1,6 +1,20 @@
 """The server's side of Modbus: frames, and servers on TCP and serial lines.
 
-Nothing of Home Assistant in it. pymodbus, which is there for clients, is not used to serve: of
-requests sent at once it answers the first only, a truncated one writes a traceback into the log,
-its serial server wants a library that Home Assistant no longer has, and it lets everybody in.
+After the Modbus Application Protocol V1.1b3, Modbus over Serial Line V1.02 and the Modbus TCP
+Implementation Guide V1.0b. Of other libraries' servers none answers several requests sent at
+once, has limits and allowed networks, and does without a serial library of its own.
 """
+
+from .frames import ExceptionCode, ReadRegisters, RequestRefusedError
+from .server import Health, Limits, Meters, SerialServer, TcpServer
+
+__all__ = [
+    "ExceptionCode",
+    "Health",
+    "Limits",
+    "Meters",
+    "ReadRegisters",
+    "RequestRefusedError",
+    "SerialServer",
+    "TcpServer",
+]

@@ -15,8 +15,11 @@ _MBAP: Final = struct.Struct(">HHHB")
 _MOST_PDU: Final = 253
 _MOST_RTU: Final = 256
 # Requests of one length, with unit and checksum; those that write several values tell theirs.
-_LENGTHS: Final = dict.fromkeys(range(1, 7), 8)
-_COUNTED: Final = (15, 16)
+_SHORTEST: Final = 8
+_LENGTHS: Final = dict.fromkeys(range(1, 7), _SHORTEST)
+_WRITE_REGISTERS: Final = 16
+_COUNTED: Final = (15, _WRITE_REGISTERS)
+_COUNT: Final = struct.Struct(">BHHB")
 
 
 class ExceptionCode(IntEnum):
@@ -79,6 +82,9 @@ class Framer(Protocol):
     def feed(self, data: bytes) -> Iterator[Request]:
         """Yield the requests that are complete now; raises `FramingError`."""
 
+    def forget(self) -> None:
+        """Forget what has come of a request, after a silence."""
+
     def frame(self, request: Request, pdu: bytes) -> bytes:
         """Return an answer as it is sent."""
 
@@ -105,6 +111,9 @@ class TcpFramer:
             del self._buffer[:end]
             yield Request(unit, pdu, transaction)
 
+    def forget(self) -> None:
+        """Forget nothing: a length tells how a request goes on, however late that comes."""
+
     def frame(self, request: Request, pdu: bytes) -> bytes:
         """Return an answer as it is sent."""
         return _MBAP.pack(request.transaction, 0, len(pdu) + 1, request.unit) + pdu
@@ -113,40 +122,57 @@ class TcpFramer:
 class RtuFramer:
     """Finds the requests to our units among all that goes over a serial line.
 
-    A request has no mark at its start, and answers of other units are on the line too, so one is
-    looked for at every byte; its checksum tells it from what only looks like one.
+    A request has no mark at its start, and answers of other units are on the line too, so one may
+    begin at every byte; its checksum tells it from what only looks like one. Each byte is looked
+    at once as the start of a request, and each possible request is checked once, when its last
+    byte has come.
     """
 
     def __init__(self, units: Collection[int]) -> None:
         """Take the units that are served; nobody else's requests are for us to answer."""
         self._units = units
-        self._buffer = b""
+        self._buffer = bytearray()
+        # The starts of what may be requests, by their ends: both are places in the buffer.
+        self._possible: dict[int, list[int]] = {}
 
     def feed(self, data: bytes) -> Iterator[Request]:
         """Yield the requests that are complete now."""
-        self._buffer = (self._buffer + data)[-2 * _MOST_RTU :]
-        start = 0
-        while start < len(self._buffer):
-            end = self._end(start)
-            if end is not None and crc(self._buffer[start:end]) == 0:
-                request = Request(self._buffer[start], self._buffer[start + 1 : end - 2])
-                self._buffer = self._buffer[end:]
-                start = 0
-                yield request
-            else:
-                start += 1
-        self._buffer = self._buffer[-_MOST_RTU:]
-
-    def _end(self, start: int) -> int | None:
-        """Return where a request that starts here would end, None if it cannot have come yet."""
         buffer = self._buffer
-        if buffer[start] not in self._units or len(buffer) < start + 8:
-            return None
-        function = buffer[start + 1]
-        length = 9 + buffer[start + 6] if function in _COUNTED else _LENGTHS.get(function)
-        if length is None or len(buffer) < start + length:
-            return None
-        return start + length
+        for byte in data:
+            buffer.append(byte)
+            end = len(buffer)
+            if end >= _SHORTEST and buffer[end - _SHORTEST] in self._units:
+                self._look_at(end - _SHORTEST)
+            for start in self._possible.pop(end, ()):
+                if crc(buffer[start:end]) == 0:
+                    request = Request(buffer[start], bytes(buffer[start + 1 : end - 2]))
+                    self.forget()
+                    yield request
+                    break
+            if len(buffer) >= 2 * _MOST_RTU:
+                self._drop(_MOST_RTU)
+
+    def forget(self) -> None:
+        """Forget what has come: after a silence, what comes next is no part of it."""
+        self._buffer.clear()
+        self._possible.clear()
+
+    def _look_at(self, start: int) -> None:
+        """Remember that a request may begin here, if so, with where it would end."""
+        function = self._buffer[start + 1]
+        length = _LENGTHS.get(function)
+        if function in _COUNTED:
+            length = _counted_length(*_COUNT.unpack_from(self._buffer, start + 1))
+        if length is not None:
+            self._possible.setdefault(start + length, []).append(start)
+
+    def _drop(self, count: int) -> None:
+        """Drop the oldest bytes; what began in them is longer than any request."""
+        del self._buffer[:count]
+        self._possible = {
+            end - count: [start - count for start in starts if start >= count]
+            for end, starts in self._possible.items()
+        }
 
     def frame(self, request: Request, pdu: bytes) -> bytes:
         """Return an answer as it is sent."""
@@ -154,7 +180,13 @@ class RtuFramer:
         return frame + crc(frame).to_bytes(2, "little")
 
 
-def crc(data: bytes) -> int:
+def _counted_length(function: int, _address: int, count: int, size: int) -> int | None:
+    """Return the length of a request that writes so many values, None where it cannot be one."""
+    fits = size == (2 * count if function == _WRITE_REGISTERS else (count + 7) // 8)
+    return 9 + size if fits and 0 < size <= _MOST_RTU - 9 else None
+
+
+def crc(data: bytes | bytearray) -> int:
     """Return the checksum of RTU; that of a frame with its own checksum is 0."""
     value = 0xFFFF
     for byte in data:

@@ -4,14 +4,13 @@ import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
-from ipaddress import ip_address
 import logging
 import termios
 from typing import Any, Final, cast, override
 
 from serialx import SerialException, create_serial_connection
 
-from ..listener import LOOPBACK, Network, Refusals, is_stopping
+from ..listener import LOOPBACK, Listener, ListenerLimits, Network, Peer, Refusals
 from .frames import (
     ExceptionCode,
     Framer,
@@ -30,14 +29,28 @@ _LOGGER = logging.getLogger(__name__)
 type Meters = Mapping[int, ReadRegisters]
 """The meters by unit."""
 
-# Of one connection: requests sent without waiting for answers, as many as the Modbus TCP guide
-# allows; and requests in a second, beyond which the connection is read more slowly.
-_AT_ONCE: Final = 16
-_PER_SECOND: Final = 200
 # A line that is lost, as when its adapter is pulled, is tried again after this.
 _REOPEN_S: Final = 5.0
 # An answer on a serial line comes after a silence of 3.5 characters, or of this at least.
 _SILENCE_S: Final = 0.00175
+# The bytes of a request follow each other at once; behind a converter or a busy loop, within this.
+_LONGEST_GAP_S: Final = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Limits(ListenerLimits):
+    """What clients may use of a server."""
+
+    connections: int = 8
+    connections_per_address: int = 6
+    requests_at_once: int = 16
+    """That one client may send without waiting for answers, as the Modbus TCP guide has it."""
+    requests_per_s: int = 200
+    """Of one client, beyond which its connection is read more slowly."""
+    kept_s: float = 10.0
+    """A client that has asked within this time need not make room for another one."""
+    foreign_bytes: int = 262_144
+    """That may come over one TCP connection without a request to one of our units among them."""
 
 
 @dataclass(kw_only=True)
@@ -58,22 +71,25 @@ class _Connection(asyncio.Protocol):
         framer: Framer,
         meters: Meters,
         health: Health,
+        limits: Limits,
         *,
-        on_made: Callable[[_Connection], bool],
-        on_lost: Callable[[_Connection], None],
+        name: str,
+        peer: Peer | None = None,
         silence_s: float = 0.0,
     ) -> None:
-        """Take who decides on a connection, and who is told of its end."""
-        self.peer = ""
-        self.last_heard = 0.0
+        """Take what it is called, and on TCP its peer; answers wait for a silence on the line."""
         self._framer = framer
         self._meters = meters
         self._health = health
-        self._on_made = on_made
-        self._on_lost = on_lost
+        self._limits = limits
+        self._name = name
+        self._peer = peer
         self._silence_s = silence_s
         self._loop = asyncio.get_running_loop()
+        self.closed = asyncio.Event()
         self._transport: asyncio.Transport | None = None
+        self._last_bytes = 0.0
+        self._foreign_bytes = 0
         self._second = 0
         self._requests = 0
         self._slowed: asyncio.TimerHandle | None = None
@@ -81,33 +97,36 @@ class _Connection(asyncio.Protocol):
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        peer = transport.get_extra_info("peername")
-        self.peer = peer[0] if peer else ""
-        self.last_heard = self._loop.time()
-        if not self._on_made(self):
-            self.drop()
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._slowed is not None:
             self._slowed.cancel()
-        self._on_lost(self)
+        self.closed.set()
 
     @override
     def pause_writing(self) -> None:
-        self._cut_off("does not read the answers")
+        self._cut_off("Does not read the answers")
 
     @override
     def data_received(self, data: bytes) -> None:
+        now = self._loop.time()
+        if now - self._last_bytes > _LONGEST_GAP_S:
+            self._framer.forget()
+        self._last_bytes = now
+        self._foreign_bytes += len(data)
+        limits = self._limits
         try:
             for number, request in enumerate(self._framer.feed(data)):
-                if number == _AT_ONCE:
-                    self._cut_off(f"more than {_AT_ONCE} requests at once")
+                if number == limits.requests_at_once:
+                    self._cut_off(f"More than {limits.requests_at_once} requests at once")
                     return
                 self._take(request)
         except FramingError:
-            self._cut_off("no Modbus")
+            self._cut_off("No Modbus")
+        if self._peer is not None and self._foreign_bytes > limits.foreign_bytes:
+            self._cut_off(f"No request in {limits.foreign_bytes} bytes")
 
     def drop(self) -> None:
         """End the connection at once."""
@@ -116,16 +135,22 @@ class _Connection(asyncio.Protocol):
             self._transport = None
 
     def _cut_off(self, why: str) -> None:
-        self._health.refuse(self.peer, why)
+        self._health.refuse(self._name, why)
         self.drop()
 
     def _take(self, request: Request) -> None:
-        now = self.last_heard = self._health.last_request = self._loop.time()
+        now = self._health.last_request = self._loop.time()
+        self._foreign_bytes = 0
+        if self._peer is not None:
+            self._peer.heard()
+            self._peer.standing = 1
+            self._peer.kept_until = now + self._limits.kept_s
         self._health.requests += 1
         if self._second != int(now):
             self._second, self._requests = int(now), 0
         self._requests += 1
-        if self._requests >= _PER_SECOND and self._slowed is None and self._transport is not None:
+        too_many = self._requests >= self._limits.requests_per_s
+        if too_many and self._slowed is None and self._transport is not None:
             self._transport.pause_reading()
             self._slowed = self._loop.call_at(self._second + 1, self._read_on)
         frame = self._framer.frame(request, self._answer(request))
@@ -139,7 +164,7 @@ class _Connection(asyncio.Protocol):
             return answer(request.pdu, self._meters.get(request.unit, _nobody))
         except RequestRefusedError as err:
             what = f"{request.pdu[:5].hex(' ')} of unit {request.unit}"
-            self._health.refuse(self.peer, f"{err}: {what}")
+            self._health.refuse(self._name, f"{err}: {what}")
             return refusal(request.pdu, err.code)
 
     def _send(self, frame: bytes) -> None:
@@ -168,108 +193,85 @@ class TcpServer:
         port: int = 502,
         rtu: bool = False,
         allowed_networks: Sequence[Network] = LOOPBACK,
-        max_clients: int = 8,
-        idle_s: float = 120.0,
+        limits: Limits | None = None,
     ) -> None:
-        """Prepare; a client without a request for `idle_s` is cut off, for it may be gone."""
+        """Prepare to serve on an IP address."""
         self.health = Health()
         self._meters = meters
-        self._host, self._port = host, port
         self._framer: Callable[[], Framer] = partial(RtuFramer, meters) if rtu else TcpFramer
-        self._allowed = allowed_networks
-        self._max_clients = max_clients
-        self._idle_s = idle_s
-        self._connections: set[_Connection] = set()
-        self._server: asyncio.Server | None = None
-        self._sweep: asyncio.TimerHandle | None = None
+        self._limits = limits or Limits()
+        self._listener = Listener(
+            self._serve,
+            host=host,
+            port=port,
+            refusals=self.health,
+            limits=self._limits,
+            allowed_networks=allowed_networks,
+        )
 
     @property
     def clients(self) -> int:
-        """Return the number of connections."""
-        return len(self._connections)
+        """The number of connections."""
+        return len(self._listener)
 
     @property
     def port(self) -> int:
-        """Return the port that it listens on."""
-        if self._server is None:
-            return self._port
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        """The port that it listens on."""
+        return self._listener.port
 
     async def start(self) -> None:
         """Listen; raises OSError where the address cannot be had."""
-        loop = asyncio.get_running_loop()
-        self._server = await loop.create_server(self._connection, self._host, self._port)
-        self._drop_idle()
+        self._listener.start()
 
     async def stop(self) -> None:
         """End all connections; the port is free when this returns. May be called again."""
-        if self._sweep is not None:
-            self._sweep.cancel()
-            self._sweep = None
-        if (server := self._server) is None:
-            return
-        server.close()
-        for connection in tuple(self._connections):
-            connection.drop()
-        await server.wait_closed()
-        self._server = None
+        await self._listener.stop()
 
-    def _connection(self) -> _Connection:
-        return _Connection(
-            self._framer(),
-            self._meters,
-            self.health,
-            on_made=self._let_in,
-            on_lost=self._connections.discard,
+    async def _serve(self, peer: Peer) -> None:
+        _, connection = await peer.open(
+            lambda: _Connection(
+                self._framer(),
+                self._meters,
+                self.health,
+                self._limits,
+                name=str(peer.address),
+                peer=peer,
+            )
         )
-
-    def _let_in(self, connection: _Connection) -> bool:
-        if not connection.peer or is_stopping(self._server):
-            # It went before it was let in, or came as the server stopped.
-            return False
-        address = ip_address(connection.peer.partition("%")[0])
-        if not any(address in network for network in self._allowed):
-            self.health.refuse(connection.peer, "not in an allowed network")
-        elif len(self._connections) >= self._max_clients:
-            self.health.refuse(connection.peer, f"more than {self._max_clients} connections")
-        else:
-            self._connections.add(connection)
-            return True
-        return False
-
-    def _drop_idle(self) -> None:
-        loop = asyncio.get_running_loop()
-        for connection in tuple(self._connections):
-            if loop.time() - connection.last_heard >= self._idle_s:
-                connection.drop()
-        self._sweep = loop.call_later(self._idle_s / 4, self._drop_idle)
+        await connection.closed.wait()
 
 
 class SerialServer:
     """Serves meters on a serial line, beside others that may be on it."""
 
-    def __init__(self, meters: Meters, *, device: str, baudrate: int, **settings: Any) -> None:
+    def __init__(
+        self,
+        meters: Meters,
+        *,
+        device: str,
+        baudrate: int,
+        reopen_s: float = _REOPEN_S,
+        **settings: Any,
+    ) -> None:
         """Prepare; the settings are those of serialx."""
         self.health = Health()
         self._meters = meters
         self._device = device
+        self._reopen_s = reopen_s
         self._settings = {"baudrate": baudrate, **settings}
         # A character is 11 bits: start, eight of data, parity or a second stop, stop.
         self._silence_s = max(_SILENCE_S, 3.5 * 11 / baudrate)
         self._line: _Connection | None = None
-        self._closed = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
     def clients(self) -> int:
-        """Return 1 while the line is open."""
-        return 0 if self._line is None else 1
+        """1 while the line is open."""
+        return 0 if self._line is None or self._line.closed.is_set() else 1
 
     async def start(self) -> None:
         """Open the line; raises OSError where that cannot be."""
-        await self._open()
-        self._task = asyncio.create_task(self._keep_open())
+        self._task = asyncio.create_task(self._keep_open(await self._open()))
 
     async def stop(self) -> None:
         """Close the line; others can have it when this returns. May be called again."""
@@ -279,45 +281,38 @@ class SerialServer:
             self._task = None
         if self._line is not None:
             self._line.drop()
-            await self._closed.wait()
+            await self._line.closed.wait()
 
-    async def _open(self) -> None:
-        self._closed.clear()
+    async def _open(self) -> _Connection:
+        line = _Connection(
+            RtuFramer(self._meters),
+            self._meters,
+            self.health,
+            Limits(),
+            name=self._device,
+            silence_s=self._silence_s,
+        )
         try:
             await create_serial_connection(
-                asyncio.get_running_loop(), self._connection, self._device, **self._settings
+                asyncio.get_running_loop(), lambda: line, self._device, **self._settings
             )
         except (SerialException, ValueError, termios.error) as err:
             # A device that is no serial line, or cannot do what is asked of it.
             raise OSError(str(err)) from err
-
-    def _connection(self) -> _Connection:
-        return _Connection(
-            RtuFramer(self._meters),
-            self._meters,
-            self.health,
-            on_made=self._made,
-            on_lost=self._lost,
-            silence_s=self._silence_s,
-        )
-
-    def _made(self, line: _Connection) -> bool:
-        line.peer = self._device
         self._line = line
-        return True
+        return line
 
-    def _lost(self, _: _Connection) -> None:
-        self._line = None
-        self._closed.set()
-
-    async def _keep_open(self) -> None:
+    async def _keep_open(self, line: _Connection) -> None:
         while True:
-            await self._closed.wait()
+            await line.closed.wait()
             _LOGGER.warning("%s is lost", self._device)
-            while self._line is None:
-                await asyncio.sleep(_REOPEN_S)
-                try:
-                    await self._open()
-                except OSError as err:
-                    _LOGGER.debug("%s cannot be opened: %s", self._device, err)
+            line = await self._reopened()
             _LOGGER.info("%s is back", self._device)
+
+    async def _reopened(self) -> _Connection:
+        while True:
+            await asyncio.sleep(self._reopen_s)
+            try:
+                return await self._open()
+            except OSError as err:
+                _LOGGER.debug("%s cannot be opened: %s", self._device, err)

@@ -33,7 +33,7 @@ _UNESCAPING: Final = {
     for version, pairs in _ESCAPES.items()
 }
 
-_ESCAPE: Final = re.compile(r"\\.?")
+_ESCAPE: Final = re.compile(r"\\.?", re.DOTALL)
 _LINE_ENDS: Final = re.compile(rb"(?:\n+|\r\n)+")
 _HEAD_END: Final = re.compile(rb"\n\r?\n")
 _COMMAND: Final = re.compile(r"[A-Z]{1,20}")
@@ -98,6 +98,15 @@ def encode(frame: Frame, version: StompVersion = "1.2") -> bytes:
     return b"%b%b\0" % (head.encode(), frame.body)
 
 
+def undo_escapes(text: str) -> str:
+    """Return a text without the escapes of STOMP 1.2; what is no escape stays as it is.
+
+    For peers whose code escapes what their library escapes once more.
+    """
+    pairs = _UNESCAPING["1.2"]
+    return _ESCAPE.sub(lambda match: pairs.get(match[0], match[0]), text)
+
+
 def _needs_no_escapes(lines: str, count: int) -> bool:
     """Return whether so many headers are fit to travel as they are, as most of them are."""
     return (
@@ -122,12 +131,20 @@ class Decoder:
         max_header_bytes: int = 16 * 1024,
         max_headers: int = 64,
         max_body_bytes: int = 1024 * 1024,
+        lenient: bool = False,
     ) -> None:
+        """Take the limits.
+
+        A lenient decoder has a frame end where it can: an undefined escape stays as it is, a
+        header without a colon is passed over, and where no NUL is at the end that content-length
+        tells, as from peers that count characters, the body ends at the next one.
+        """
         self.version: StompVersion = "1.2"
         """The version agreed upon; counts from the next frame that is taken."""
         self._max_header_bytes = max_header_bytes
         self._max_headers = max_headers
         self._max_body_bytes = max_body_bytes
+        self._lenient = lenient
         self._buffer = bytearray()
         self._scanned = 0  # up to here the buffer was searched for the end of this part
         self._head: tuple[str, dict[str, str]] | None = None
@@ -223,13 +240,13 @@ class Decoder:
         headers: dict[str, str] = {}
         for line in lines:
             name, colon, value = line.partition(":")
-            if not colon:
-                raise StompFrameError(f"{command}: a header without a colon")
             if "\\" in line:
                 name, value = unescape(name), unescape(value)
-            if not name:
-                raise StompFrameError(f"{command}: a header without a name")
-            headers.setdefault(name, value)
+            if name and colon:
+                headers.setdefault(name, value)
+            elif not self._lenient:
+                without = "name" if colon else "colon"
+                raise StompFrameError(f"{command}: a header without a {without}")
         return command, headers
 
     def _unescaping(self, command: str) -> Callable[[str], str]:
@@ -237,6 +254,8 @@ class Decoder:
         if command in _PLAIN_COMMANDS or self.version == "1.0":
             return str
         pairs = _UNESCAPING[self.version]
+        if self._lenient:
+            return undo_escapes
 
         def plain(match: re.Match[str]) -> str:
             try:
@@ -250,22 +269,27 @@ class Decoder:
         buffer, limit = self._buffer, self._max_body_bytes
         length = headers.get("content-length")
         if length is None:
-            end = buffer.find(b"\0", self._scanned, limit + 1)
-            if end < 0:
-                if len(buffer) > limit:
-                    raise StompLimitError(f"a body of more than {limit} bytes")
-                self._scanned = len(buffer)
-                return None
-        else:
-            if not _LENGTH.fullmatch(length):
-                raise StompFrameError("content-length is not a number")
-            end = int(length)
-            if end > limit:
-                raise StompLimitError(f"a body of {end} bytes, more than {limit}")
-            if len(buffer) <= end:
-                return None
-            if buffer[end]:
-                raise StompFrameError("no NUL where content-length says that the body ends")
+            return self._take_until_nul(0)
+        if not _LENGTH.fullmatch(length):
+            raise StompFrameError("content-length is not a number")
+        end = int(length)
+        if end > limit:
+            raise StompLimitError(f"a body of {end} bytes, more than {limit}")
+        if len(buffer) <= end:
+            return None
+        if buffer[end] and not self._lenient:
+            raise StompFrameError("no NUL where content-length says that the body ends")
+        return self._take_until_nul(end)
+
+    def _take_until_nul(self, start: int) -> bytes | None:
+        """Take a body that ends at the first NUL from a place on."""
+        buffer, limit = self._buffer, self._max_body_bytes
+        end = buffer.find(b"\0", max(start, self._scanned), limit + 1)
+        if end < 0:
+            if len(buffer) > limit:
+                raise StompLimitError(f"a body of more than {limit} bytes")
+            self._scanned = len(buffer)
+            return None
         body = bytes(buffer[:end])
         self._drop(end + 1)
         return body

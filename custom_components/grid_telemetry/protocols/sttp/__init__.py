@@ -9,12 +9,24 @@ from .constants import DEFAULT_PORT, StateFlags
 from .frames import SttpError
 from .measurement import Measurement
 from .metadata import DeviceDetail, MeasurementDetail, Metadata, MetadataSource, PhasorDetail
-from .publisher import Limits, Publisher, PublisherHealth, SubscriberInfo
+from .publisher import (
+    Dialing,
+    History,
+    Limits,
+    Publisher,
+    PublisherHealth,
+    SubscriberInfo,
+    Target,
+    fingerprint_of,
+    target_of,
+)
 from .subscriber import SttpRefusedError, Subscriber, SubscriberParameters
 
 __all__ = [
     "DEFAULT_PORT",
     "DeviceDetail",
+    "Dialing",
+    "History",
     "Limits",
     "Measurement",
     "MeasurementDetail",
@@ -30,5 +42,8 @@ __all__ = [
     "Subscriber",
     "SubscriberInfo",
     "SubscriberParameters",
+    "Target",
+    "fingerprint_of",
+    "target_of",
     "ticks",
 ]

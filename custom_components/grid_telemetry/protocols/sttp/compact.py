@@ -4,14 +4,14 @@ IEEE 2664 COMPACT. Time is the full ticks, or, with the flag for a base-time off
 from one of two base times: u32 ticks, or u16 milliseconds where the subscriber asked for those.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 import struct
 from typing import Final
 
 from .constants import MAX_PACKET
 from .frames import SttpError
-from .measurement import Sample
+from .measurement import Frame, Sample
 from .ticks import PER_MILLISECOND, PER_SECOND, VALUE_MASK
 
 _BASE_TIME_OFFSET: Final = 0x40
@@ -70,9 +70,17 @@ class BaseTimes:
         index, even, odd = cls._DATA.unpack_from(data)
         return cls(index=1 if index else 0, offsets=(even, odd))
 
-    def follow(self, samples: Iterable[Sample], *, milliseconds: bool) -> bool:
-        """Move on to a base time that suits the newest sample; tell whether it moved."""
-        newest = max([sample[1] for sample in samples]) & VALUE_MASK
+    @property
+    def mark(self) -> int:
+        """The compact flags of a distance from the base time in force."""
+        return _BASE_TIME_OFFSET | (_TIME_INDEX if self.index else 0)
+
+    def follow(self, frames: Iterable[Frame], *, milliseconds: bool) -> bool:
+        """Move on to a base time that suits the newest measurement; tell whether it moved."""
+        newest = (
+            max([max(frame.times) if frame.time is None else frame.time for frame in frames])
+            & VALUE_MASK
+        )
         if 0 < newest - self.offsets[self.index] <= _span(milliseconds):
             return False
         # On a whole millisecond, so that times on one stay there.
@@ -91,7 +99,7 @@ def _span(milliseconds: bool) -> int:
 
 
 def encode(
-    samples: Sequence[Sample],
+    frames: Iterable[Frame],
     *,
     include_time: bool = True,
     milliseconds: bool = False,
@@ -99,28 +107,100 @@ def encode(
     limit: int = MAX_PACKET,
 ) -> list[tuple[bytes, int]]:
     """Return packets of at most limit bytes, each with its number of measurements."""
-    compact = _TO_COMPACT
-    size = _FULL.size
-    if not include_time:
-        pack, size = _NO_TIME.pack, _NO_TIME.size
-        records = [pack(compact[flags], index, bits) for index, _, flags, bits in samples]
-    elif base_times is None:
-        pack = _FULL.pack
-        records = [pack(compact[flags], index, bits, time) for index, time, flags, bits in samples]
-    else:
-        records = _encode_offsets(samples, base_times, milliseconds)
-    step = limit // size
+    packets: list[tuple[bytes, int]] = []
+    same: list[bytearray] = []
+    size = 0
+    for frame in frames:
+        record, times = _times(frame, include_time, milliseconds, base_times)
+        if times is None:
+            # Some in full and some as a distance: no columns.
+            packets += _packets(b"".join(same), size, limit)
+            same.clear()
+            packets += _mixed(_records(frame, base_times, milliseconds), limit)
+            continue
+        if record != size:
+            packets += _packets(b"".join(same), size, limit)
+            same.clear()
+            size = record
+        mark = 0 if base_times is None or record == _FULL.size else base_times.mark
+        same.append(_columns(frame, record, times, mark))
+    return packets + _packets(b"".join(same), size, limit)
+
+
+def _packets(records: bytes, size: int, limit: int) -> list[tuple[bytes, int]]:
+    """Cut records of one size into packets."""
+    if not records:
+        return []
+    step = limit // size * size
     return [
-        (b"".join(part), len(part))
+        (part, len(part) // size)
         for part in (records[first : first + step] for first in range(0, len(records), step))
     ]
 
 
-def _encode_offsets(samples: Sequence[Sample], base: BaseTimes, milliseconds: bool) -> list[bytes]:
+def _mixed(records: Sequence[bytes], limit: int) -> Iterator[tuple[bytes, int]]:
+    """Cut records of several sizes into packets."""
+    step = limit // _FULL.size
+    for first in range(0, len(records), step):
+        part = records[first : first + step]
+        yield b"".join(part), len(part)
+
+
+def _times(
+    frame: Frame, include_time: bool, milliseconds: bool, base: BaseTimes | None
+) -> tuple[int, bytes | None]:
+    """Return the size of the records of a frame, and their times; None where the sizes differ."""
+    if not include_time:
+        return _NO_TIME.size, b""
+    count, times = len(frame), frame.times
+    if base is not None:
+        offset, span = base.offsets[base.index], _span(milliseconds)
+        earliest, latest = (
+            (min(times), max(times)) if frame.time is None else (frame.time, frame.time)
+        )
+        if earliest - offset > 0 and latest - offset <= span:
+            unit, kind, size = (
+                (PER_MILLISECOND, "H", _MILLISECONDS.size)
+                if milliseconds
+                else (1, "I", _TICKS.size)
+            )
+            if frame.time is not None:
+                return size, struct.pack(f">{kind}", (frame.time - offset) // unit) * count
+            return size, struct.pack(
+                f">{count}{kind}", *[(time - offset) // unit for time in times]
+            )
+        if latest - offset > 0 and earliest - offset <= span and frame.time is None:
+            return 0, None
+    if frame.time is not None:
+        return _FULL.size, struct.pack(">Q", frame.time) * count
+    return _FULL.size, struct.pack(f">{count}Q", *times)
+
+
+def _columns(frame: Frame, size: int, times: bytes, mark: int) -> bytearray:
+    """Write records of one size, a byte of all of them at a time."""
+    count = len(frame)
+    records = bytearray(size * count)
+    compact = _TO_COMPACT
+    if frame.state is not None:
+        records[::size] = bytes((compact[frame.state] | mark,)) * count
+    else:
+        records[::size] = bytes([compact[flags] | mark for flags in frame.flags])
+    columns = (frame.index_bytes, frame.values, times)
+    position = 1
+    for column in columns:
+        width = len(column) // count
+        for byte in range(width):
+            records[position::size] = column[byte::width]
+            position += 1
+    return records
+
+
+def _records(frame: Frame, base: BaseTimes | None, milliseconds: bool) -> list[bytes]:
     """Return records with their distance from the base time, or the full time where it is off."""
-    offset = base.offsets[base.index]
+    if base is None:
+        raise ValueError("Only with a base time there are records of two sizes")
+    offset, mark = base.offsets[base.index], base.mark
     span = _span(milliseconds)
-    mark = _BASE_TIME_OFFSET | (_TIME_INDEX if base.index else 0)
     short = _MILLISECONDS.pack if milliseconds else _TICKS.pack
     unit = PER_MILLISECOND if milliseconds else 1
     full, compact = _FULL.pack, _TO_COMPACT
@@ -128,7 +208,7 @@ def _encode_offsets(samples: Sequence[Sample], base: BaseTimes, milliseconds: bo
         short(compact[flags] | mark, index, bits, (time - offset) // unit)
         if 0 < time - offset <= span
         else full(compact[flags], index, bits, time)
-        for index, time, flags, bits in samples
+        for index, time, flags, bits in frame.samples()
     ]
 
 

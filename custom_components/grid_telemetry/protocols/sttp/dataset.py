@@ -1,6 +1,6 @@
 """Tables and their XML: a .NET DataSet with its schema inside, the form of STTP metadata."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 import re
@@ -14,9 +14,11 @@ from .frames import SttpError
 type Value = str | int | float | bool | UUID | datetime | None
 type Row = Mapping[str, Value]
 
-# The text of one field of a peer's metadata, and the rows of all its tables.
+# The text of one field of a peer's metadata, the rows of all its tables, and the different names
+# of elements and attributes: the parser keeps each. Metadata has some 100 of them.
 _MAX_TEXT: Final = 65_536
 _MAX_ROWS: Final = 500_000
+_MAX_NAMES: Final = 1_000
 _HEAD: Final = (
     '<?xml version="1.0" encoding="utf-8"?>\n<NewDataSet>'
     '<xs:schema id="NewDataSet" xmlns="" xmlns:xs="http://www.w3.org/2001/XMLSchema"'
@@ -88,14 +90,16 @@ def read_time(text: str) -> datetime:
     return when if when.tzinfo else when.replace(tzinfo=UTC)
 
 
-def from_xml(data: bytes) -> dict[str, list[dict[str, str]]]:
-    """Read the records of a DataSet: for each table its rows, each text by column.
+def from_xml(data: bytes, wanted: Mapping[str, Collection[str]]) -> dict[str, list[dict[str, str]]]:
+    """Read the records of a DataSet: for each wanted table its rows, each text by wanted column.
+
+    Names of tables are in lower case, whatever the publisher makes of them.
 
     Raises SttpError for what is no DataSet, for a document type (the way to entity bombs), and for
-    fields or row numbers that no metadata has. The schema is passed over: the columns of STTP have
-    known types.
+    fields, names or row numbers that no metadata has. The schema is passed over: the columns of
+    STTP have known types.
     """
-    reader = _Reader()
+    reader = _Reader(wanted)
     parser = expat.ParserCreate()
     parser.buffer_text = True
     parser.StartDoctypeDeclHandler = reader.doctype
@@ -112,8 +116,11 @@ def from_xml(data: bytes) -> dict[str, list[dict[str, str]]]:
 class _Reader:
     """Takes the events of a DataSet: root, tables, fields."""
 
-    def __init__(self) -> None:
+    def __init__(self, wanted: Mapping[str, Collection[str]]) -> None:
         self.tables: dict[str, list[dict[str, str]]] = {}
+        self._wanted = wanted
+        self._names: set[str] = set()
+        self._columns: Collection[str] = ()
         self._depth = 0
         self._rows = 0
         self._row: dict[str, str] = {}
@@ -124,12 +131,17 @@ class _Reader:
         """Refuse a document type."""
         raise SttpError("Metadata with a document type is refused")
 
-    def start(self, name: str, _attributes: dict[str, str]) -> None:
+    def start(self, name: str, attributes: dict[str, str]) -> None:
         """Open an element."""
+        self._names.add(name)
+        self._names.update(attributes)
+        if len(self._names) > _MAX_NAMES:
+            raise SttpError(f"More than {_MAX_NAMES} different names in metadata")
         self._depth += 1
         if self._depth == 2:
             self._row = {}
-        elif self._depth == 3:
+            self._columns = self._wanted.get(name.lower(), ())
+        elif self._depth == 3 and name in self._columns:
             self._field = []
             self._length = 0
 
@@ -139,7 +151,8 @@ class _Reader:
             self._rows += 1
             if self._rows > _MAX_ROWS:
                 raise SttpError(f"More than {_MAX_ROWS} rows of metadata")
-            self.tables.setdefault(name, []).append(self._row)
+            if name.lower() in self._wanted:
+                self.tables.setdefault(name.lower(), []).append(self._row)
         elif self._depth == 3 and self._field is not None:
             self._row[name] = "".join(self._field)
             self._field = None

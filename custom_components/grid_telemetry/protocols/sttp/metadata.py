@@ -163,7 +163,7 @@ class Metadata:
         What a row leaves out or has in no readable form takes its default. A measurement without
         a signal ID is passed over, and so is a device or a phasor without a name to refer to.
         """
-        tables = {name.lower(): rows for name, rows in dataset.from_xml(data).items()}
+        tables = dataset.from_xml(data, _WANTED)
         versions = [
             _value(row.get("VersionNumber", ""), "int") for row in tables.get("schemaversion", [])
         ]
@@ -253,6 +253,14 @@ _ACTIVE: Final = {
     "UpdatedOn": "dateTime",
 }
 
+
+# The tables and columns that are read of a publisher's metadata.
+_WANTED: Final = {
+    "schemaversion": ("VersionNumber",),
+    "devicedetail": _DEVICE,
+    "measurementdetail": _MEASUREMENT,
+    "phasordetail": _PHASOR,
+}
 
 # How the text of a column is read, and what stands there where it cannot be.
 _KINDS: Final[Mapping[str, tuple[Callable[[str], Value], Value]]] = {

@@ -5,10 +5,9 @@ from .limits import Health, Limits
 from .live_datum import Reading
 from .login import Credentials
 from .server import StompServer
-from .session import Answer, Services
+from .session import Services
 
 __all__ = [
-    "Answer",
     "Credentials",
     "Guard",
     "Health",

@@ -2,16 +2,15 @@
 
 from dataclasses import dataclass
 
-from ...listener import Refusals
+from ...listener import ListenerLimits, Refusals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What clients may use of a setup server."""
+class Limits(ListenerLimits):
+    """What clients may use of a setup server; times in seconds, sizes in bytes."""
 
-    connections: int = 32
     unauthenticated_s: float = 15.0
-    """From the connection, with TLS, to the log-in."""
+    """From the connection, with TLS from the end of its handshake, to the log-in."""
     frame_s: float = 30.0
     """From the first byte of a frame to its last."""
     stall_s: float = 30.0
@@ -24,6 +23,8 @@ class Limits:
     """Of one client."""
     commands: int = 16
     """Of one client, at the same time."""
+    waiting_commands: int = 16
+    """Of one client, that wait until others of its are done; then nothing more is read from it."""
     all_commands: int = 64
     """Of all clients, at the same time."""
 
@@ -32,6 +33,5 @@ class Limits:
 class Health(Refusals):
     """What a setup server has done since it was made."""
 
-    connections: int = 0
-    """Now."""
     commands: int = 0
+    """That came, whatever was answered."""

@@ -5,8 +5,11 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 import json
+import logging
 from math import inf
 from typing import Final, Protocol, Self
+
+_LOGGER = logging.getLogger(__name__)
 
 DESTINATION: Final = "/setup/datum/live"
 MAX_STREAMS: Final = 2
@@ -165,13 +168,18 @@ class Streams:
 
     async def _run(self, subscription: str, request: Request, send: Send) -> None:
         headers = {"destination": DESTINATION, "source-id": request.source_id, "status": "200"}
-        await stream(
-            request,
-            self._latest,
-            lambda body: send(subscription, headers, body),
-            lambda status, text: _tell(send, subscription, status, text),
-        )
-        del self._tasks[subscription]
+        try:
+            await stream(
+                request,
+                self._latest,
+                lambda body: send(subscription, headers, body),
+                lambda status, text: _tell(send, subscription, status, text),
+            )
+        except Exception:
+            # Whatever the source has, the client hears of it and its place is free.
+            _LOGGER.exception("The live datum of %s broke off", request.source_id)
+            _tell(send, subscription, 503, "The datum of this source broke off.")
+        self._tasks.pop(subscription, None)
 
 
 def _tell(send: Send, subscription: str, status: int, text: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from ...listener import Address
 from .. import sns
 from .guard import Guard
 
@@ -32,7 +33,9 @@ class Credentials:
         return sns.salt_of(self.password_hash)
 
 
-def check(headers: Mapping[str, str], credentials: Credentials, guard: Guard) -> None:
+def check(
+    headers: Mapping[str, str], credentials: Credentials, guard: Guard, address: Address
+) -> None:
     """Let a client in that knows the password, by the headers of its log-in; raises Refusal."""
     if (date_text := headers.get("date")) is None:
         raise Refusal("Missing date header.")
@@ -51,5 +54,5 @@ def check(headers: Mapping[str, str], credentials: Credentials, guard: Guard) ->
         raise WrongGuess("Authorization denied: credential does not match session login.")
     secret = sns.secret_of(credentials.password_hash)
     valid = sns.verify(authorization, secret, date, headers.items())
-    if not valid or guard.is_replay(authorization.signature, date, now):
+    if not valid or guard.is_replay(authorization.signature, date, now, address):
         raise WrongGuess("Authorization deined: invalid signature.")

@@ -6,26 +6,27 @@ Texts of errors are those that SolarNode sends, to the letter: clients compare t
 import asyncio
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from enum import IntEnum
-from ipaddress import IPv4Address, IPv6Address
 import itertools
 import logging
+from math import inf
 from typing import Final, Protocol
 from uuid import uuid4
 
+from ...listener import READ_BYTES, Peer
 from .. import sns
-from ..frames import Decoder, Frame, Heartbeat, encode
-from .guard import Guard, place_of
+from ..frames import Decoder, Frame, Heartbeat, encode, undo_escapes
+from ..headers import RESERVED_HEADERS
+from ..reply import Json, Reply, Status
+from .guard import Guard
 from .limits import Health, Limits
 from .live_datum import DESTINATION as LIVE, Reading, Streams
 from .login import Credentials, Refusal, WrongGuess, check
 from .routes import Routes
-from .task_limiter import Places
+from .task_limiter import TaskLimiter
 
 _LOGGER = logging.getLogger(__name__)
 
-_READ_BYTES: Final = 16 * 1024
 _JSON: Final = "application/json;charset=utf-8"
 # So long frames of one client are dealt with in one go; others are to get their turn.
 _TURN_S: Final = 0.0005
@@ -34,15 +35,6 @@ _GOODBYE_S: Final = 2.0
 _GOODBYE_BYTES: Final = 1024 * 1024
 _MAX_DESTINATION: Final = 255
 
-# Headers of SEND that are no parameters of the command.
-_NO_PARAMETERS: Final = frozenset(
-    {
-        *("accept-version", "host", "login", "passcode", "heart-beat", "version", "session"),
-        *("server", "destination", "id", "ack", "transaction", "receipt", "message-id"),
-        *("subscription", "receipt-id", "message", "content-length"),
-        *("authenticate", "authorization", "auth-hash", "date", "request-id", "status"),
-    }
-)
 # A stale length would have the client wait for a body; secrets need not travel back.
 _NO_ECHO: Final = frozenset(
     {"content-length", "message", "status", "authorization", "passcode", "password"}
@@ -59,28 +51,22 @@ class Stage(IntEnum):
     AUTHENTICATED = 3
 
 
-@dataclass(frozen=True, kw_only=True, slots=True)
-class Answer:
-    """The answer to a command; the body is JSON on one line."""
-
-    status: int
-    message: str | None
-    body: bytes | None
-
-
 class Services(Protocol):
     """What a setup server is there for."""
 
     async def command(
         self, destination: str, parameters: Mapping[str, str], body: str | None
-    ) -> Answer:
+    ) -> Reply:
         """Answer a command; never raises."""
+
+    def encode(self, result: Json) -> bytes:
+        """Return a result as JSON on one line; raises TypeError or ValueError where it is none."""
 
     def latest(self, source_id: str) -> Reading | None:
         """Return the latest readings of a source, None while there are none."""
 
 
-class House(Protocol):
+class Shared(Protocol):
     """What the sessions of a server share."""
 
     credentials: Credentials
@@ -88,7 +74,8 @@ class House(Protocol):
     limits: Limits
     health: Health
     services: Services
-    places: Places
+    turns: asyncio.Semaphore
+    """For the commands of all clients together."""
 
     def run(self, task: asyncio.Task[None]) -> None:
         """Look after a task."""
@@ -104,28 +91,29 @@ class Session:
         self,
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
-        address: IPv4Address | IPv6Address,
-        house: House,
+        peer: Peer,
+        shared: Shared,
     ) -> None:
-        self.address = address
-        self.place = place_of(address)
-        self.stage = Stage.ACCEPTED
+        self._peer = peer
+        self._stage = Stage.ACCEPTED
         self._reader, self._writer = reader, writer
-        self._house = house
-        limits = house.limits
+        self._shared = shared
+        limits = shared.limits
         self._decoder = Decoder(
             max_header_bytes=limits.header_bytes,
             max_headers=limits.headers,
             max_body_bytes=limits.body_bytes,
+            lenient=True,
         )
+        self._escapes_twice = False
         self._routes = Routes()
         self._message_ids = itertools.count()
-        self._places = Places(limits.commands)
+        self._tasks = TaskLimiter(limits.commands + limits.waiting_commands)
+        self._turns = asyncio.Semaphore(limits.commands)
         self._loop = asyncio.get_running_loop()
-        self.streams = Streams(house.services.latest, house.streams)
+        self.streams = Streams(shared.services.latest, shared.streams)
         self._limit = asyncio.timeout(limits.unauthenticated_s)
         self._ended = False
-        self._pause: asyncio.Future[None] | None = None
 
     async def serve(self) -> None:
         """Take frames until the client ends, or is to be ended.
@@ -135,19 +123,20 @@ class Session:
         """
         due: float | None = None  # when the frame that has begun is to be complete
         async with self._limit:
-            while not self._ended and (data := await self._reader.read(_READ_BYTES)):
+            while not self._ended and (data := await _received(self._reader)):
+                self._peer.heard()
                 if due is not None:
                     # What we take our time for is not the client's.
                     self._limit.reschedule(None)
                 took = await self._take_all(data)
                 if self._is_full:
                     await self._settle()
-                if self.stage is not Stage.AUTHENTICATED:
+                if self._stage is not Stage.AUTHENTICATED:
                     continue
                 if not self._decoder.pending:
                     due = None
                 elif took or due is None:
-                    due = self._loop.time() + self._house.limits.frame_s
+                    due = self._loop.time() + self._shared.limits.frame_s
                 if due is not None:
                     self._limit.reschedule(due)
 
@@ -168,11 +157,14 @@ class Session:
         return took
 
     async def _take(self, frame: Frame) -> None:
+        if self._escapes_twice:
+            plain = {name: undo_escapes(value) for name, value in frame.headers.items()}
+            frame = Frame(frame.command, plain, frame.body)
         headers = frame.headers
         match frame.command:
-            case "CONNECT" | "STOMP" if self.stage is Stage.ACCEPTED:
+            case "CONNECT" | "STOMP" if self._stage is Stage.ACCEPTED:
                 await self._connect(headers)
-            case _ if self.stage is Stage.ACCEPTED:
+            case _ if self._stage is Stage.ACCEPTED:
                 raise Refusal("Must start with CONNECT or STOMP frame.")
             case "CONNECT" | "STOMP":
                 raise Refusal("Already connected.")
@@ -191,12 +183,12 @@ class Session:
     async def _connect(self, headers: Mapping[str, str]) -> None:
         if not (login := headers.get("login")):
             raise Refusal("The login header is required.")
-        credentials = self._house.credentials
+        credentials = self._shared.credentials
         if login != credentials.login:
             await self._wait(known_login=False)
             self._failed(known_login=False)
             raise Refusal("Unauthorized.")
-        self.stage = Stage.CONNECTED
+        self._reached(Stage.CONNECTED)
         self._send(
             "CONNECTED",
             {
@@ -211,45 +203,43 @@ class Session:
         )
 
     async def _authenticate(self, headers: Mapping[str, str]) -> None:
-        if self.stage is not Stage.AUTHENTICATED:
-            self.stage = Stage.WAITING
+        self._reached(Stage.WAITING)
         await self._wait(known_login=True)
+        # A date has colons: where they are still escaped, the client's library has escaped what
+        # the client had escaped already, and does so with every frame.
+        self._escapes_twice = "\\c" in headers.get("date", "")
+        if self._escapes_twice:
+            headers = {name: undo_escapes(value) for name, value in headers.items()}
+        shared = self._shared
         try:
-            check(headers, self._house.credentials, self._house.guard)
+            check(headers, shared.credentials, shared.guard, self._peer.address)
         except WrongGuess:
             self._failed(known_login=True)
             raise
-        if self.stage is not Stage.AUTHENTICATED:
-            self.stage = Stage.AUTHENTICATED
-            self._limit.reschedule(None)
+        self._reached(Stage.AUTHENTICATED)
+        # Strangers are not to put out who knows the password.
+        self._peer.kept_until = inf
+        self._limit.reschedule(None)
+        self._confirm(headers)
+
+    def _reached(self, stage: Stage) -> None:
+        self._stage = self._peer.standing = stage
 
     async def _wait(self, *, known_login: bool) -> None:
         """Wait until a guess from there is looked at."""
-        guard = self._house.guard
-        delay = guard.delay_s(self.address, known_login=known_login, now=self._loop.time())
-        if not delay:
-            return
-        self._pause = self._loop.create_future()
-        timer = self._loop.call_later(delay, self._resume)
-        try:
-            await self._pause
-        finally:
-            timer.cancel()
-        if self._writer.is_closing():
-            raise ConnectionAbortedError("gone while it waited")
-
-    def _resume(self) -> None:
-        if self._pause is not None and not self._pause.done():
-            self._pause.set_result(None)
+        guard = self._shared.guard
+        delay = guard.delay_s(self._peer.address, known_login=known_login, now=self._loop.time())
+        if delay:
+            await self._peer.pause(delay)
 
     def _failed(self, *, known_login: bool) -> None:
-        guard = self._house.guard
-        if guard.failed(self.address, known_login=known_login, now=self._loop.time()):
+        guard = self._shared.guard
+        if guard.failed(self._peer.address, known_login=known_login, now=self._loop.time()):
             what = "password" if known_login else "login"
-            _LOGGER.warning("Wrong %s in a setup client's log-in from %s", what, self.address)
+            _LOGGER.warning("Wrong %s in a setup client's log-in from %s", what, self._peer.address)
 
     def _check_authenticated(self) -> None:
-        if self.stage is not Stage.AUTHENTICATED:
+        if self._stage is not Stage.AUTHENTICATED:
             raise Refusal("Not authorized.")
 
     def _subscribe(self, headers: Mapping[str, str]) -> None:
@@ -262,7 +252,7 @@ class Session:
             self.streams.start(subscription, headers, self._send_live)
             return
         self._routes.add(subscription, destination)
-        if len(self._routes) > self._house.limits.subscriptions:
+        if len(self._routes) > self._shared.limits.subscriptions:
             raise Refusal("Too many subscriptions.")
         self._confirm(headers)
 
@@ -281,44 +271,57 @@ class Session:
     async def _take_send(self, frame: Frame) -> None:
         headers = frame.headers
         destination = _destination(headers)
-        if destination == sns.AUTHENTICATE:
+        if destination == sns.AUTHENTICATE and self._stage is not Stage.AUTHENTICATED:
             await self._authenticate(headers)
             return
         self._check_authenticated()
-        for places in (self._places, self._house.places):
-            if places.taken:
-                await places.vacancy()
+        if self._tasks.is_full:
+            await self._tasks.vacancy()
+        self._confirm(headers)
         task = asyncio.Task(self._command(destination, frame), loop=self._loop, eager_start=True)
         # It has begun, and most are over by now.
         if not task.done():
-            self._places.take(task)
-            self._house.places.take(task)
-            self._house.run(task)
+            self._tasks.add(task)
+            self._shared.run(task)
 
     async def _command(self, destination: str, frame: Frame) -> None:
-        """Have a command answered; it is carried out also when the client has gone."""
-        self._house.health.commands += 1
+        """Have a command answered in its turn; it is carried out also when the client has gone."""
+        self._shared.health.commands += 1
+        async with self._turns, self._shared.turns:
+            await self._answer(destination, frame)
+
+    async def _answer(self, destination: str, frame: Frame) -> None:
         parameters = {
-            name: value for name, value in frame.headers.items() if name not in _NO_PARAMETERS
+            name: value for name, value in frame.headers.items() if name not in RESERVED_HEADERS
         }
         body = frame.body.decode(errors="replace") if frame.body else None
-        answer = await self._house.services.command(destination, parameters, body)
-        self._reply(destination, frame.headers, answer)
+        if destination == sns.AUTHENTICATE:
+            # It is no command, and the headers of a log-in are for nobody else.
+            reply = Reply(status=Status.UNKNOWN)
+        else:
+            reply = await self._shared.services.command(destination, parameters, body)
+        self._reply(destination, frame.headers, reply)
         if self._is_full:
             with suppress(OSError):
                 # Who does not read gets nothing more to do either.
                 await self._settle()
 
-    def _reply(self, destination: str, request: Mapping[str, str], answer: Answer) -> None:
-        """Send an answer to each subscription to its destination."""
+    def _reply(self, destination: str, request: Mapping[str, str], reply: Reply) -> None:
+        """Send a reply to each subscription to its destination."""
         if not (subscriptions := self._routes.to(destination)):
             return
+        status, message, body = reply.status, reply.message, None
+        try:
+            if reply.result is not None:
+                body = self._shared.services.encode(reply.result)
+        except (TypeError, ValueError) as err:
+            status, message = Status.FAILED, f"Error encoding message body as JSON: {err}"
         headers = {name: value for name, value in request.items() if name not in _NO_ECHO}
-        headers["status"] = str(answer.status)
-        if answer.message is not None:
-            headers["message"] = answer.message.replace("\0", "")
+        headers["status"] = str(int(status))
+        if message is not None:
+            headers["message"] = message.replace("\0", "")
         for subscription in subscriptions:
-            self._message(subscription, headers, answer.body)
+            self._message(subscription, headers, body)
 
     def _message(self, subscription: str, headers: Mapping[str, str], body: bytes | None) -> None:
         full = {
@@ -353,8 +356,8 @@ class Session:
     async def _settle(self) -> None:
         """Wait until the client has read most of what was sent; raises OSError if it does not."""
         try:
-            async with asyncio.timeout(self._house.limits.stall_s):
-                await self._writer.drain()
+            async with asyncio.timeout(self._shared.limits.stall_s):
+                await _drained(self._writer)
         except TimeoutError as err:
             self._writer.transport.abort()
             raise ConnectionAbortedError("does not read") from err
@@ -375,13 +378,12 @@ class Session:
             async with asyncio.timeout(_GOODBYE_S):
                 if writer.can_write_eof():
                     writer.write_eof()
-                    for _ in range(_GOODBYE_BYTES // _READ_BYTES):
-                        if not await self._reader.read(_READ_BYTES):
+                    for _ in range(_GOODBYE_BYTES // READ_BYTES):
+                        if not await _received(self._reader):
                             break
                 writer.close()
-                await writer.wait_closed()
-        except OSError as err:
-            forget_where(err)
+                await _closed(writer)
+        except OSError:
             writer.transport.abort()
 
     def close_streams(self) -> None:
@@ -395,7 +397,6 @@ class Session:
         """
         self.streams.stop_all()
         self._writer.transport.abort()
-        self._resume()
 
 
 def _destination(headers: Mapping[str, str]) -> str:
@@ -407,10 +408,26 @@ def _destination(headers: Mapping[str, str]) -> str:
     return destination
 
 
-def forget_where(err: OSError) -> None:
-    """Cut the traceback off an error that the reader keeps.
+# A stream keeps the error that ended it, and with its traceback every frame it went through. In
+# functions of their own those are few: what many short connections leave would else be whole
+# sessions that wait for the garbage collector, which then holds the event loop up.
 
-    It refers to the session, and that to the reader: what many short connections leave would
-    wait for the garbage collector, which then holds the event loop up.
-    """
-    err.__traceback__ = None
+
+async def _received(reader: asyncio.StreamReader) -> bytes:
+    """Return what came, nothing when the connection has ended in whatever way."""
+    try:
+        return await reader.read(READ_BYTES)
+    except OSError:
+        return b""
+
+
+async def _drained(writer: asyncio.StreamWriter) -> None:
+    """Wait until most of what was sent was read, or the connection has ended."""
+    with suppress(OSError):
+        await writer.drain()
+
+
+async def _closed(writer: asyncio.StreamWriter) -> None:
+    """Wait until the connection has ended in whatever way."""
+    with suppress(OSError):
+        await writer.wait_closed()

@@ -1,10 +1,10 @@
-"""How many commands may be under way."""
+"""How many tasks there may be."""
 
 import asyncio
 from typing import Any
 
 
-class Places:
+class TaskLimiter:
     """Room for so many tasks at the same time."""
 
     def __init__(self, count: int) -> None:
@@ -13,21 +13,21 @@ class Places:
         self._vacant = asyncio.Event()
 
     @property
-    def taken(self) -> bool:
-        """Return whether there is no room."""
+    def is_full(self) -> bool:
+        """Return whether there is no room for one more."""
         return len(self._tasks) >= self._count
 
     async def vacancy(self) -> None:
-        """Wait until there is room for one more, which the caller then is to take at once."""
-        while self.taken:
+        """Wait until there is room for one more, which the caller then is to add at once."""
+        while self.is_full:
             self._vacant.clear()
             await self._vacant.wait()
 
-    def take(self, task: asyncio.Task[Any]) -> None:
-        """Take a place for as long as a task lasts."""
+    def add(self, task: asyncio.Task[Any]) -> None:
+        """Count a task for as long as it lasts."""
         self._tasks.add(task)
-        task.add_done_callback(self._leave)
+        task.add_done_callback(self._remove)
 
-    def _leave(self, task: asyncio.Task[Any]) -> None:
+    def _remove(self, task: asyncio.Task[Any]) -> None:
         self._tasks.discard(task)
         self._vacant.set()

@@ -27,6 +27,7 @@ MAX_TERMS: Final = 256
 MAX_LISTED: Final = 1_000
 MAX_DEPTH: Final = 32
 # Each row may fold and compare a text anew.
+_MAX_NUMBER: Final = 32
 MAX_TEXT: Final = 1_024
 _WORDS: Final[Mapping[str, Value]] = {"TRUE": True, "FALSE": False, "NULL": None}
 
@@ -255,6 +256,8 @@ class Reader:
 
 
 def _number(text: str) -> int | float:
+    if len(text) > _MAX_NUMBER:
+        raise FilterError(f"A number in a filter expression is longer than {_MAX_NUMBER}")
     if text[:2].lower() == "0x":
         return int(text, 16)
     return int(text) if text.isdecimal() and len(text) < 20 else float(text)

@@ -1,6 +1,18 @@
 """The publisher: an asyncio server that any STTP subscriber can connect to."""
 
+from .dialing import Dialing, Target, fingerprint_of, target_of
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History
 from .server import Publisher
 
-__all__ = ["Limits", "Publisher", "PublisherHealth", "SubscriberInfo"]
+__all__ = [
+    "Dialing",
+    "History",
+    "Limits",
+    "Publisher",
+    "PublisherHealth",
+    "SubscriberInfo",
+    "Target",
+    "fingerprint_of",
+    "target_of",
+]

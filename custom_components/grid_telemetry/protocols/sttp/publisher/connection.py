@@ -2,13 +2,15 @@
 
 import asyncio
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from ipaddress import IPv4Address, IPv6Address
+from math import inf
 import struct
 from typing import Final, override
-from uuid import uuid4
+from uuid import UUID, uuid4
 
+from ...listener import Peer
 from ..cache import SignalIndexCache, SignalKey
 from ..constants import VERSIONS, ServerCommand, ServerResponse
 from ..filter import FilterError
@@ -16,7 +18,9 @@ from ..frames import OperationalModes, SttpError, decode_text, read_frame, respo
 from ..measurement import Sample
 from .catalog import Catalog
 from .channel import DataChannel
+from .dialing import Dialled
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
 
@@ -40,6 +44,8 @@ class _Offer:
     cache_index: int
     signals: frozenset[int]
     form: Format
+    past: Past | None
+    ids: Mapping[int, UUID]
 
 
 class Connection(Member):
@@ -50,17 +56,17 @@ class Connection(Member):
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         *,
-        address: IPv4Address | IPv6Address,
+        peer: Peer | Dialled,
         catalog: Catalog,
         streams: Streams,
         limits: Limits,
         health: PublisherHealth,
         secure: bool,
+        history: History | None,
+        replays: asyncio.Semaphore,
     ) -> None:
         self.id = uuid4()
-        self.address = address
-        self._port: int = writer.get_extra_info("peername")[1]
-        self._local_address: str = writer.get_extra_info("sockname")[0]
+        self._peer = peer
         self._reader, self._writer = reader, writer
         self._catalog, self._streams = catalog, streams
         self._limits, self._health = limits, health
@@ -78,6 +84,10 @@ class Connection(Member):
         # reference's subscribers do when they are told that the configuration has changed.
         self._known: Mapping[int, Sample] = {}
         self._told_of_change = False
+        self._history, self._replays = history, replays
+        self._replaying: asyncio.Task[None] | None = None
+        self._pause_s = 0.0
+        self._interval_changed = asyncio.Event()
         self._data_channel: DataChannel | None = None
         self._closed = False
         self._measurements = self._bytes = 0
@@ -94,8 +104,8 @@ class Connection(Member):
             form += "UDP" if stream.form.datagrams else "TCP"
         return SubscriberInfo(
             id=self.id,
-            address=str(self.address),
-            port=self._port,
+            address=str(self._peer.address),
+            port=self._peer.port,
             since=self._since,
             version=self._modes.version,
             agent=subscription.agent if subscription else "",
@@ -116,6 +126,7 @@ class Connection(Member):
             raise
         self._modes = modes
         self._greeted = True
+        self._peer.standing = 1
         self._answer(
             ServerResponse.SUCCEEDED,
             ServerCommand.DEFINE_OPERATIONAL_MODES,
@@ -132,6 +143,7 @@ class Connection(Member):
             # A subscriber need not say anything, with a subscription or without: one that is gone
             # does not acknowledge the keep-alives any more, and TCP ends the connection.
             frame = await read_frame(self._reader, limits.frame_bytes, within_s=limits.frame_s)
+            self._peer.heard()
             await self._command(frame[0], frame[1:])
             await self._writer.drain()
             # Commands may come faster than others should have to wait for.
@@ -186,7 +198,7 @@ class Connection(Member):
         if self._closed or transport.is_closing():
             return False
         if transport.get_write_buffer_size() > self._limits.buffer_bytes:
-            self._health.drop(self.address)
+            self._health.drop(self._peer.address)
             self.drop()
             return False
         transport.write(data)
@@ -201,7 +213,7 @@ class Connection(Member):
         self._write(response(code, command, text.encode(self._modes.encoding)))
 
     def _refuse(self, code: int, why: str) -> None:
-        self._health.refuse(self.address, why)
+        self._health.refuse(self._peer.address, why)
         self._answer(ServerResponse.FAILED, code, why)
 
     async def _command(self, code: int, data: bytes) -> None:
@@ -240,14 +252,18 @@ class Connection(Member):
         if len(data) < 4:
             raise SttpError("A processing interval needs four bytes")
         (interval,) = struct.unpack_from(">i", data)
+        self._pause_s = pause_of(interval)
+        self._interval_changed.set()
         self._answer(
             ServerResponse.SUCCEEDED,
             ServerCommand.UPDATE_PROCESSING_INTERVAL,
-            f"Processing interval of {interval} ms noted; the data is live all the same",
+            f"Processing interval of {interval} ms noted, for the past; live data has none",
         )
 
     async def _subscribe(self, data: bytes) -> None:
-        subscription = read_subscription(data, self._modes)
+        subscription = read_subscription(data, self._modes, self._limits.past)
+        if subscription.past is not None and self._history is None:
+            raise SttpError("Only live data is published, no history")
         if subscription.udp_port is not None and self._secure:
             raise SttpError("No UDP data channel is offered beside TLS, it would not be secret")
         signals = await self._catalog.select(subscription.expression)
@@ -256,7 +272,7 @@ class Connection(Member):
         channel = None
         if moved and subscription.udp_port is not None:
             channel = await DataChannel.open(
-                self._local_address, str(self.address), subscription.udp_port
+                self._peer.local_address, str(self._peer.address), subscription.udp_port
             )
         self._subscription = subscription
         if not self._told_of_change:
@@ -298,6 +314,8 @@ class Connection(Member):
                 cache_index=self._cache_index ^ 1 if modes.version > 1 else 0,
                 signals=frozenset(signals),
                 form=self._subscription.form,
+                past=self._subscription.past,
+                ids={index: key.signal_id for index, key in signals.items()},
             )
             cache = SignalIndexCache(subscriber_id=self.id, signals=signals)
             data = await asyncio.to_thread(cache.encode, modes, offer.cache_index)
@@ -320,14 +338,58 @@ class Connection(Member):
             return
         self._leave()
         self._cache_index = offer.cache_index
+        if offer.past is not None:
+            self._replaying = asyncio.create_task(self._replay(offer, offer.past))
+            return
         self._stream = self._streams.join(self, offer.signals, offer.form, self._known)
+        # Whoever receives data need not say anything, and is not put out for that.
+        self._peer.kept_until = inf
         if self._closed:
             self._leave()
 
+    async def _pause(self) -> None:
+        """Wait between two seconds of the past, or until the interval becomes another one."""
+        self._interval_changed.clear()
+        if not self._pause_s:
+            await asyncio.sleep(0)
+            return
+        with suppress(TimeoutError):
+            async with asyncio.timeout(self._pause_s):
+                await self._interval_changed.wait()
+
+    async def _replay(self, offer: _Offer, past: Past) -> None:
+        """Send the past; it ends with the subscription."""
+        if self._history is None:
+            return
+        stream = Stream(offer.signals, offer.form)
+        stream.add(self)
+        self._pause_s = past.pause_s
+        try:
+            async with self._replays:
+                await replay(
+                    self._history,
+                    past,
+                    offer.ids,
+                    stream=stream,
+                    member=self,
+                    ready=self._writer.drain,
+                    pause=self._pause,
+                    encoding=self._modes.encoding,
+                )
+        except SttpError as err:
+            self._refuse(ServerCommand.SUBSCRIBE, str(err))
+        except OSError:
+            # It has gone, and its connection ends by itself.
+            pass
+
     def _leave(self) -> None:
         """Receive no more data."""
+        if self._replaying is not None:
+            self._replaying.cancel()
+            self._replaying = None
         if (stream := self._stream) is not None:
             self._stream = None
+            self._peer.kept_until = -inf
             self._known = self._streams.latest(stream.signals)
             self._streams.leave(self, stream)
 

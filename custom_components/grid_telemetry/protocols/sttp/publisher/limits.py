@@ -1,24 +1,26 @@
 """What subscribers may use of a publisher, and what has become of them."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from ...listener import Refusals
+from ...listener import ListenerLimits, Refusals
 
 
 @dataclass(frozen=True, kw_only=True)
-class Limits:
-    """What subscribers may use of a publisher."""
+class Limits(ListenerLimits):
+    """What subscribers may use of a publisher; times in seconds, sizes in bytes."""
 
-    connections: int = 32
-    connections_per_address: int = 8
     handshake_s: float = 10.0
-    """From the connection, with TLS, to the operational modes."""
+    """From the connection, with TLS from the end of its handshake, to the operational modes."""
     frame_s: float = 30.0
     """From the length of a command to its end."""
     frame_bytes: int = 1_048_576
     """Of one command."""
+    past: timedelta = timedelta(days=31)
+    """The longest that one temporal subscription asks for."""
+    replays: int = 2
+    """Temporal subscriptions served at the same time; others wait."""
     buffer_bytes: int = 4_194_304
     """Waiting for a subscriber that does not read fast enough; then it is dropped."""
 

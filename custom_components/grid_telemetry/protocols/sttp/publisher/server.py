@@ -3,25 +3,22 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
-from ipaddress import IPv4Address, IPv6Address, ip_address
 import ssl
 from typing import Final
 from uuid import UUID
 
-from ...listener import LOOPBACK, Network, is_stopping
+from ...listener import LOOPBACK, Listener, Network, Peer
 from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
 from ..frames import NOOP, SttpError
-from ..measurement import Measurement, Sample, samples
+from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection
+from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
+from .past import History
 from .streams import Streams
 
-type Address = IPv4Address | IPv6Address
-
-# So many connections are taken up at once; more wait in the kernel for the next turn.
-_BACKLOG: Final = 32
 # How long the last answer may take to get away.
 _GOODBYE_S: Final = 2.0
 
@@ -42,43 +39,60 @@ class Publisher:
         tls: ssl.SSLContext | None = None,
         allowed_networks: Sequence[Network] = LOOPBACK,
         limits: Limits | None = None,
+        history: History | None = None,
+        dialing: Dialing | None = None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
-        self._host, self._port = host, port
-        self._tls = tls
-        self._allowed = allowed_networks
         self._limits = limits or Limits()
+        self._history = history
+        self._dialing = dialing or Dialing()
+        self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
         self.health = PublisherHealth()
+        self._secure = tls is not None
+        self._knows_certificates = tls is not None and tls.verify_mode is ssl.CERT_REQUIRED
+        self._listener = Listener(
+            self._serve,
+            host=host,
+            port=port,
+            refusals=self.health,
+            limits=self._limits,
+            allowed_networks=allowed_networks,
+            tls=tls,
+        )
         self._catalog = Catalog()
         self._streams = Streams()
         self._connections: set[Connection] = set()
         self._tasks: set[asyncio.Task[None]] = set()
-        self._server: asyncio.Server | None = None
-        self._waiting: list[Sample] = []
+        self._running = False
+        self._framer = Framer()
+        self._waiting: list[Frame] = []
         self._flush_timer: asyncio.TimerHandle | None = None
 
     @property
     def port(self) -> int:
-        """Return the port that it listens on."""
-        if self._server is None:
-            return self._port
-        port: int = self._server.sockets[0].getsockname()[1]
-        return port
+        """The port that it listens on."""
+        return self._listener.port
+
+    @property
+    def clients(self) -> int:
+        """The number of connections, also of those that are no subscribers yet."""
+        return len(self._listener)
 
     async def start(self) -> None:
         """Listen; raises OSError where the address cannot be had."""
-        self._server = await asyncio.start_server(
-            self._accepted, self._host, self._port, backlog=_BACKLOG
-        )
+        self._listener.start()
+        self._running = True
         self._run(_every(NOOP_INTERVAL_S, self._ping))
         self._run(_every(self._repeat_s, self._streams.repeat))
+        for target in self._dialing.targets:
+            self._run(keep_dialing(target, self._dialing, self._dialled, self.health.refuse))
 
     async def stop(self) -> None:
         """End all connections; the port is free when this returns."""
-        if self._server is not None:
-            self._server.close()
+        self._listener.close()
+        self._running = False
         if self._flush_timer is not None:
             self._flush_timer.cancel()
             self._flush_timer = None
@@ -87,9 +101,7 @@ class Publisher:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._server is not None:
-            await self._server.wait_closed()
-            self._server = None
+        await self._listener.stop()
 
     def define_metadata(self, metadata: Metadata) -> None:
         """Publish other metadata, and tell subscribers that it changed.
@@ -100,6 +112,7 @@ class Publisher:
         # What waits is of signals that may be none any more.
         self.flush()
         self._catalog.define(metadata)
+        self._framer.forget()
         self._streams.keep(self._catalog.indexes.values())
         for connection in tuple(self._connections):
             if connection.info is not None:
@@ -111,8 +124,11 @@ class Publisher:
         Raises KeyError for a signal that the metadata does not have and ValueError for what no
         packet can carry; nothing of the batch is sent then.
         """
-        self._waiting += samples(measurements, self._catalog.indexes)
-        if self._server is None:
+        frame = self._framer.frame(measurements, self._catalog.indexes)
+        if frame is None:
+            return
+        self._waiting.append(frame)
+        if not self._running:
             self.flush()
         elif self._flush_timer is None:
             loop = asyncio.get_running_loop()
@@ -124,7 +140,7 @@ class Publisher:
             self._flush_timer.cancel()
             self._flush_timer = None
         waiting, self._waiting = self._waiting, []
-        self._streams.publish(waiting)
+        self._streams.publish(joined(waiting))
 
     def subscribers(self) -> list[SubscriberInfo]:
         """Return the subscribers that are connected."""
@@ -149,67 +165,59 @@ class Publisher:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    def _accepted(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Let a peer in, or not."""
-        if (address := self._admitted(writer)) is None:
-            writer.transport.abort()
-            return
+    async def _serve(self, peer: Peer) -> None:
+        """Serve a connection to its last byte."""
+        reader, writer = await peer.open_streams()
+        if self._knows_certificates:
+            try:
+                check_fingerprint(writer, self._dialing.fingerprints)
+            except SttpError as err:
+                self.health.refuse(peer.address, str(err))
+                peer.drop()
+                return
+        await self._serve_streams(peer, reader, writer, secure=self._secure)
+
+    async def _dialled(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve a subscriber that was dialled."""
+        secure = self._dialing.tls is not None
+        await self._serve_streams(Dialled(writer), reader, writer, secure=secure)
+
+    async def _serve_streams(
+        self,
+        peer: Peer | Dialled,
+        reader: asyncio.StreamReader,
+        writer: asyncio.StreamWriter,
+        *,
+        secure: bool,
+    ) -> None:
         connection = Connection(
             reader,
             writer,
-            address=address,
+            peer=peer,
             catalog=self._catalog,
             streams=self._streams,
             limits=self._limits,
             health=self.health,
-            secure=self._tls is not None,
+            secure=secure,
+            history=self._history,
+            replays=self._replays,
         )
         self._connections.add(connection)
-        self._run(self._serve(connection, writer))
-
-    async def _serve(self, connection: Connection, writer: asyncio.StreamWriter) -> None:
-        """Serve a connection to its last byte."""
-        handshake_s, address = self._limits.handshake_s, connection.address
         try:
-            async with asyncio.timeout(handshake_s):
-                if self._tls is not None:
-                    await writer.start_tls(self._tls, ssl_handshake_timeout=handshake_s)
+            async with asyncio.timeout(self._limits.handshake_s):
                 await connection.handshake()
             await connection.serve()
         except SttpError as err:
-            self.health.refuse(address, str(err))
+            self.health.refuse(peer.address, str(err))
             await _goodbye(writer)
         except TimeoutError:
-            self.health.refuse(address, "Nothing came in time")
-        except OSError, asyncio.IncompleteReadError:
+            self.health.refuse(peer.address, "Nothing came in time")
+        except asyncio.IncompleteReadError:
             # It has gone.
             pass
         finally:
             connection.drop()
             self._connections.discard(connection)
-
-    def _admitted(self, writer: asyncio.StreamWriter) -> Address | None:
-        """Return the address of a peer who may come in."""
-        peer = writer.get_extra_info("peername")
-        if peer is None or is_stopping(self._server):
-            # It went before it was let in, or came as the server stopped.
-            return None
-        address: Address = ip_address(peer[0])
-        limits = self._limits
-        if not any(address in network for network in self._allowed):
-            self.health.refuse(address, "Not in an allowed network")
-        elif len(self._connections) >= limits.connections:
-            self.health.refuse(address, f"More than {limits.connections} connections")
-        elif (
-            sum(connection.address == address for connection in self._connections)
-            >= limits.connections_per_address
-        ):
-            self.health.refuse(
-                address, f"More than {limits.connections_per_address} connections from there"
-            )
-        else:
-            return address
-        return None
 
 
 async def _goodbye(writer: asyncio.StreamWriter) -> None:

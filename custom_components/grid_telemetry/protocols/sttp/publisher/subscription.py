@@ -2,10 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from math import isfinite
 from typing import Final
 
 from ..frames import OperationalModes, SttpError, settings, subscribe_settings
+from .past import Past, read_past
 from .streams import Format
 
 # Nobody reads data more often; and a timer that fires more often would have its price.
@@ -18,16 +20,19 @@ class Subscription:
     """What a subscriber asked for."""
 
     expression: str
+    past: Past | None
+    """For a temporal subscription."""
     form: Format
     udp_port: int | None
     agent: str
 
 
-def read_subscription(data: bytes, modes: OperationalModes) -> Subscription:
+def read_subscription(
+    data: bytes, modes: OperationalModes, longest_past: timedelta
+) -> Subscription:
     """Read the data of SUBSCRIBE; raises SttpError where it cannot be had."""
     asked = subscribe_settings(data, modes.encoding)
-    if asked.get("starttimeconstraint") or asked.get("stoptimeconstraint"):
-        raise SttpError("Only live data is published, no history")
+    past = read_past(asked, datetime.now(UTC), longest_past)
     udp_port = None
     if channel := asked.get("datachannel"):
         ports = settings(channel)
@@ -35,9 +40,12 @@ def read_subscription(data: bytes, modes: OperationalModes) -> Subscription:
         if not port.isdecimal() or not 0 < int(port[:6]) < 65_536:
             raise SttpError("The UDP data channel needs a port")
         udp_port = int(port)
+    if past is not None and udp_port is not None:
+        raise SttpError("The past is sent over the connection only, not by datagrams")
     agent = settings(asked.get("assemblyinfo", ""))
     return Subscription(
         expression=asked.get("filterexpression", ""),
+        past=past,
         udp_port=udp_port,
         agent=f"{agent.get('source', '')} {agent.get('version', '')}".strip()[:100],
         form=Format(
@@ -46,7 +54,7 @@ def read_subscription(data: bytes, modes: OperationalModes) -> Subscription:
             include_time=_flag(asked, "includetime", default=True),
             milliseconds=_flag(asked, "usemillisecondresolution"),
             skip_nan=_flag(asked, "requestnanvaluefilter"),
-            interval_s=_interval(asked) if _flag(asked, "throttled") else None,
+            interval_s=_interval(asked) if past is None and _flag(asked, "throttled") else None,
             datagrams=udp_port is not None,
         ),
     )

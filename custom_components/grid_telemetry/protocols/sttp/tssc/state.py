@@ -49,6 +49,26 @@ _ADAPT_AFTER: Final = (6, 21, 101)
 _NO_DELTA: Final = (1 << 63) - 1
 
 
+# What an encoder looks a value up by, beside the bit length of its difference.
+SECOND_VALUE: Final = 33
+THIRD_VALUE: Final = 34
+ZERO_VALUE: Final = 35
+
+type Word = tuple[int, int, int, int, int]
+"""How to write a value: its code word, with room for the bits that go with it; the length of both;
+a mask of those bits in the difference, how many they are (0 or 4), and how many bytes follow."""
+
+_TOLD: Final = (
+    (VALUE_1, False, 0),
+    *VALUE_FORMS[1:],
+    (VALUE_2, False, 0),
+    (VALUE_3, False, 0),
+    (VALUE_ZERO, False, 0),
+)
+TOLD_CODES: Final = tuple(code for code, _, _ in _TOLD)
+"""The number of the code word by the bit length of a difference, or by where the value was."""
+
+
 @cache
 def _code_words(short: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     """Return bits and length of every code word, given those with a short form, best first.
@@ -61,20 +81,36 @@ def _code_words(short: tuple[int, ...]) -> tuple[tuple[int, int], ...]:
     return tuple(words)
 
 
+@cache
+def _value_words(short: tuple[int, ...]) -> tuple[Word, ...]:
+    """Return how to write a value by the bit length of its difference, 0 to 32, or where it was."""
+    words = _code_words(short)
+    return tuple(
+        (
+            words[code][0] << 4 if nibble else words[code][0],
+            words[code][1] + (4 if nibble else 0),
+            15 if nibble else 0,
+            4 if nibble else 0,
+            size,
+        )
+        for code, nibble, size in _TOLD
+    )
+
+
 class Point:
     """What both ends remember of one signal."""
 
     __slots__ = (
         "adapt_at",
-        "counts",
+        "codes",
         "flags1",
         "flags2",
         "next_id",
-        "sent",
         "short",
         "value1",
         "value2",
         "value3",
+        "value_words",
         "words",
     )
 
@@ -82,33 +118,37 @@ class Point:
         self.next_id = next_id
         self.flags1 = self.flags2 = 0
         self.value1 = self.value2 = self.value3 = 0
-        self.short: tuple[int, ...] = (VALUE_1, VALUE_2, VALUE_3)
-        self.words = _code_words(self.short)
-        self.counts = [0] * 32
-        self.sent = 0
+        self.codes = bytearray()
+        """Code words that followed this signal since it adapted."""
         self.adapt_at = _ADAPT_AFTER[0]
+        self._shorten((VALUE_1, VALUE_2, VALUE_3))
+
+    def _shorten(self, short: tuple[int, ...]) -> None:
+        """Give some code words short forms, best first."""
+        self.short = short
+        self.words = _code_words(short)
+        self.value_words = _value_words(short)
 
     def count(self, code: int) -> None:
         """Count a code word that follows this signal, and adapt to what was counted."""
-        self.counts[code] += 1
-        self.sent += 1
-        if self.sent == self.adapt_at:
-            self._adapt()
+        self.codes.append(code)
+        if len(self.codes) == self.adapt_at:
+            self.adapt()
 
-    def _adapt(self) -> None:
+    def adapt(self) -> None:
         """Give the most frequent code words short forms: as many, up to three, as come cheapest."""
-        used = sorted((-count, code) for code, count in enumerate(self.counts) if count)
-        best, cheapest = 0, self.sent * 5
-        rest, bits = self.sent, 0
+        codes = self.codes
+        used = sorted([(-codes.count(code), code) for code in set(codes)])
+        rest = len(codes)
+        best, cheapest = 0, rest * 5
+        bits = 0
         for position, (negative, _) in enumerate(used[:3], 1):
             rest += negative
             bits -= negative * position
             if (size := bits + rest * (5 + position)) < cheapest:
                 best, cheapest = position, size
-        self.short = tuple(code for _, code in used[:best])
-        self.words = _code_words(self.short)
-        self.counts = [0] * 32
-        self.sent = 0
+        self._shorten(tuple([code for _, code in used[:best]]))
+        codes.clear()
         if self.adapt_at != _ADAPT_AFTER[-1]:
             self.adapt_at = _ADAPT_AFTER[_ADAPT_AFTER.index(self.adapt_at) + 1]
 

@@ -1,0 +1,56 @@
+"""What the action of the Modbus link does."""
+
+from homeassistant.config_entries import ConfigEntry, ConfigSubentry
+from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse
+from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers import device_registry as dr
+from homeassistant.loader import async_get_integration
+from homeassistant.util import dt as dt_util
+from modbus_connection import ModbusError
+
+from ...const import DOMAIN
+from .actions import ATTR_DEVICE
+from .const import SUBENTRY_METER
+from .report import UnknownMapError, async_report, report_folder, write_report
+
+
+async def async_report_meter(call: ServiceCall) -> ServiceResponse:
+    """Read a meter and keep what it says in a file."""
+    hass = call.hass
+    entry, meter = _meter(hass, call.data[ATTR_DEVICE])
+    integration = await async_get_integration(hass, DOMAIN)
+    now = dt_util.now()
+    try:
+        report = await async_report(
+            hass, entry, meter, str(integration.version), now.date().isoformat()
+        )
+    except (ModbusError, UnknownMapError) as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="meter_silent",
+            translation_placeholders={"meter": meter.title, "error": str(err)},
+        ) from err
+    name = f"{report['register_map']}-{now:%Y%m%d-%H%M%S}"
+    try:
+        path = await hass.async_add_executor_job(write_report, report_folder(hass), name, report)
+    except OSError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="report_not_written",
+            translation_placeholders={"error": str(err)},
+        ) from err
+    return {"file": str(path), "values": report["values"], "refused": report["refused"]}
+
+
+def _meter(hass: HomeAssistant, device_id: str) -> tuple[ConfigEntry, ConfigSubentry]:
+    """Return the meter that a device stands for.
+
+    Raises `ServiceValidationError` for any other device.
+    """
+    device = dr.async_get(hass).async_get(device_id)
+    for domain, identifier in () if device is None else device.identifiers:
+        for entry in hass.config_entries.async_entries(DOMAIN):
+            meter = entry.subentries.get(identifier)
+            if domain == DOMAIN and meter is not None and meter.subentry_type == SUBENTRY_METER:
+                return entry, meter
+    raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_meter")

@@ -1,0 +1,127 @@
+"""Reverse connections: the publisher dials out to subscribers that listen.
+
+For a publisher behind NAT or in a secure zone. But for who opens the connection it is the same: the
+subscriber defines operational modes and subscribes.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from math import inf
+import random
+import ssl
+from typing import Final
+
+from ...listener import address_of, keep_alive
+from ..frames import SttpError
+
+_CONNECT_S: Final = 15.0
+# A connection that lasted so long was no failed attempt.
+_LASTED_S: Final = 60.0
+
+type Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Target:
+    """A subscriber that listens."""
+
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        """Return it as it is typed."""
+        return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dialing:
+    """How to dial out; times in seconds."""
+
+    targets: Collection[Target] = ()
+    tls: ssl.SSLContext | None = None
+    fingerprints: frozenset[str] = frozenset()
+    """SHA-256 of the certificates that subscribers may show, in hex; empty allows any that `tls`
+    accepts."""
+    first_wait_s: float = 1.0
+    longest_wait_s: float = 300.0
+
+
+async def keep_dialing(
+    target: Target, dialing: Dialing, serve: Serve, failed: Callable[[Target, str], None]
+) -> None:
+    """Connect and serve, again and again, with growing waits while it cannot be reached."""
+    loop = asyncio.get_running_loop()
+    wait_s = dialing.first_wait_s
+    while True:
+        begun = loop.time()
+        try:
+            async with asyncio.timeout(_CONNECT_S):
+                reader, writer = await asyncio.open_connection(
+                    target.host, target.port, ssl=dialing.tls
+                )
+            try:
+                keep_alive(writer.get_extra_info("socket"))
+                check_fingerprint(writer, dialing.fingerprints)
+                await serve(reader, writer)
+            finally:
+                writer.transport.abort()
+        except TimeoutError:
+            failed(target, "No answer")
+        except (OSError, SttpError) as err:
+            failed(target, str(err))
+        if loop.time() - begun > _LASTED_S:
+            wait_s = dialing.first_wait_s
+        # Many publishers lose the same subscriber at the same time.
+        await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
+        wait_s = min(2 * wait_s, dialing.longest_wait_s)
+
+
+class Dialled:
+    """The other end of a connection that was dialled, as far as a server has to know one."""
+
+    def __init__(self, writer: asyncio.StreamWriter) -> None:
+        host, self.port = writer.get_extra_info("peername")[:2]
+        self.address = address_of(host)
+        self.local_address = str(address_of(writer.get_extra_info("sockname")[0]))
+        self.standing = 0
+        self.kept_until = inf
+
+    def heard(self) -> None:
+        """Never has to make room, for it was asked in."""
+
+
+def check_fingerprint(writer: asyncio.StreamWriter, allowed: Collection[str]) -> None:
+    """Raise SttpError where a peer shows a certificate that is not allowed, or none."""
+    if not allowed:
+        return
+    ssl_object: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
+    certificate = None if ssl_object is None else ssl_object.getpeercert(binary_form=True)
+    if certificate is None:
+        raise SttpError("The peer shows no certificate, but only known ones are allowed")
+    if (fingerprint := sha256(certificate).hexdigest()) not in allowed:
+        raise SttpError(f"The certificate with the fingerprint {fingerprint} is not allowed")
+
+
+def fingerprint_of(text: str) -> str:
+    """Return a fingerprint as it is compared; raises ValueError where it is no SHA-256 in hex."""
+    digits = text.replace(":", "").replace(" ", "").lower()
+    if len(bytes.fromhex(digits)) != sha256().digest_size:
+        raise ValueError(f"Not a SHA-256 fingerprint: {text}")
+    return digits
+
+
+def target_of(text: str, default_port: int) -> Target:
+    """Read "host", "host:port" or "[IPv6]:port"; raises ValueError."""
+    host, port = text.strip(), str(default_port)
+    if host.startswith("["):
+        host, _, rest = host[1:].partition("]")
+        port = rest.removeprefix(":") or port
+    elif host.count(":") == 1:
+        host, port = host.split(":")
+    if not host or any(letter.isspace() for letter in host) or not port.isdecimal():
+        raise ValueError(f"Not an address: {text}")
+    if not 0 < int(port[:6]) < 65_536:
+        raise ValueError(f"Not a port: {text}")
+    return Target(host=host, port=int(port))
