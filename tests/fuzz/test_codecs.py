@@ -19,6 +19,7 @@ from custom_components.grid_telemetry.links.ardexa import payload as ardexa
 from custom_components.grid_telemetry.links.powernaut import activations, rest_payload
 from custom_components.grid_telemetry.links.solarnode import payload as solarnode
 from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
+from custom_components.grid_telemetry.protocols import mqtt
 from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     FramingError,
     Request,
@@ -26,6 +27,7 @@ from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     TcpFramer,
     crc,
 )
+from custom_components.grid_telemetry.protocols.mqtt import packets as mqtt_packets
 from custom_components.grid_telemetry.protocols.stomp import (
     Decoder,
     Frame,
@@ -84,6 +86,52 @@ def tried(read: Callable[[], object], *errors: type[Exception]) -> None:
     """Read something; any other error than these fails the test."""
     with suppress(*errors):
         read()
+
+
+# --- MQTT
+
+MQTT_PIECES = st.sampled_from(
+    [
+        *(b"\x20\x03\x00\x00\x00", b"\x32\x06\x00\x01t\x00\x07\x00", b"\x40\x02\x00\x01"),
+        *(b"\x90\x05\x00\x01\x00\x01\x87", b"\xe0\x01\x8e", b"\x30\xff\xff", b"\x1f\x00\x02ab"),
+    ]
+)
+
+
+@given(
+    pieces=st.lists(MQTT_PIECES | st.binary(max_size=20), max_size=30),
+    version=st.sampled_from(list(mqtt.Version)),
+)
+def test_mqtt_decoder(pieces: list[bytes], version: mqtt.Version) -> None:
+    decoder = mqtt_packets.Decoder(version, 200)
+    for piece in pieces:
+        tried(lambda piece=piece: list(decoder.feed(piece)), mqtt_packets.MalformedPacket)
+        assert len(decoder._buffer) <= 20 * 30 + 200
+
+
+@given(
+    topic=st.text(
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), min_size=1, max_size=50
+    ),
+    payload=st.binary(max_size=300),
+    qos=st.integers(0, 2),
+    packet_id=st.integers(1, 65_535),
+    version=st.sampled_from(list(mqtt.Version)),
+    cut=st.integers(1, 7),
+)
+def test_mqtt_messages_come_back(
+    topic: str, payload: bytes, qos: int, packet_id: int, version: mqtt.Version, cut: int
+) -> None:
+    data = mqtt_packets.encode_publish(version, topic, payload, qos, packet_id)
+    decoder = mqtt_packets.Decoder(version, len(data))
+    found = [
+        packet for at in range(0, len(data), cut) for packet in decoder.feed(data[at : at + cut])
+    ]
+    assert found == [
+        mqtt_packets.Publish(
+            topic, payload, qos, packet_id if qos else 0, retain=False, duplicate=False
+        )
+    ]
 
 
 # --- STOMP

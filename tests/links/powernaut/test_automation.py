@@ -236,6 +236,8 @@ def number(hass: HomeAssistant, entity_id: str, unit: str, low: float, high: flo
 
 
 @pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
 async def test_the_blueprint_sets_numbers_and_switches_and_takes_them_back(
     hass: HomeAssistant,
     entry: MockConfigEntry,
@@ -272,6 +274,8 @@ async def test_the_blueprint_sets_numbers_and_switches_and_takes_them_back(
 
 
 @pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
 async def test_the_blueprint_can_turn_the_sign(
     hass: HomeAssistant, entry: MockConfigEntry, broker: FakeBroker
 ) -> None:
@@ -283,6 +287,8 @@ async def test_the_blueprint_can_turn_the_sign(
 
 
 @pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
 async def test_the_blueprint_follows_after_a_start_in_mid_window_and_not_while_unavailable(
     hass: HomeAssistant,
     entry: MockConfigEntry,
@@ -306,3 +312,21 @@ async def test_the_blueprint_follows_after_a_start_in_mid_window_and_not_while_u
     assert await hass.config_entries.async_setup(entry.entry_id)
     await settle(hass)
     assert [call.data["value"] for call in numbers] == [1000, 1000]
+
+
+async def test_the_blueprint_takes_back_what_it_set_when_the_link_is_gone_for_long(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    broker: FakeBroker,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    calls = async_mock_service(hass, "number", "set_value")
+    hass.states.async_set("number.watts", "0", {"min": -5000, "max": 5000})
+    await use_blueprint(hass, power=["number.watts"], baseline=7, safe_after=2)
+    await receive(hass, broker, "12:00:00", "13:00:00", 1000)
+    assert [call.data["value"] for call in calls] == [1000]
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    await pass_time(hass, freezer, 110)
+    assert len(calls) == 1
+    await pass_time(hass, freezer, 15)
+    assert [call.data["value"] for call in calls] == [1000, 7]
