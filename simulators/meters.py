@@ -120,17 +120,17 @@ def _places(document: Mapping[str, Any]) -> dict[str, _Place]:
 
 def _identified(document: Mapping[str, Any]) -> dict[str, Any]:
     """Return the registers that tell what a meter is and are no quantity, each by a name."""
+
+    def place(raw: Mapping[str, Any]) -> tuple[str, int]:
+        return raw.get("register_space", document["register_space"]), raw["address"]
+
     told = [document[key] for key in _KNOWN if key in document]
-    measured = {
-        (raw.get("register_space"), raw["address"])
-        for raw in (*told, *document["quantities"].values())
-    }
+    measured = {place(raw) for raw in (*told, *document["quantities"].values())}
     return {
         f"{part} {index}": check
         for part in ("identify", "recognise")
         for index, check in enumerate(document.get(part, ()))
-        if "address" in check
-        and (part == "identify" or (check.get("register_space"), check["address"]) not in measured)
+        if "address" in check and place(check) not in measured
     }
 
 
@@ -249,15 +249,9 @@ class SimulatedMeter:
         }
         if self.refused & here.keys():
             return ExcCodes.ILLEGAL_ADDRESS
-        # Gavazzi's meters say what they are where a voltage has its other half, if asked for alone.
-        alone = {
-            key: place
-            for key, place in here.items()
-            if (place.address, place.words) == (address, count)
-        }
         words = [0] * count
         values = self.values()
-        for key, place in (alone or here).items():
+        for key, place in here.items():
             for offset, word in enumerate(place.encode(self._value(key, values))):
                 if 0 <= (at := place.address + offset - address) < count:
                     words[at] = word

@@ -19,6 +19,7 @@ from custom_components.grid_telemetry.links.ardexa.client import (
     Session,
 )
 from custom_components.grid_telemetry.links.ardexa.payload import Json, device_id_of, device_of
+from custom_components.grid_telemetry.links.ardexa.wire import Opener
 from simulators.ardexa import NOT_A_NUMBER
 
 DEVICE = "666170e2-d3b2-49b7-88fc-542e1a2c9732"
@@ -27,6 +28,8 @@ CONFIG: Json = json.loads((Path(__file__).parent / "config.json").read_text())
 
 class Wire:
     """In place of the library: keeps what is sent, answers as the page does."""
+
+    too_large = False
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, Any]] = []
@@ -74,7 +77,7 @@ def heard() -> Heard:
 
 @pytest.fixture
 async def session(wire: Wire, heard: Heard) -> Session:
-    return Session(cast("AsyncClient", wire), heard)
+    return Session(cast("AsyncClient", wire), cast("Opener", wire), heard)
 
 
 def with_id(request_id: str) -> Any:
@@ -103,6 +106,7 @@ async def test_remote_shell(wire: Wire, session: Session) -> None:
         "stdout": " 05:33:14 up 474 days,  1:21,  0 users,  load average: 0.00\n",
         "stderr": "",
         "return_code": 0,
+        "cut_off": False,
     }
     [(event, data)] = wire.sent
     assert event == "device:cmd"
