@@ -8,6 +8,7 @@ import os
 import pty
 import socket
 import struct
+import time
 from typing import Any
 
 import pytest
@@ -321,3 +322,89 @@ async def test_a_line_that_is_lost_is_opened_again(stack: AsyncExitStack, tmp_pa
     await until(lambda: server.clients == 1)
     answered = await exchange(master, with_crc("01 04 0034 0002"), 9)
     assert answered == with_crc("01 04 04 0034 0035")
+
+
+def rtu_request(address: int, *, unit: int = 1, count: int = 2) -> bytes:
+    frame = struct.pack(">BBHH", unit, 4, address, count)
+    return frame + struct.pack("<H", crc(frame))
+
+
+def rtu_reply(address: int, *, unit: int = 1) -> bytes:
+    frame = struct.pack(">BBBHH", unit, 4, 4, address, address + 1)
+    return frame + struct.pack("<H", crc(frame))
+
+
+async def test_what_waited_while_the_loop_stood_still_is_not_answered(serve: Serve) -> None:
+    """The answer would be taken for the one to the next request, which asks for something else."""
+    server = await serve(rtu=True)
+    reader, writer = await connect(server)
+    writer.write(rtu_request(10))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(10)
+
+    master = writer.get_extra_info("socket").dup()
+    master.setblocking(True)
+    for address in (20, 30):
+        master.sendall(rtu_request(address))
+        time.sleep(0.3)  # nothing else runs meanwhile, the server neither
+    await until(lambda: server.health.expired)
+    master.sendall(rtu_request(40))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(40)
+    master.close()
+    writer.close()
+    assert server.health.requests == 2
+
+
+async def test_a_stall_that_a_master_waits_for_loses_nothing(serve: Serve) -> None:
+    server = await serve(rtu=True)
+    reader, writer = await connect(server)
+    writer.write(rtu_request(10))
+    await writer.drain()
+    time.sleep(0.05)
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(10)
+    writer.close()
+
+
+async def test_a_stall_on_a_serial_line_leaves_no_late_answer(stack: AsyncExitStack) -> None:
+    master, line = pty.openpty()
+    stack.callback(os.close, master)
+    stack.callback(os.close, line)
+    server = SerialServer({1: count_up}, device=os.ttyname(line), baudrate=9600)
+    await server.start()
+    stack.push_async_callback(server.stop)
+    os.write(master, rtu_request(20))
+    time.sleep(0.4)
+    await until(lambda: server.health.expired)
+    os.set_blocking(master, False)
+    with pytest.raises(BlockingIOError):
+        os.read(master, 100)
+    os.write(master, rtu_request(40))
+    received = b""
+
+    def complete() -> bool:
+        nonlocal received
+        try:
+            received += os.read(master, 100)
+        except BlockingIOError:
+            return False
+        return len(received) >= 9
+
+    await until(complete)
+    assert received == rtu_reply(40)
+
+
+async def test_modbus_tcp_goes_on_in_the_middle_of_a_frame_after_a_stall(serve: Serve) -> None:
+    server = await serve()
+    reader, writer = await connect(server)
+    master = writer.get_extra_info("socket").dup()
+    master.setblocking(True)
+    master.sendall(request(1) + request(2)[:5])
+    time.sleep(0.3)
+    await until(lambda: server.health.expired)
+    master.sendall(request(2)[5:])
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(len(reply())) == reply(2)
+    master.close()
+    writer.close()

@@ -35,6 +35,8 @@ _REOPEN_S: Final = 5.0
 _SILENCE_S: Final = 0.00175
 # The bytes of a request follow each other at once; behind a converter or a busy loop, within this.
 _LONGEST_GAP_S: Final = 1.0
+# So often the event loop is looked after.
+_TICK_S: Final = 0.05
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,6 +53,8 @@ class Limits(ListenerLimits):
     """A client that has asked within this time need not make room for another one."""
     foreign_bytes: int = 262_144
     """That may come over one TCP connection without a request to one of our units among them."""
+    stall_s: float = 0.15
+    """A request that was pending while the event loop stood still for longer is not answered."""
 
 
 @dataclass(kw_only=True)
@@ -59,8 +63,42 @@ class Health(Refusals):
 
     requests: int = 0
     """That were answered, be it with an exception."""
+    expired: int = 0
+    """How often requests were dropped, since whoever asked has given them up by now."""
     last_request: float | None = None
     """Its time by the loop's clock."""
+
+
+class _StallWatch:
+    """Tells whether the event loop stood still until just now.
+
+    Frames of RTU have no number: an answer that its master has given up waiting for is taken for
+    the one to its next request. What the sockets hold after a stall is read before timers run, so
+    a tick that is overdue tells that a request may have been waiting there.
+    """
+
+    def __init__(self, longest_s: float) -> None:
+        self._longest_s = longest_s
+        self._loop = asyncio.get_running_loop()
+        self._ticked = self._loop.time()
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+    def is_late(self, due: float) -> bool:
+        """Return whether something comes too late that was due at a time of the loop's clock."""
+        return self._loop.time() - due > self._longest_s
+
+    @property
+    def has_stalled(self) -> bool:
+        """Whether what is read now may have been waiting for too long."""
+        return self.is_late(self._ticked + _TICK_S)
+
+    def stop(self) -> None:
+        """End watching."""
+        self._timer.cancel()
+
+    def _tick(self) -> None:
+        self._ticked = self._loop.time()
+        self._timer = self._loop.call_later(_TICK_S, self._tick)
 
 
 class _Connection(asyncio.Protocol):
@@ -93,16 +131,20 @@ class _Connection(asyncio.Protocol):
         self._second = 0
         self._requests = 0
         self._slowed: asyncio.TimerHandle | None = None
+        self._stalls: _StallWatch | None = None
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
+        self._stalls = _StallWatch(self._limits.stall_s)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._slowed is not None:
             self._slowed.cancel()
+        if self._stalls is not None:
+            self._stalls.stop()
         self.closed.set()
 
     @override
@@ -115,6 +157,7 @@ class _Connection(asyncio.Protocol):
         if now - self._last_bytes > _LONGEST_GAP_S:
             self._framer.forget()
         self._last_bytes = now
+        has_stalled = self._stalls is not None and self._stalls.has_stalled
         self._foreign_bytes += len(data)
         limits = self._limits
         try:
@@ -122,9 +165,13 @@ class _Connection(asyncio.Protocol):
                 if number == limits.requests_at_once:
                     self._cut_off(f"More than {limits.requests_at_once} requests at once")
                     return
-                self._take(request)
+                if not has_stalled:
+                    self._take(request)
         except FramingError:
             self._cut_off("No Modbus")
+        if has_stalled:
+            self._health.expired += 1
+            self._framer.forget()
         if self._peer is not None and self._foreign_bytes > limits.foreign_bytes:
             self._cut_off(f"No request in {limits.foreign_bytes} bytes")
 
@@ -155,7 +202,8 @@ class _Connection(asyncio.Protocol):
             self._slowed = self._loop.call_at(self._second + 1, self._read_on)
         frame = self._framer.frame(request, self._answer(request))
         if self._silence_s:
-            self._loop.call_later(self._silence_s, self._send, frame)
+            due = self._loop.time() + self._silence_s
+            self._loop.call_at(due, self._send_in_time, due, frame)
         else:
             self._send(frame)
 
@@ -166,6 +214,13 @@ class _Connection(asyncio.Protocol):
             what = f"{request.pdu[:5].hex(' ')} of unit {request.unit}"
             self._health.refuse(self._name, f"{err}: {what}")
             return refusal(request.pdu, err.code)
+
+    def _send_in_time(self, due: float, frame: bytes) -> None:
+        """Send an answer, unless the loop stood still since it was ready."""
+        if self._stalls is not None and self._stalls.is_late(due):
+            self._health.expired += 1
+            return
+        self._send(frame)
 
     def _send(self, frame: bytes) -> None:
         if self._transport is not None:
