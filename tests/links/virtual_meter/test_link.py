@@ -169,6 +169,33 @@ async def test_sunspec_203_has_integers_and_scale_factors(
     assert end.registers == [0xFFFF, 0]
 
 
+async def test_a_counter_of_sunspec_never_falls_to_zero(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    """SunSpec has 0 for a counter that is not available, which a master would book."""
+    bought = point("sensor.bought", "energy_import", unit="kWh")
+    entry = await set_up(hass, add_entry(meter(bought, profile="sunspec_203")))
+    client = await connect(entry)
+
+    async def counter() -> int | None:
+        answer = await client.read_holding_registers(40070 + 46, count=2, device_id=1)
+        if answer.isError():
+            return None
+        raw = client.convert_from_registers(answer.registers, TYPES.UINT32)
+        assert isinstance(raw, int)
+        return raw
+
+    assert await counter() is None
+    show(hass, "sensor.bought", 8123.4, "kWh")
+    shown = await counter()
+    assert shown
+    for state in ("unknown", "unavailable"):
+        show(hass, "sensor.bought", state, "kWh")
+        assert await counter() == shown
+    show(hass, "sensor.bought", 8123.5, "kWh")
+    assert (await counter() or 0) > shown
+
+
 async def test_sunspec_213_has_floats(
     hass: HomeAssistant, add_entry: AddEntry, connect: Connect
 ) -> None:

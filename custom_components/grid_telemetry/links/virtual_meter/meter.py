@@ -11,6 +11,7 @@ from homeassistant.core import HomeAssistant
 from ...points.point import Point, Refusal
 from ...points.reader import PointReader, PointReaders
 from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
+from ...vocabulary.quantities import QUANTITIES
 from .const import CONF_PROFILE, CONF_UNIT_ID, Profile
 from .payload import Image, image_of
 
@@ -37,7 +38,12 @@ class PlayedMeter:
         )
         self._image = image
         self._values: Mapping[str, Callable[[], float | None]] = {
-            reader.point.name: partial(_value, reader) for reader in self.readers.readers
+            reader.point.name: (
+                _HeldCounter(reader)
+                if image.has_nan and QUANTITIES[reader.point.name].counter
+                else partial(_value, reader)
+            )
+            for reader in self.readers.readers
         }
 
     def read(self, function: int, address: int, count: int) -> Sequence[int]:
@@ -52,6 +58,21 @@ class PlayedMeter:
 def _value(reader: PointReader) -> float | None:
     reading = reader.read()
     return None if isinstance(reading, Refusal) or reading.is_stale else reading.value
+
+
+class _HeldCounter:
+    """Reads a counter; while it has no value, what it showed last is what was counted."""
+
+    def __init__(self, reader: PointReader) -> None:
+        """Begin without a value."""
+        self._reader = reader
+        self._last: float | None = None
+
+    def __call__(self) -> float | None:
+        """Return the present value or the last one; None before the first."""
+        if (value := _value(self._reader)) is not None:
+            self._last = value
+        return self._last
 
 
 def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:

@@ -103,7 +103,8 @@ class Image:
             except struct.error, OverflowError:
                 # More than the register holds.
                 pass
-        if not self.has_nan:
+        # In a counter of SunSpec 0 stands for "not available": a master would book the rest.
+        if not self.has_nan or QUANTITIES[key].counter:
             raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE)
         return _not_available(register)
 
