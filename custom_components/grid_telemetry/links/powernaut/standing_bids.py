@@ -107,15 +107,9 @@ class StandingBids:
             del self._desk.own[bid_id]
 
     async def _update(self, bid: StandingBid, known: list[Json]) -> None:
+        """Bring what is offered for one resource in line with its standing bid."""
         now = dt_util.utcnow()
-        wanted: list[datetime] = []
-        hindrance: _Hindrance | None = None
-        if bid.enabled:
-            try:
-                hindrance = self._hindrance(bid)
-                wanted = [] if hindrance else self._wanted(bid, now)
-            except InputMissing as err:
-                hindrance = _Hindrance(StandingStatus.INPUT_MISSING, str(err))
+        wanted, hindrance = self._intention(bid, now)
         missing = hindrance is not None and hindrance.status is StandingStatus.INPUT_MISSING
         self._issues.set(
             missing,
@@ -137,14 +131,20 @@ class StandingBids:
             bid, [start for start in wanted if self._is_due(bid, here.get(start))], now
         )
         bid.open = [start for start in wanted if start in here or start in placed]
+        _show(bid, hindrance or refusal)
+
+    def _intention(
+        self, bid: StandingBid, now: datetime
+    ) -> tuple[list[datetime], _Hindrance | None]:
+        """Return the quarter-hours to offer, none where something hinders it."""
         if not bid.enabled:
-            bid.show(StandingStatus.OFF)
-        elif (reason := hindrance or refusal) is not None:
-            bid.show(reason.status, reason.detail)
-        elif bid.refused:
-            bid.show(StandingStatus.REFUSED, bid.detail)
-        else:
-            bid.show(StandingStatus.BIDDING if bid.open else StandingStatus.IDLE)
+            return [], None
+        try:
+            if (hindrance := self._hindrance(bid)) is not None:
+                return [], hindrance
+            return self._wanted(bid, now), None
+        except InputMissing as err:
+            return [], _Hindrance(StandingStatus.INPUT_MISSING, str(err))
 
     def _hindrance(self, bid: StandingBid) -> _Hindrance | None:
         """Return why nothing may be offered, so that what stands is withdrawn too."""
@@ -232,6 +232,18 @@ class _Hindrance:
 
     status: StandingStatus
     detail: str | None = None
+
+
+def _show(bid: StandingBid, reason: _Hindrance | None) -> None:
+    """Show how a standing bid stands, and why it does not offer."""
+    if not bid.enabled:
+        bid.show(StandingStatus.OFF)
+    elif reason is not None:
+        bid.show(reason.status, reason.detail)
+    elif bid.refused:
+        bid.show(StandingStatus.REFUSED, bid.detail)
+    else:
+        bid.show(StandingStatus.BIDDING if bid.open else StandingStatus.IDLE)
 
 
 def _agrees(template: Template, start: datetime) -> bool:
