@@ -703,6 +703,17 @@ async def test_log_ins_are_remembered_over_a_restart(
     assert key not in hass_storage
 
 
+async def test_a_removed_entry_leaves_no_log_ins_that_are_about_to_be_saved(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn, hass_storage: dict[str, Any]
+) -> None:
+    entry = add_entry()
+    await log_in(entry)
+    assert await hass.config_entries.async_remove(entry.entry_id)
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=60))
+    await hass.async_block_till_done()
+    assert f"{DOMAIN}.setup_logins_{entry.entry_id}" not in hass_storage
+
+
 async def test_unloading_gives_the_port_back(
     hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn
 ) -> None:

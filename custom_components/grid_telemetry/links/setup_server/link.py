@@ -5,10 +5,9 @@ import ssl
 from typing import Any, Final
 
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.json import json_bytes
-from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from ...commands.actions import LinkWithCommands
@@ -20,6 +19,7 @@ from ...commands.registry import Registry
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
+from ...entry_store import EntryStore, async_remove_store, entry_store
 from ...forms.listener import allowed_networks, cannot_listen
 from ...forms.tls import server_context_of, unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
@@ -50,7 +50,6 @@ ORIGIN: Final = "setup_server"
 type Seen = dict[str, tuple[float, float]]
 
 _STORE_VERSION: Final = 1
-_SAVE_AFTER_S: Final = 1.0
 _GUARDS: HassKey[dict[str, Guard]] = HassKey(f"{DOMAIN}_setup_guards")
 """By entry: what is remembered of log-ins outlives a reload, and by its file a restart."""
 
@@ -185,21 +184,26 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Forget the log-ins."""
+    """Forget the log-ins, those that are being saved too."""
     hass.data.get(_GUARDS, {}).pop(entry.entry_id, None)
-    await _store(hass, entry.entry_id).async_remove()
+    await async_remove_store(hass, _STORE_VERSION, _store_key(entry.entry_id))
 
 
-def _store(hass: HomeAssistant, entry_id: str) -> Store[Seen]:
-    return Store(hass, _STORE_VERSION, f"{DOMAIN}.setup_logins_{entry_id}")
+def _store_key(entry_id: str) -> str:
+    return f"{DOMAIN}.setup_logins_{entry_id}"
 
 
 async def _async_guard(hass: HomeAssistant, entry_id: str) -> Guard:
-    """Return what is remembered of the log-ins of an entry."""
+    """Return what is remembered of the log-ins of an entry, over its reloads."""
     guards = hass.data.setdefault(_GUARDS, {})
     if entry_id not in guards:
-        store = _store(hass, entry_id)
-        guard = Guard(lambda: store.async_delay_save(guard.seen, _SAVE_AFTER_S))
+        store: EntryStore[Seen] = entry_store(hass, _STORE_VERSION, _store_key(entry_id))
+
+        @callback
+        def save() -> None:
+            hass.async_create_task(store.async_save(guard.seen), "log-ins of clients")
+
+        guard = Guard(save)
         guard.remember(await store.async_load() or {})
         guards[entry_id] = guard
     return guards[entry_id]
