@@ -11,6 +11,7 @@ from custom_components.grid_telemetry.meters import (
     Register,
     RegisterMapError,
     load_register_maps,
+    parse_register_map,
     read_register_map,
 )
 
@@ -344,7 +345,8 @@ nan: largest
         ),
         (GOOD + "  power: {address: 2\n", "acme.yaml, line 9: expected ',' or '}'"),
         (GOOD + "? [a, b]\n: c\n", "acme.yaml, line 8: found unhashable key"),
-        ("&a [*a]\n", "acme.yaml, line 1: expected a mapping"),
+        ("&a [*a]\n", "acme.yaml, line 1: aliases (*) are not taken"),
+        ("a: &a {b: 1}\nc: {<<: *a}\n", "acme.yaml, line 2: merges (<<) are not taken"),
         ("", "acme.yaml, line 1: expected a mapping"),
         ("a: \0\n", "acme.yaml: unacceptable character #x0000"),
         # What PyYAML fails at without saying where.
@@ -448,3 +450,27 @@ def test_without_a_folder_there_are_the_shipped_maps(tmp_path: Path) -> None:
 
     assert {"circutor_cem_c31", "eastron_sdm630"} <= loaded.maps.keys()
     assert not loaded.errors
+
+
+def test_a_few_lines_never_stand_for_many() -> None:
+    lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
+    lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]
+    with pytest.raises(RegisterMapError, match=r"line 2: aliases \(\*\) are not taken"):
+        parse_register_map("acme.yaml", "\n".join(lines))
+
+
+def test_a_map_is_no_larger_than_a_map_can_be(tmp_path: Path) -> None:
+    text = "# " + "x" * 65_536
+    with pytest.raises(RegisterMapError, match=r"acme\.yaml: larger than 64 KiB"):
+        parse_register_map("acme.yaml", text)
+    path = tmp_path / "acme.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RegisterMapError, match=r"acme\.yaml: larger than 64 KiB"):
+        read_register_map(path)
+
+
+def test_what_is_wrong_is_quoted_in_part() -> None:
+    text = f"manufacturer: [{'x' * 60_000}]\nmodels: [a]\n"
+    with pytest.raises(RegisterMapError) as error:
+        parse_register_map("acme.yaml", text)
+    assert len(str(error.value)) < 1_000

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, override
+from typing import Any, Final, override
 
 import voluptuous as vol
 import yaml
@@ -26,6 +26,7 @@ from .schema import register_map
 
 __all__ = [
     "DEFAULT_RATED_POWER_W",
+    "MAX_BYTES",
     "Check",
     "ObjectCheck",
     "Register",
@@ -38,6 +39,12 @@ __all__ = [
     "parse_register_map",
     "read_register_map",
 ]
+
+
+MAX_BYTES: Final = 64 * 1024
+"""A larger map is refused, whichever way it comes in; the largest one shipped has 9 KiB."""
+# So many faults are told; who has more begins with these.
+_MAX_FAULTS: Final = 20
 
 
 class RegisterMapError(ValueError):
@@ -82,17 +89,20 @@ def read_register_map(path: Path) -> RegisterMap:
     Blocking. Raises `RegisterMapError` for a file that cannot be read, is no YAML or does not fit.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        with path.open("rb") as file:
+            text = file.read(MAX_BYTES + 1).decode()
     except (OSError, UnicodeDecodeError) as err:
         raise RegisterMapError(f"{path.name}: {err}") from err
     return parse_register_map(path.name, text)
 
 
 def parse_register_map(file: str, text: str) -> RegisterMap:
-    """Return the map that the text of a file describes.
+    """Return the map that the text of a file describes. Blocking: it may take a second.
 
     Raises `RegisterMapError` for what is no YAML or does not fit.
     """
+    if len(text.encode(errors="replace")) > MAX_BYTES:
+        raise RegisterMapError(f"{file}: larger than {MAX_BYTES // 1024} KiB")
     try:
         return _checked(file, text)
     except RegisterMapError:
@@ -119,13 +129,32 @@ def _checked(file: str, text: str) -> RegisterMap:
                 f"{file}, line {_line(node, error.path)}: "
                 + (f"{'.'.join(map(str, error.path))}: " if error.path else "")
                 + error.error_message
-                for error in sorted(err.errors, key=lambda error: _line(node, error.path))
+                for error in sorted(err.errors, key=lambda error: _line(node, error.path))[
+                    :_MAX_FAULTS
+                ]
             )
         ) from err
 
 
 class _Loader(yaml.SafeLoader):
-    """Tells the line of a scalar that looks like a number or a date and is none."""
+    """Tells the line of a scalar that looks like a number or a date and is none.
+
+    It refuses aliases and merges, by which a few lines stand for gigabytes.
+    """
+
+    @override
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            alias: Any = self.peek_event()  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(
+                problem="aliases (*) are not taken", problem_mark=alias.start_mark
+            )
+        node = super().compose_node(parent, index)
+        if node is not None and node.tag == "tag:yaml.org,2002:merge":
+            raise yaml.MarkedYAMLError(
+                problem="merges (<<) are not taken", problem_mark=node.start_mark
+            )
+        return node
 
     @override
     def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
@@ -153,24 +182,20 @@ def _parse(text: str) -> tuple[yaml.Node | None, Any]:
 
 def _refuse_duplicates(root: yaml.Node) -> None:
     """Raise for a key that is written twice; YAML would let the last one win in silence."""
-    # An alias can lead back to a node above it, so every node is looked at once.
-    waiting, known = [root], {id(root)}
+    waiting = [root]
     while waiting:
         node = waiting.pop()
-        below: list[yaml.Node] = []
         if isinstance(node, yaml.MappingNode):
             seen: set[str] = set()
             for key, value in node.value:
                 if isinstance(key, yaml.ScalarNode) and key.value in seen:
                     raise yaml.MarkedYAMLError(
-                        problem=f"{key.value}: written twice", problem_mark=key.start_mark
+                        problem=f"{key.value:.40}: written twice", problem_mark=key.start_mark
                     )
                 seen.add(str(key.value))
-                below.append(value)
+                waiting.append(value)
         elif isinstance(node, yaml.SequenceNode):
-            below += node.value
-        waiting += [node for node in below if id(node) not in known]
-        known.update(map(id, below))
+            waiting += node.value
 
 
 def _line(node: yaml.Node | None, path: list[Any]) -> int:

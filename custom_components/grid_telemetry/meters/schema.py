@@ -27,7 +27,7 @@ def _integer(low: int, high: int) -> Callable[[Any], Any]:
     def integer(value: Any) -> int:
         # YAML's `yes` is a bool, and to Python a bool is an int.
         if type(value) is not int:
-            raise vol.Invalid(f"expected an integer, got {value!r}")
+            raise vol.Invalid(f"expected an integer, got {value!r:.40}")
         return value
 
     return vol.All(integer, vol.Range(min=low, max=high))
@@ -44,13 +44,13 @@ def _float(value: Any) -> float:
 
 def _scale(value: Any) -> Decimal:
     if type(value) not in (int, float) or not math.isfinite(value) or value == 0:
-        raise vol.Invalid(f"expected a number other than 0, got {value!r}")
+        raise vol.Invalid(f"expected a number other than 0, got {value!r:.40}")
     return Decimal(repr(value))
 
 
 def _text(value: Any) -> str:
     if not isinstance(value, str) or not value.strip():
-        raise vol.Invalid(f"expected a text, got {value!r}")
+        raise vol.Invalid(f"expected a text, got {value!r:.40}")
     return value
 
 

@@ -189,7 +189,7 @@ async def test_a_huge_file_is_refused(
     hass: HomeAssistant, unit: MockModbusUnit, upload: Upload
 ) -> None:
     result = await own_map_form(hass, link_entry())
-    file_id = await upload("cellar.yaml", b"#" * (256 * 1024 + 1))
+    file_id = await upload("cellar.yaml", b"#" * (64 * 1024 + 1))
     result = await submit(hass, result, {"map_file": file_id, "replace": False})
 
     assert result["errors"] == {"map_file": "map_too_large"}

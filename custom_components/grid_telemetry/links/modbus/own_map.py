@@ -18,7 +18,7 @@ from homeassistant.util.file import WriteError, write_utf8_file_atomic
 import voluptuous as vol
 
 from ...const import DOMAIN
-from ...meters import RegisterMap, RegisterMapError, parse_register_map
+from ...meters import MAX_BYTES, RegisterMap, RegisterMapError, parse_register_map
 from .const import CONF_REGISTER_MAP
 from .maps import map_folder
 from .unit_access import meters_of
@@ -27,9 +27,6 @@ CONF_MAP_FILE = "map_file"
 CONF_MAP_TEXT = "map_text"
 CONF_MAP_NAME = "map_name"
 CONF_REPLACE = "replace"
-
-# The largest of the shipped maps has 4 KiB.
-_MAX_BYTES = 256 * 1024
 
 OWN_MAP_SCHEMA = vol.Schema(
     {
@@ -81,7 +78,7 @@ async def async_text_of(hass: HomeAssistant, user_input: dict[str, Any]) -> tupl
 def _uploaded(hass: HomeAssistant, upload: str) -> tuple[str, bytes]:
     try:
         with process_uploaded_file(hass, upload) as path:
-            if path.stat().st_size > _MAX_BYTES:
+            if path.stat().st_size > MAX_BYTES:
                 raise OwnMapError(CONF_MAP_FILE, "map_too_large")
             return path.name, path.read_bytes()
     except ValueError as err:
@@ -94,12 +91,14 @@ async def async_check(hass: HomeAssistant, name: str, text: str, *, replace: boo
     Raises `OwnMapError`.
     """
     try:
-        register_map = parse_register_map(f"{slugify(name) or 'map'}.yaml", text)
+        register_map = await hass.async_add_executor_job(
+            parse_register_map, f"{slugify(name) or 'map'}.yaml", text
+        )
     except RegisterMapError as err:
         raise OwnMapError("base", "map_invalid", str(err)) from err
     if not name:
         key = slugify(f"{register_map.manufacturer} {register_map.models[0]}")
-        register_map = parse_register_map(f"{key}.yaml", text)
+        register_map = await hass.async_add_executor_job(parse_register_map, f"{key}.yaml", text)
     path = map_folder(hass) / f"{register_map.key}.yaml"
     if not replace and await hass.async_add_executor_job(path.exists):
         raise OwnMapError(CONF_MAP_NAME, "map_name_taken", register_map.key)
