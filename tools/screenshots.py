@@ -21,7 +21,8 @@ from .browser import open_page
 from .frontend import button, go, go_to_integration, go_to_integrations, open_menu
 
 IMAGES = CHECKOUT / "docs" / "images"
-SCOUT = f"Circutor Scout {CLAIM_ID}"
+GATEWAY = "DEMO-GATEWAY"
+SCOUT = f"Circutor Scout {GATEWAY}"
 DASHBOARD = "energy-live"
 
 type Picture = Callable[[str], Awaitable[None]]
@@ -77,6 +78,7 @@ async def add_scout(page: Page, url: str, picture: Picture) -> None:
     await page.locator("ha-switch").click()
     await _press(page, "Submit")
     await expect(page.get_by_text("This gateway", exact=True)).to_be_visible()
+    await _field(page, "Serial number").fill(GATEWAY)
     await _field(page, "Interval").fill("1")
     await _press(page, "Submit")
 

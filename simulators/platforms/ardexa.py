@@ -129,7 +129,7 @@ class ArdexaPlatform:
         answer = await home.call(
             "grid_telemetry.ardexa_run_command", response=True, device_id=device, command=COMMAND
         )
-        if answer != {"stdout": "telemetry\n", "stderr": "", "return_code": 0}:
+        if answer != {"stdout": "telemetry\n", "stderr": "", "return_code": 0, "cut_off": False}:
             self._wrong.append(f"the command was answered {answer}")
         self._note((DEVICE, "command"), answer["stdout"].strip(), time.time())
 
