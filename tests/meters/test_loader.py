@@ -452,6 +452,14 @@ def test_without_a_folder_there_are_the_shipped_maps(tmp_path: Path) -> None:
     assert not loaded.errors
 
 
+def test_of_the_shipped_maps_only_those_that_are_named_are_read(tmp_path: Path) -> None:
+    write(tmp_path, GOOD)
+
+    loaded = load_register_maps(tmp_path, {"eastron_sdm630", "gone"})
+
+    assert loaded.maps.keys() == {"acme", "eastron_sdm630"}
+
+
 def test_a_few_lines_never_stand_for_many() -> None:
     lines = ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]" for n in range(1, 9)]

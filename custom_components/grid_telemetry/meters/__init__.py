@@ -4,7 +4,7 @@ A map names addresses as they are on the wire (from 0). docs/register-maps.md te
 one; an error names the file, the line and the key that it is about.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -59,12 +59,17 @@ class RegisterMaps:
     errors: Mapping[str, str]
 
 
-def load_register_maps(user_folder: Path) -> RegisterMaps:
-    """Read the shipped maps and the user's own; a user's map replaces a shipped one by name.
+def load_register_maps(user_folder: Path, shipped: Collection[str] | None = None) -> RegisterMaps:
+    """Read the user's maps and the shipped ones, or those of the shipped ones that are named.
 
-    One with a mistake does so too: there is no map of that name then. Blocking: it reads files.
+    A user's map replaces a shipped one by name. One with a mistake does so too: there is no map
+    of that name then. Blocking: it reads files, and to parse all that is shipped takes a second.
     """
-    maps = dict(_shipped_maps())
+    maps = {
+        name: _shipped_map(path)
+        for name, path in _shipped_files().items()
+        if shipped is None or name in shipped
+    }
     errors: dict[str, str] = {}
     for path in sorted(user_folder.glob("*.yaml")):
         try:
@@ -77,10 +82,13 @@ def load_register_maps(user_folder: Path) -> RegisterMaps:
 
 
 @cache
-def _shipped_maps() -> Mapping[str, RegisterMap]:
-    return {
-        path.stem: read_register_map(path) for path in sorted(Path(__file__).parent.glob("*.yaml"))
-    }
+def _shipped_files() -> Mapping[str, Path]:
+    return {path.stem: path for path in sorted(Path(__file__).parent.glob("*.yaml"))}
+
+
+@cache
+def _shipped_map(path: Path) -> RegisterMap:
+    return read_register_map(path)
 
 
 def read_register_map(path: Path) -> RegisterMap:

@@ -121,11 +121,13 @@ def _diagnostics(polled: _Polled) -> dict[str, Any]:
 
 async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> ModbusLink:
     """Return the link of an entry; its meters need not answer yet."""
-    maps = await async_load_register_maps(hass)
-    meters = [
-        (meter, _register_map(meter, maps))
-        for meter in entry.get_subentries_of_type(SUBENTRY_METER)
-    ]
+    subentries = list(entry.get_subentries_of_type(SUBENTRY_METER))
+    # Home Assistant's start does not wait for the maps of meters that are not here.
+    maps = await async_load_register_maps(
+        hass,
+        {meter.data[CONF_REGISTER_MAP] for meter in subentries if CONF_SUNSPEC not in meter.data},
+    )
+    meters = [(meter, _register_map(meter, maps)) for meter in subentries]
     tell_missing_maps(
         hass, entry, [meter for meter, register_map in meters if register_map is None]
     )

@@ -1,6 +1,6 @@
 """Loads the register maps for Home Assistant and tells the user of maps that are broken."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
@@ -20,10 +20,15 @@ def map_folder(hass: HomeAssistant) -> Path:
     return Path(hass.config.path(DOMAIN, "meters"))
 
 
-async def async_load_register_maps(hass: HomeAssistant) -> Mapping[str, RegisterMap]:
-    """Return all maps by name; a repair issue stands for each file that cannot be used."""
+async def async_load_register_maps(
+    hass: HomeAssistant, shipped: Collection[str] | None = None
+) -> Mapping[str, RegisterMap]:
+    """Return the user's maps and the shipped ones, or those of the shipped ones that are named.
+
+    A repair issue stands for each file of the user that cannot be used.
+    """
     folder = map_folder(hass)
-    loaded = await hass.async_add_executor_job(load_register_maps, folder)
+    loaded = await hass.async_add_executor_job(load_register_maps, folder, shipped)
     _tell(
         hass,
         _INVALID,
