@@ -1,6 +1,7 @@
 """What every test shares."""
 
-from collections.abc import Iterator
+from collections.abc import AsyncGenerator, Iterator
+from contextlib import AsyncExitStack
 import os
 from pathlib import Path
 import shutil
@@ -49,6 +50,13 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
                 if os.environ.get("CI") == "true":
                     pytest.fail(reason)
                 pytest.skip(reason)
+
+
+@pytest.fixture
+async def stack(socket_enabled: None) -> AsyncGenerator[AsyncExitStack]:
+    """What has to be ended when the test is over, last first; real sockets."""
+    async with AsyncExitStack() as exits:
+        yield exits
 
 
 @pytest.fixture

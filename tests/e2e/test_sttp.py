@@ -1,7 +1,6 @@
 """STTP in a real Home Assistant, with the reference, sttpapi, at the other end."""
 
 import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
@@ -16,13 +15,6 @@ from tests.protocols.sttp.samples import NOON, metadata, signal_id
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
 
 WITHIN_S = 60
-
-
-@pytest.fixture
-async def stack(socket_enabled: None) -> AsyncGenerator[AsyncExitStack]:
-    """What has to be ended when the test is over."""
-    async with AsyncExitStack() as exits:
-        yield exits
 
 
 async def publish(peer: Peer, signals: int, value: float) -> None:

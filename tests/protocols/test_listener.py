@@ -1,7 +1,7 @@
 """The listener that every server has: who is let in, who makes room, and what ends."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import Callable
 from contextlib import AsyncExitStack
 import errno
 from ipaddress import ip_address, ip_network
@@ -62,12 +62,6 @@ class Server:
 
 type Serve = Callable[..., Server]
 type Connect = Callable[..., Any]
-
-
-@pytest.fixture
-async def stack() -> AsyncGenerator[AsyncExitStack]:
-    async with AsyncExitStack() as exits:
-        yield exits
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 """Servers on real sockets and lines: who is let in, and what a client may do."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AsyncExitStack
 from ipaddress import ip_network
 import os
@@ -35,13 +35,6 @@ def request(transaction: int = 1, *, unit: int = 1, count: int = 2) -> bytes:
 
 def reply(transaction: int = 1, *, unit: int = 1) -> bytes:
     return struct.pack(">HHHBBBHH", transaction, 0, 7, unit, 4, 4, 52, 53)
-
-
-@pytest.fixture
-async def stack(socket_enabled: None) -> AsyncGenerator[AsyncExitStack]:
-    """What has to be ended when the test is over, last first; real sockets."""
-    async with AsyncExitStack() as exits:
-        yield exits
 
 
 @pytest.fixture

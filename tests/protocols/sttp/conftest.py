@@ -20,13 +20,6 @@ type StartPeer = Callable[..., Awaitable[Peer]]
 
 
 @pytest.fixture
-async def stack(socket_enabled: None) -> AsyncGenerator[AsyncExitStack]:
-    """What has to be ended when the test is over, last first; real sockets."""
-    async with AsyncExitStack() as exits:
-        yield exits
-
-
-@pytest.fixture
 def serve(stack: AsyncExitStack) -> Serve:
     """Start a publisher on a free port."""
 
