@@ -357,6 +357,18 @@ async def test_refused_records_are_bounded_and_cannot_be_had_from_a_broken_disk(
     await again.close()
 
 
+async def test_what_was_refused_and_is_queued_again_tells_how_old_it_is(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make()
+    await outbox.open()
+    await outbox.put([Record(METRIC, 7, "{}", 1)])
+    await outbox.refuse([record.id for record in await outbox.next(1)], "no")
+    assert outbox.oldest_at_ms is None
+    assert await outbox.retry_refused() == 1
+    assert outbox.oldest_at_ms == 7
+
+
 async def test_marks_are_kept_with_what_told_them(make: Callable[..., Outbox]) -> None:
     outbox = make()
     await outbox.open()

@@ -637,7 +637,7 @@ class Outbox:
             f"SELECT count(*), coalesce(sum({SAMPLES}), 0) FROM record"
         ).fetchone()
         [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
-        self._stored_oldest = oldest_ms(db)
+        self._stored_oldest_ms = oldest_ms(db)
 
     def _disconnect(self) -> None:
         if self._db is not None:
