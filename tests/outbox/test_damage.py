@@ -369,6 +369,23 @@ async def test_what_was_refused_and_is_queued_again_tells_how_old_it_is(
     assert outbox.oldest_at_ms == 7
 
 
+async def test_a_flipped_bit_in_the_time_of_a_record_is_not_taken_for_how_old_it_is(
+    make: Callable[..., Outbox], path: Path
+) -> None:
+    outbox = make()
+    await fill(outbox, 4)
+    await outbox.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE record SET at_ms = 1 << 60 WHERE id = 1")
+    db.execute("UPDATE record SET at_ms = 'x' WHERE id = 2")
+    db.commit()
+    db.close()
+    again = make()
+    await again.open()
+    assert again.oldest_at_ms == 2
+    assert await drain(again) == {2, 3}
+
+
 async def test_marks_are_kept_with_what_told_them(make: Callable[..., Outbox]) -> None:
     outbox = make()
     await outbox.open()
