@@ -389,8 +389,17 @@ class Outbox:
             with transaction(db):
                 move_damaged(db, ids)
                 _, samples = delete(db, ids)
-                self._count_damaged(samples)
-                self._write_state(db)
+                state = self._state()
+                write_state(
+                    db,
+                    replace(
+                        state,
+                        dropped=state.dropped + samples,
+                        damaged=state.damaged + samples,
+                        queued=state.queued - samples,
+                    ),
+                )
+            self._count_damaged(samples)
 
         try:
             move(self._writer())
@@ -419,8 +428,9 @@ class Outbox:
                     self.last_id += 1
                     again.append(row_of(replace(record, id=self.last_id), now))
             insert_rows(db, again)
-            delete(db, [row[0] for row in rows], table="refused")
-            self._write_state(db)
+            _, samples = delete(db, [row[0] for row in rows], table="refused")
+            state = self._state()
+            write_state(db, replace(state, queued=state.queued + samples))
         self._take_stock(db)
         return len(again)
 
@@ -428,8 +438,9 @@ class Outbox:
         chosen = [row[0] for row in refused_rows(db) if ids is None or row[0] in ids]
         with transaction(db):
             records, samples = delete(db, chosen, table="refused")
-            self.dropped_samples += samples
-            self._write_state(db)
+            state = self._state()
+            write_state(db, replace(state, dropped=state.dropped + samples))
+        self.dropped_samples += samples
         self._take_stock(db)
         return records
 
@@ -698,9 +709,6 @@ class Outbox:
             age_s=self._clock.now_s(),
             wall_s=self._clock.wall_s(),
         )
-
-    def _write_state(self, db: sqlite3.Connection) -> None:
-        write_state(db, self._state())
 
     def _write(self, db: sqlite3.Connection) -> None:
         """Bring the file up to date in one transaction, and forget what it was lacking."""
