@@ -412,6 +412,23 @@ async def test_what_the_disk_does_not_take_is_not_counted_as_dropped(
     assert (again.damaged_samples, again.dropped_samples) == (1, 2)
 
 
+async def test_clearing_that_fails_loses_nothing_of_what_is_held(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make()
+    await fill(outbox, 2)
+    failing = sqlite3.OperationalError("disk I/O error")
+    with patch(f"{Outbox.__module__}.write_state", side_effect=failing):
+        await outbox.put([Record(METRIC, 2, '{"number":2}' * 4, 1)])
+        with (
+            patch.object(Path, "unlink", side_effect=OSError("read-only")),
+            pytest.raises(OutboxError),
+        ):
+            await outbox.clear()
+        assert (outbox.queued_samples, outbox.dropped_samples) == (3, 0)
+    assert await drain(outbox) == {0, 1, 2}
+
+
 async def test_marks_are_kept_with_what_told_them(make: Callable[..., Outbox]) -> None:
     outbox = make()
     await outbox.open()

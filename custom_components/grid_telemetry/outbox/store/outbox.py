@@ -475,11 +475,6 @@ class Outbox:
     def _clear(self) -> int:
         """Start with a new file: also a full disk lets go of the old one."""
         samples = self.queued_samples
-        self._held.clear()
-        self._held_samples = 0
-        self._gone.clear()
-        self._refusals.clear()
-        self._new_marks = dict(self.marks)
         if self._checkpoints:
             self._disconnect()
             try:
@@ -492,6 +487,11 @@ class Outbox:
             self._open_again_at = 0.0
         else:  # whoever copies the file now must not find another
             self._ask(self._delete_all)
+        self._held.clear()
+        self._held_samples = 0
+        self._gone.clear()
+        self._refusals.clear()
+        self._new_marks = dict(self.marks)
         self.dropped_samples += samples
         self._troubles.pop(Trouble.FULL, None)
         self._flush()
