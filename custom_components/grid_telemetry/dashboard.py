@@ -146,7 +146,11 @@ def _meter_cards(entities: list[er.RegistryEntry]) -> Iterable[Card]:
     yield from (_tile(entity) for entity in power[:_MAX_CURVES])
     if power:
         yield _curves(power)
-    rest = [_row(entity) for entity in measured if entity not in power][:_MAX_ROWS]
+    rest = [
+        _row(entity)
+        for entity in measured
+        if entity.original_device_class != SensorDeviceClass.POWER
+    ][:_MAX_ROWS]
     if rest:
         yield {"type": "entities", "entities": rest, "grid_options": {"columns": "full"}}
 

@@ -3,12 +3,15 @@
 import asyncio
 from pathlib import Path
 import tarfile
+from unittest.mock import patch
 
 from homeassistant.components.backup.const import DATA_MANAGER
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 import pytest
 
+from custom_components.grid_telemetry.backup import async_post_backup, async_pre_backup
+from custom_components.grid_telemetry.links.scout.link import ScoutLink
 from custom_components.grid_telemetry.outbox.path import outbox_path
 from custom_components.grid_telemetry.outbox.store import Destination, Limits, Outbox, Record
 from simulators.scout import ScoutServer
@@ -85,3 +88,29 @@ async def test_a_backup_of_a_draining_outbox_can_be_restored(
         assert list((target / "data" / "grid_telemetry").glob("*.corrupt-*")) == []
         await restored.close()
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("begins", [True, False], ids=["begins", "ends"])
+async def test_a_backup_that_begins_or_ends_while_the_entry_is_set_up_is_noticed(
+    hass: HomeAssistant,
+    enable_custom_integrations: None,
+    server: ScoutServer,
+    add_entry: AddEntry,
+    begins: bool,
+) -> None:
+    entry = add_entry(device("MAIN"))
+    if not begins:
+        await async_pre_backup(hass)
+    start_link = ScoutLink.async_start
+
+    async def start(link: ScoutLink) -> None:
+        await (async_pre_backup(hass) if begins else async_post_backup(hass))
+        await start_link(link)
+
+    with patch.object(ScoutLink, "async_start", autospec=True, side_effect=start):
+        assert await hass.config_entries.async_setup(entry.entry_id)
+    await entry.runtime_data.outbox.put([Record(Destination("METRIC", "MAIN"), 1, "{}", 1)])
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    # During a backup what was written stays beside the main file, also when that is closed.
+    wal = Path(f"{outbox_path(hass, entry)}-wal")
+    assert await asyncio.to_thread(wal.exists) is begins

@@ -8,6 +8,7 @@ import random
 import shutil
 import sqlite3
 import subprocess
+from unittest.mock import patch
 
 import pytest
 
@@ -355,6 +356,77 @@ async def test_refused_records_are_bounded_and_cannot_be_had_from_a_broken_disk(
     with pytest.raises(OutboxError):
         await again.refused(1)
     await again.close()
+
+
+async def test_what_was_refused_and_is_queued_again_tells_how_old_it_is(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make()
+    await outbox.open()
+    await outbox.put([Record(METRIC, 7, "{}", 1)])
+    await outbox.refuse([record.id for record in await outbox.next(1)], "no")
+    assert outbox.oldest_at_ms is None
+    assert await outbox.retry_refused() == 1
+    assert outbox.oldest_at_ms == 7
+
+
+async def test_a_flipped_bit_in_the_time_of_a_record_is_not_taken_for_how_old_it_is(
+    make: Callable[..., Outbox], path: Path
+) -> None:
+    outbox = make()
+    await fill(outbox, 4)
+    await outbox.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE record SET at_ms = 1 << 60 WHERE id = 1")
+    db.execute("UPDATE record SET at_ms = 'x' WHERE id = 2")
+    db.commit()
+    db.close()
+    again = make()
+    await again.open()
+    assert again.oldest_at_ms == 2
+    assert await drain(again) == {2, 3}
+
+
+async def test_what_the_disk_does_not_take_is_not_counted_as_dropped(
+    make: Callable[..., Outbox], path: Path
+) -> None:
+    outbox = make()
+    await fill(outbox, 3)
+    await outbox.refuse([record.id for record in await outbox.next(1)], "no")
+    await outbox.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE record SET body = x'fffe' WHERE id = 2")
+    db.commit()
+    db.close()
+    again = make()
+    await again.open()
+    failing = sqlite3.OperationalError("disk I/O error")
+    with patch(f"{Outbox.__module__}.write_state", side_effect=failing):
+        for _ in range(2):
+            assert [record.at_ms for record in await again.next(5)] == [2]
+            with pytest.raises(OutboxError):
+                await again.delete_refused()
+    assert (again.damaged_samples, again.dropped_samples) == (0, 0)
+    assert [record.at_ms for record in await again.next(5)] == [2]
+    assert await again.delete_refused() == 1
+    assert (again.damaged_samples, again.dropped_samples) == (1, 2)
+
+
+async def test_clearing_that_fails_loses_nothing_of_what_is_held(
+    make: Callable[..., Outbox],
+) -> None:
+    outbox = make()
+    await fill(outbox, 2)
+    failing = sqlite3.OperationalError("disk I/O error")
+    with patch(f"{Outbox.__module__}.write_state", side_effect=failing):
+        await outbox.put([Record(METRIC, 2, '{"number":2}' * 4, 1)])
+        with (
+            patch.object(Path, "unlink", side_effect=OSError("read-only")),
+            pytest.raises(OutboxError),
+        ):
+            await outbox.clear()
+        assert (outbox.queued_samples, outbox.dropped_samples) == (3, 0)
+    assert await drain(outbox) == {0, 1, 2}
 
 
 async def test_marks_are_kept_with_what_told_them(make: Callable[..., Outbox]) -> None:

@@ -4,34 +4,34 @@ Home Assistant archives a file and its -wal one after the other. While that goes
 must not change, or the two do not fit together.
 """
 
-import logging
+from contextlib import suppress
 from typing import Final
+from weakref import WeakSet
 
-from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
-from .actions import DurableForwarder
-from .store import OutboxError
+from .store import Outbox, OutboxClosedError
 
-_LOGGER = logging.getLogger(__name__)
 _RUNNING: Final[HassKey[bool]] = HassKey(f"{DOMAIN}_backup")
+_OPENED: Final[HassKey[WeakSet[Outbox]]] = HassKey(f"{DOMAIN}_outboxes")
 
 
-def backup_is_running(hass: HomeAssistant) -> bool:
-    """Return whether an outbox that is opened now must leave its main file as it is."""
-    return hass.data.get(_RUNNING, False)
+async def async_open_outbox(hass: HomeAssistant, outbox: Outbox) -> None:
+    """Open an outbox, and have backups hold its checkpoints until it is closed."""
+    # Before it opens: a backup may begin or end while it does, and while its entry is set up.
+    _opened(hass).add(outbox)
+    await outbox.open(checkpoints=not hass.data.get(_RUNNING, False))
 
 
 async def async_hold_checkpoints(hass: HomeAssistant, *, hold: bool) -> None:
     """Leave the main files of all outboxes as they are, or no longer; never raises."""
     hass.data[_RUNNING] = hold
-    for entry in hass.config_entries.async_entries(DOMAIN):
-        if entry.state is not ConfigEntryState.LOADED:
-            continue
-        if isinstance(link := entry.runtime_data, DurableForwarder):
-            try:
-                await link.outbox.hold_checkpoints(hold=hold)
-            except OutboxError as err:  # it was closed meanwhile, and so wrote what it had to
-                _LOGGER.debug("%s: %s", entry.title, err)
+    for outbox in tuple(_opened(hass)):
+        with suppress(OutboxClosedError):  # it has written what it had to
+            await outbox.hold_checkpoints(hold=hold)
+
+
+def _opened(hass: HomeAssistant) -> WeakSet[Outbox]:
+    return hass.data.setdefault(_OPENED, WeakSet())

@@ -61,7 +61,6 @@ class Delivery:
         dropped, `on_paused` of each kind that the platform refuses, with its words, or None when
         it takes it again.
         """
-        self._hass = hass
         self._outbox = outbox
         self._health = health
         self._connect = connect

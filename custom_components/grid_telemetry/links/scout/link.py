@@ -18,7 +18,7 @@ from ...connection.issues import Issues
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
 from ...outbox.actions import DurableForwarder, outbox_errors
-from ...outbox.backup import backup_is_running
+from ...outbox.backup import async_open_outbox
 from ...outbox.delivery import Delivery
 from ...outbox.issues import show_paused, show_refused, show_trouble
 from ...outbox.packet import Packet
@@ -295,7 +295,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     """Return the link of an entry, its outbox open, with the alarms that were on before."""
     link = ScoutLink(hass, entry)
     try:
-        await link.outbox.open(checkpoints=not backup_is_running(hass))
+        await async_open_outbox(hass, link.outbox)
         await link.alarms.async_load()
     except BaseException:
         await link.outbox.close()

@@ -389,8 +389,17 @@ class Outbox:
             with transaction(db):
                 move_damaged(db, ids)
                 _, samples = delete(db, ids)
-                self._count_damaged(samples)
-                self._write_state(db)
+                state = self._state()
+                write_state(
+                    db,
+                    replace(
+                        state,
+                        dropped=state.dropped + samples,
+                        damaged=state.damaged + samples,
+                        queued=state.queued - samples,
+                    ),
+                )
+            self._count_damaged(samples)
 
         try:
             move(self._writer())
@@ -419,8 +428,9 @@ class Outbox:
                     self.last_id += 1
                     again.append(row_of(replace(record, id=self.last_id), now))
             insert_rows(db, again)
-            delete(db, [row[0] for row in rows], table="refused")
-            self._write_state(db)
+            _, samples = delete(db, [row[0] for row in rows], table="refused")
+            state = self._state()
+            write_state(db, replace(state, queued=state.queued + samples))
         self._take_stock(db)
         return len(again)
 
@@ -428,8 +438,9 @@ class Outbox:
         chosen = [row[0] for row in refused_rows(db) if ids is None or row[0] in ids]
         with transaction(db):
             records, samples = delete(db, chosen, table="refused")
-            self.dropped_samples += samples
-            self._write_state(db)
+            state = self._state()
+            write_state(db, replace(state, dropped=state.dropped + samples))
+        self.dropped_samples += samples
         self._take_stock(db)
         return records
 
@@ -464,11 +475,6 @@ class Outbox:
     def _clear(self) -> int:
         """Start with a new file: also a full disk lets go of the old one."""
         samples = self.queued_samples
-        self._held.clear()
-        self._held_samples = 0
-        self._gone.clear()
-        self._refusals.clear()
-        self._new_marks = dict(self.marks)
         if self._checkpoints:
             self._disconnect()
             try:
@@ -481,6 +487,11 @@ class Outbox:
             self._open_again_at = 0.0
         else:  # whoever copies the file now must not find another
             self._ask(self._delete_all)
+        self._held.clear()
+        self._held_samples = 0
+        self._gone.clear()
+        self._refusals.clear()
+        self._new_marks = dict(self.marks)
         self.dropped_samples += samples
         self._troubles.pop(Trouble.FULL, None)
         self._flush()
@@ -637,7 +648,7 @@ class Outbox:
             f"SELECT count(*), coalesce(sum({SAMPLES}), 0) FROM record"
         ).fetchone()
         [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
-        self._stored_oldest = oldest_ms(db)
+        self._stored_oldest_ms = oldest_ms(db)
 
     def _disconnect(self) -> None:
         if self._db is not None:
@@ -698,9 +709,6 @@ class Outbox:
             age_s=self._clock.now_s(),
             wall_s=self._clock.wall_s(),
         )
-
-    def _write_state(self, db: sqlite3.Connection) -> None:
-        write_state(db, self._state())
 
     def _write(self, db: sqlite3.Connection) -> None:
         """Bring the file up to date in one transaction, and forget what it was lacking."""

@@ -18,6 +18,10 @@ COLUMNS: Final = (
 SAMPLES: Final = (
     "CASE WHEN typeof(samples) = 'integer' AND samples BETWEEN 0 AND 100000 THEN samples ELSE 1 END"
 )
+# A flipped bit in this one must not give a time that no calendar has: years 1 to 9999.
+_IS_INSTANT: Final = (
+    "typeof(at_ms) = 'integer' AND at_ms BETWEEN -62135596800000 AND 253402300799999"
+)
 
 type Value = int | float | str | bytes | None
 type Row = tuple[Value, ...]
@@ -198,6 +202,8 @@ def refused(db: sqlite3.Connection, limit: int) -> list[RefusedRecord]:
 
 
 def oldest_ms(db: sqlite3.Connection) -> int | None:
-    """Return the instant of the first record, in epoch milliseconds."""
-    row: tuple[int] | None = db.execute("SELECT at_ms FROM record ORDER BY id LIMIT 1").fetchone()
+    """Return the instant of the first record that has one, in epoch milliseconds."""
+    row: tuple[int] | None = db.execute(
+        f"SELECT at_ms FROM record WHERE {_IS_INSTANT} ORDER BY id LIMIT 1"
+    ).fetchone()
     return None if row is None else row[0]
