@@ -283,7 +283,7 @@ def bid_response(item: Mapping[str, Any]) -> Json:
             "delivered_wh": watts(report["energy_delivered"]),
             "extra_delivered_wh": watts(report["extra_energy_delivered"]),
         }
-    except (KeyError, TypeError) as err:
+    except (KeyError, TypeError, ValueError) as err:
         raise ShapeError(f"not a bid: {err!r}") from err
     return response
 
