@@ -255,6 +255,6 @@ def _agrees(template: Template, start: datetime) -> bool:
         )
     except TemplateError as err:
         raise InputMissing(f"the template fails: {err}") from err
-    if result is None or result in {"unknown", "unavailable", ""}:
+    if result is None or result in ("unknown", "unavailable", ""):
         raise InputMissing(f"the template says {result!r}")
     return result_as_boolean(result)
