@@ -261,6 +261,31 @@ async def test_like_days_are_taken_from_the_statistics(
     assert body["values"] == ["0.0"] * 3 + ["-1.0"] * 4 + ["-2.0"]
 
 
+async def test_what_nobody_expected_ends_neither_bids_nor_baselines(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    freezer.move_to("2026-03-01T12:03:00Z")
+    api.answer("POST", f"resources/{SOLAR_ID}/baseline", status=201)
+    forecast = {(NOON + timedelta(hours=hour)).isoformat(): hour for hour in range(5)}
+    hass.states.async_set("sensor.forecast", "1", {"watts": forecast})
+    await started(hass, add_entry(solar_subentry(), baseline()))
+    with (
+        patch(f"{PACKAGE}.baselines.quarter_values", side_effect=RuntimeError("a fault")),
+        patch(f"{PACKAGE}.standing_bids.StandingBids.async_update") as update_bids,
+    ):
+        await switch(hass, "turn_on")
+        update_bids.assert_called()
+    assert "a fault" in caplog.text
+    assert bodies(api, "baseline") == []
+    await settle(hass, freezer, 61)
+    assert len(bodies(api, "baseline")) == 1
+
+
 # --- the forms
 
 

@@ -252,8 +252,12 @@ class PowernautLink(LinkWithHealth, Link):
         """Bid and send baselines, every minute and when there is a reason to."""
         while True:
             self._work_now.clear()
-            await self.baselines.async_update()
-            await self.standing_bids.async_update()
+            for update in (self.baselines.async_update, self.standing_bids.async_update):
+                try:
+                    await update()
+                except Exception:
+                    # Whatever it is, what stands on the platform is looked after again.
+                    _LOGGER.exception("%s: unexpected error", self._entry.title)
             with suppress(TimeoutError):
                 async with asyncio.timeout(WORK_EVERY_S):
                     await self._work_now.wait()
