@@ -78,8 +78,7 @@ class Baselines:
     def load(self) -> None:
         """Take up which were turned on."""
         for baseline in self.baselines.values():
-            baseline.enabled = baseline.subentry_id in self._desk.enabled
-            baseline.status = StandingStatus.IDLE if baseline.enabled else StandingStatus.OFF
+            baseline.turn(baseline.subentry_id in self._desk.enabled)
 
     @callback
     def enable(self, baseline: Baseline) -> None:
@@ -116,7 +115,7 @@ class Baselines:
             baseline.start, baseline.end = start, start + len(values) * QUARTER
             baseline.show(StandingStatus.SENT)
         self._issues.set(
-            missing is not None,
+            missing is not None and baseline.enabled,
             "powernaut_baseline_input",
             baseline.subentry_id,
             name=baseline.name,

@@ -58,7 +58,7 @@ from .payload import Skip, activation_topic, resource_of_activation
 from .repairs import SilentEntities, judge_clock, not_seen
 from .session_takeover import TAKEN_OVER, QuickEnds
 from .sources import Source, slot_of, source_of
-from .standing import Standing, StandingStatus
+from .standing import Standing
 from .standing_bids import StandingBid, StandingBids
 from .stream import Stream
 
@@ -235,7 +235,7 @@ class PowernautLink(LinkWithHealth, Link):
 
     async def _async_enable(self, standing: Standing, enabled: bool) -> None:
         """Turn a standing bid or a baseline on or off, over restarts."""
-        standing.enabled = enabled
+        standing.turn(enabled)
         if enabled:
             self.desk.enabled.add(standing.subentry_id)
         else:
@@ -244,7 +244,6 @@ class PowernautLink(LinkWithHealth, Link):
             self.standing_bids.enable(standing)
         elif isinstance(standing, Baseline):
             self.baselines.enable(standing)
-        standing.show(StandingStatus.IDLE if enabled else StandingStatus.OFF)
         await self.desk.async_save()
         self._work_now.set()
 

@@ -72,8 +72,7 @@ class StandingBids:
     def load(self) -> None:
         """Take up which were turned on."""
         for bid in self.bids.values():
-            bid.enabled = bid.subentry_id in self._desk.enabled
-            bid.status = StandingStatus.IDLE if bid.enabled else StandingStatus.OFF
+            bid.turn(bid.subentry_id in self._desk.enabled)
 
     @callback
     def enable(self, bid: StandingBid) -> None:
@@ -97,8 +96,7 @@ class StandingBids:
                 await self._withdraw(bid_id)  # the standing bid was removed
         except (LinkError, RequestRefused) as err:
             for bid in self.bids.values():
-                if bid.enabled:
-                    bid.show(StandingStatus.UNREACHABLE, str(err))
+                bid.show(StandingStatus.UNREACHABLE, str(err))
 
     def _forget_gone(self, known: list[Json]) -> None:
         """Let go of the bids that are no longer open: accepted, expired or cancelled."""
@@ -236,9 +234,7 @@ class _Hindrance:
 
 def _show(bid: StandingBid, reason: _Hindrance | None) -> None:
     """Show how a standing bid stands, and why it does not offer."""
-    if not bid.enabled:
-        bid.show(StandingStatus.OFF)
-    elif reason is not None:
+    if reason is not None:
         bid.show(reason.status, reason.detail)
     elif bid.refused:
         bid.show(StandingStatus.REFUSED, bid.detail)
