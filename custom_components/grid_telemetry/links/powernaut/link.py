@@ -310,11 +310,12 @@ class PowernautLink(LinkWithHealth, Link):
         sources = [source for source in self._sources if source.platform_id not in self._gone]
         slot = slot_of(sources, at, samples, self.skipped)
         self._stream.take(slot.readings)
-        self._silent.update(sources, slot.outdated, at)
+        # Of every source: what is gone from the platform has nothing to be told of either.
+        self._silent.update(self._sources, slot.outdated, at)
         if slot.over_capacity == self._over_capacity:
             return
         self._over_capacity = slot.over_capacity
-        for source in sources:
+        for source in self._sources:
             self._issues.set(
                 source.platform_id in slot.over_capacity,
                 "powernaut_soc",
