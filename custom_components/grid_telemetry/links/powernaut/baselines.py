@@ -16,7 +16,7 @@ from ...connection.errors import LinkError
 from ...connection.issues import Issues
 from ...points.point import Point, entity_id_of
 from .api import PowernautApi, RequestRefused
-from .baseline import QUARTER, forecast_points, like_days, quarter_values
+from .baseline import forecast_points, like_days, quarter_values
 from .bid_desk import BidDesk
 from .const import (
     CONF_ATTRIBUTE,
@@ -29,7 +29,7 @@ from .const import (
     CONF_WEEKS,
     BaselineSource,
 )
-from .rest_payload import PowerType, baseline_body, present_quarter
+from .rest_payload import QUARTER, PowerType, baseline_body, present_quarter
 from .standing import InputMissing, Standing, StandingStatus
 
 _RETRY_AFTER: Final = timedelta(minutes=5)

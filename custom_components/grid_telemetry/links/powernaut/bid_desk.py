@@ -13,9 +13,9 @@ from homeassistant.util import dt as dt_util
 from ...const import DOMAIN
 from ...entry_store import EntryStore, async_remove_store, entry_store
 from .api import PowernautApi
-from .bidding import QUARTER, Bounds, Curve, OutOfBounds
+from .bidding import Bounds, Curve, OutOfBounds
 from .repairs import MAX_CLOCK_ERROR_S
-from .rest_payload import Json, PowerType, bid_body, bid_change
+from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change
 
 _LOGGER = logging.getLogger(__name__)
 

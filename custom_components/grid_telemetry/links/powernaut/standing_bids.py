@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 import logging
 from typing import Final
 
@@ -17,15 +18,14 @@ from ...connection.issues import Issues
 from ...points.point import Refusal, entity_id_of, evaluate
 from .api import PowernautApi, RequestRefused
 from .bid_desk import BidDesk, BidOutOfBounds
-from .bidding import QUARTER, Offer
-from .rest_payload import Json, instant
+from .bidding import Offer
+from .rest_payload import QUARTER, Json, instant
 from .sources import Source
 from .standing import InputMissing, Standing, StandingStatus
 
 _LOGGER = logging.getLogger(__name__)
 
 _REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)
-_HTTP_CONFLICT: Final = 409
 
 
 @dataclass(kw_only=True)
@@ -219,7 +219,7 @@ class StandingBids:
         try:
             await self._desk.cancel(bid_id)
         except RequestRefused as err:
-            if err.status != _HTTP_CONFLICT:  # accepted meanwhile
+            if err.status != HTTPStatus.CONFLICT:  # accepted meanwhile
                 _LOGGER.warning("A bid cannot be withdrawn: %s", err.message)
             self._desk.own.pop(bid_id, None)
 
