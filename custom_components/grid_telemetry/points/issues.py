@@ -179,9 +179,13 @@ def _unit(state: State | None) -> str | None:
     return None if state is None else unit_in(state)
 
 
+def removed_entity(hass: HomeAssistant, entity: str) -> er.DeletedRegistryEntry | None:
+    """Return what the registry remembers of an entity that a point refers to."""
+    removed = er.async_get(hass).deleted_entities.values()
+    return next((entry for entry in removed if entry.id == entity), None)
+
+
 def last_entity_id(hass: HomeAssistant, point: Point) -> str:
     """Return the name that a removed entity had, while the registry remembers it."""
-    for entry in er.async_get(hass).deleted_entities.values():
-        if entry.id == point.entity:
-            return entry.entity_id
-    return point.entity
+    known = removed_entity(hass, point.entity)
+    return point.entity if known is None else known.entity_id

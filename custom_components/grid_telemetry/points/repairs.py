@@ -20,6 +20,7 @@ import voluptuous as vol
 
 from ..entities.unit_classes import classes_of_unit
 from ..vocabulary.unit import canonical
+from .issues import removed_entity
 from .point import Point, can_convert, convert, read, reference_of
 from .table import (
     CONF_ENTITY,
@@ -54,8 +55,7 @@ class GoneEntity:
     def from_data(cls, hass: HomeAssistant, data: Mapping[str, Any]) -> GoneEntity:
         """Return what an issue was raised with, and what the registry remembers."""
         entity = str(data["entity"])
-        deleted = er.async_get(hass).deleted_entities.values()
-        known = next((entry for entry in deleted if entry.id == entity), None)
+        known = removed_entity(hass, entity)
         entity_id = entity if known is None else known.entity_id
         unit = data.get("unit")
         device_class = data.get("device_class") or classes_of_unit(unit)[0]
