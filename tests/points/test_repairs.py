@@ -137,6 +137,27 @@ async def test_all_points_move_over_and_a_counter_goes_on_if_it_shall(
     issues.stop()
 
 
+async def test_each_point_of_an_entity_goes_on_in_its_own_unit(hass: HomeAssistant) -> None:
+    old = registered(hass, "old")
+    registered(hass, "new")
+    hass.states.async_set("sensor.old", "500", COUNTER)
+    hass.states.async_set("sensor.new", "5", COUNTER)
+    entry = entry_of(
+        hass,
+        {"entity": old.id, "name": "E", "unit": "Wh", "factor": 1.0},
+        {"entity": old.id, "name": "K", "unit": "kWh", "factor": 2.0, "offset": 10.0},
+    )
+    issues = PointIssues(hass, entry, [Point.from_dict(stored(entry)["points"][0])])
+    issues.start()
+    er.async_get(hass).async_remove(old.entity_id)
+    hass.states.async_remove(old.entity_id)
+    await hass.async_block_till_done()
+    flow, _ = await begin(hass)
+    await flow.async_step_init({"replacement": "sensor.new", "go_on": True})
+    assert [point["offset"] for point in stored(entry)["points"]] == [495_000.0, 1000.0]
+    issues.stop()
+
+
 async def test_nothing_that_fits_says_so(hass: HomeAssistant) -> None:
     old = registered(hass, "old")
     hass.states.async_set("sensor.old", "500", COUNTER)

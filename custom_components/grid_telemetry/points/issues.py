@@ -100,17 +100,18 @@ class PointIssues:
             state = self._hass.states.get(entity_id)
             if isinstance(refusal := evaluate(state, point), Refusal):
                 self._refuse(issue_id, point, _ISSUES[refusal], entity_id, state)
-            else:
-                self._remember(issue_id, state, refusal)
-                if self._refused.pop(issue_id, None):
-                    ir.async_delete_issue(self._hass, DOMAIN, issue_id)
+                continue
+            if state is not None:
+                self._remember(issue_id, state)
+            if self._refused.pop(issue_id, None):
+                ir.async_delete_issue(self._hass, DOMAIN, issue_id)
 
-    def _remember(self, issue_id: str, state: State | None, value: float) -> None:
-        attributes = {} if state is None else state.attributes
+    def _remember(self, issue_id: str, state: State) -> None:
+        """Take note of a state that is a number, as the entity itself shows it."""
         self._last[issue_id] = {
-            "last_value": value,
-            "unit": _unit(state),
-            "device_class": attributes.get(ATTR_DEVICE_CLASS),
+            "last_value": float(state.state),
+            "unit": unit_in(state),
+            "device_class": state.attributes.get(ATTR_DEVICE_CLASS),
         }
 
     def _refuse(
@@ -178,9 +179,13 @@ def _unit(state: State | None) -> str | None:
     return None if state is None else unit_in(state)
 
 
+def removed_entity(hass: HomeAssistant, entity: str) -> er.DeletedRegistryEntry | None:
+    """Return what the registry remembers of an entity that a point refers to."""
+    removed = er.async_get(hass).deleted_entities.values()
+    return next((entry for entry in removed if entry.id == entity), None)
+
+
 def last_entity_id(hass: HomeAssistant, point: Point) -> str:
     """Return the name that a removed entity had, while the registry remembers it."""
-    for entry in er.async_get(hass).deleted_entities.values():
-        if entry.id == point.entity:
-            return entry.entity_id
-    return point.entity
+    known = removed_entity(hass, point.entity)
+    return point.entity if known is None else known.entity_id

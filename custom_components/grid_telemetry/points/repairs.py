@@ -20,7 +20,8 @@ import voluptuous as vol
 
 from ..entities.unit_classes import classes_of_unit
 from ..vocabulary.unit import canonical
-from .point import Point, Refusal, can_convert, evaluate, reference_of
+from .issues import removed_entity
+from .point import Point, can_convert, convert, read, reference_of
 from .table import (
     CONF_ENTITY,
     CONF_IDENTITY,
@@ -48,14 +49,13 @@ class GoneEntity:
     unit: str | None
     area_id: str | None
     last_value: float | None
-    """What its point was last, in the unit and scale of the platform; None where nobody knows."""
+    """What it showed last, in its unit; None where nobody knows."""
 
     @classmethod
     def from_data(cls, hass: HomeAssistant, data: Mapping[str, Any]) -> GoneEntity:
         """Return what an issue was raised with, and what the registry remembers."""
         entity = str(data["entity"])
-        deleted = er.async_get(hass).deleted_entities.values()
-        known = next((entry for entry in deleted if entry.id == entity), None)
+        known = removed_entity(hass, entity)
         entity_id = entity if known is None else known.entity_id
         unit = data.get("unit")
         device_class = data.get("device_class") or classes_of_unit(unit)[0]
@@ -197,9 +197,11 @@ def move(
         if go_on and gone.last_value is not None and counts(hass, entity_id):
             for stored in subentry.data.get(CONF_POINTS, ()):
                 point = Point.from_dict(stored)
-                value = evaluate(hass.states.get(entity_id), point)
-                if point.entity == gone.entity and not isinstance(value, Refusal):
-                    offsets[point.name] = point.offset + gone.last_value - value
+                # Points of one entity may differ in unit and factor, so each goes on in its own.
+                last = convert(gone.last_value, gone.unit, point)
+                value = read(hass.states.get(entity_id), point)
+                if point.entity == gone.entity and last is not None and value is not None:
+                    offsets[point.name] = point.offset + last - value
         data = replaced(subentry.data, gone.entity, new, offsets)
         if data != dict(subentry.data):
             hass.config_entries.async_update_subentry(entry, subentry, data=data)

@@ -1,5 +1,6 @@
 """Baselines: from a forecast or like days, and sent ahead while they are turned on."""
 
+import asyncio
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
@@ -259,6 +260,70 @@ async def test_like_days_are_taken_from_the_statistics(
         await switch(hass, "turn_on")
     [body] = bodies(api, "baseline")
     assert body["values"] == ["0.0"] * 3 + ["-1.0"] * 4 + ["-2.0"]
+
+
+@pytest.mark.parametrize("rows", [[1000.0] * 3, []])
+async def test_what_is_turned_off_meanwhile_is_shown_as_off(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    rows: list[float],
+) -> None:
+    await hass.config.async_set_time_zone("UTC")
+    freezer.move_to("2026-03-01T12:03:00Z")
+    api.answer("POST", f"resources/{SOLAR_ID}/baseline", status=201)
+    hass.states.async_set("sensor.solar", "1", {"unit_of_measurement": "W"})
+    week_ago = NOON - timedelta(weeks=1)
+    own = baseline(source="history", entity="sensor.solar", weeks=2)
+    await started(hass, add_entry(solar_subentry(), own))
+    asked, answered = asyncio.Event(), asyncio.Event()
+
+    class Recorder:
+        async def async_add_executor_job(self, function: Any, *arguments: Any) -> Any:
+            asked.set()
+            await answered.wait()
+            return {
+                "sensor.solar": [
+                    {"start": (week_ago + timedelta(hours=hour)).timestamp(), "mean": mean}
+                    for hour, mean in enumerate(rows)
+                ]
+            }
+
+    with patch(f"{PACKAGE}.baselines.get_instance", return_value=Recorder()):
+        await switch(hass, "turn_on")
+        await asked.wait()
+        await switch(hass, "turn_off")
+        answered.set()
+        await hass.async_block_till_done(wait_background_tasks=False)
+    assert shown(hass, "sensor.sun_status") == "off"
+    assert not ir.async_get(hass).issues
+
+
+async def test_what_nobody_expected_ends_neither_bids_nor_baselines(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    freezer.move_to("2026-03-01T12:03:00Z")
+    api.answer("POST", f"resources/{SOLAR_ID}/baseline", status=201)
+    forecast = {(NOON + timedelta(hours=hour)).isoformat(): hour for hour in range(5)}
+    hass.states.async_set("sensor.forecast", "1", {"watts": forecast})
+    await started(hass, add_entry(solar_subentry(), baseline()))
+    with (
+        patch(f"{PACKAGE}.baselines.quarter_values", side_effect=RuntimeError("a fault")),
+        patch(f"{PACKAGE}.standing_bids.StandingBids.async_update") as update_bids,
+    ):
+        await switch(hass, "turn_on")
+        update_bids.assert_called()
+    assert "a fault" in caplog.text
+    assert bodies(api, "baseline") == []
+    await settle(hass, freezer, 61)
+    assert len(bodies(api, "baseline")) == 1
 
 
 # --- the forms

@@ -688,6 +688,25 @@ async def test_a_charge_above_the_capacity_is_told_and_left_out(
     assert issues(hass) == set()
 
 
+async def test_what_is_gone_is_told_of_no_charge(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    entry = add_entry(battery_subentry(soc_unit="Wh"), solar_subentry())
+    await start(hass, entry)
+    measure_all(hass)
+    measure(hass, "charge", 10.1, "kWh")
+    await pass_time(hass, freezer, 4)
+    assert issues(hass) == {"powernaut_soc"}
+    api.answer("GET", "resources", listed(solar()))
+    await entry.runtime_data.view.async_refresh()
+    await next_slot(hass, freezer)
+    assert issues(hass) == {"powernaut_gone"}
+
+
 async def test_credentials_that_the_broker_refuses_are_asked_for(
     hass: HomeAssistant, api: FakeApi, broker: FakeBroker, add_entry: AddEntry
 ) -> None:

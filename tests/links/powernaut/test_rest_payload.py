@@ -130,6 +130,13 @@ def test_what_has_another_shape_is_told(read, item: samples.Json) -> None:
         read(item)
 
 
+def test_a_bid_whose_price_is_no_number_is_told() -> None:
+    item = samples.bid()
+    item["curve"][0]["price"] = "much"
+    with pytest.raises(ShapeError):
+        rest_payload.bid_response(item)
+
+
 def test_a_baseline_is_a_value_in_kilowatts_for_each_quarter_hour() -> None:
     body = rest_payload.baseline_body(NOON, [1500, -300.5], "active", skip_activated=True)
     assert CREATE_BASELINE(body) == {

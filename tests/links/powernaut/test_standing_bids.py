@@ -321,6 +321,7 @@ async def test_a_battery_beyond_its_limits_is_not_offered(
         ("{{ start.minute == 0 }}", ["06:00"]),
         ("{{ states('input_boolean.offer') == 'on' }}", []),
         ("{{ end.hour == 7 }}", ["06:45"]),
+        ("{{ [start.hour] }}", []),
     ],
 )
 async def test_a_template_says_which_quarter_hours(

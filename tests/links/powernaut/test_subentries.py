@@ -278,6 +278,22 @@ async def test_a_standing_bid_is_added_and_changed(
     assert (made.data["resource_id"], made.data["min_soc"]) == (BATTERY_ID, 20)
 
 
+async def test_a_standing_bid_outlives_its_resource(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(battery_subentry())
+    await go_on(hass, await begin(hass, entry, "standing_bid"), OFFER)
+    [battery] = entry.get_subentries_of_type("resource")
+    hass.config_entries.async_remove_subentry(entry, battery.subentry_id)
+    [made] = entry.get_subentries_of_type("standing_bid")
+    form = await entry.start_subentry_reconfigure_flow(hass, made.subentry_id)
+    new = {key: OFFER[key] for key in OFFER if key not in {"name", "resource_id"}}
+    refused = await go_on(hass, form, {**new, "min_soc": 20})
+    assert refused["errors"] == {"min_soc": "soc_needed"}
+    result = await go_on(hass, refused, {**new, "horizon_h": 2})
+    assert result["reason"] == "reconfigure_successful"
+
+
 @pytest.mark.parametrize(
     ("changes", "errors"),
     [

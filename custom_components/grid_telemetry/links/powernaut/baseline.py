@@ -10,9 +10,8 @@ from statistics import fmean
 from typing import Any, Final, cast
 
 from .payload import MAX_WATTS
-from .rest_payload import MAX_QUARTERS, QUARTER_S
+from .rest_payload import MAX_QUARTERS, QUARTER
 
-QUARTER: Final = timedelta(seconds=QUARTER_S)
 MAX_STEP: Final = timedelta(hours=2)
 """A value of a forecast holds until the next one, and for so long at most."""
 

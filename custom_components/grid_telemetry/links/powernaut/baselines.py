@@ -16,7 +16,7 @@ from ...connection.errors import LinkError
 from ...connection.issues import Issues
 from ...points.point import Point, entity_id_of
 from .api import PowernautApi, RequestRefused
-from .baseline import QUARTER, forecast_points, like_days, quarter_values
+from .baseline import forecast_points, like_days, quarter_values
 from .bid_desk import BidDesk
 from .const import (
     CONF_ATTRIBUTE,
@@ -29,7 +29,7 @@ from .const import (
     CONF_WEEKS,
     BaselineSource,
 )
-from .rest_payload import PowerType, baseline_body, present_quarter
+from .rest_payload import QUARTER, PowerType, baseline_body, present_quarter
 from .standing import InputMissing, Standing, StandingStatus
 
 _RETRY_AFTER: Final = timedelta(minutes=5)
@@ -78,8 +78,7 @@ class Baselines:
     def load(self) -> None:
         """Take up which were turned on."""
         for baseline in self.baselines.values():
-            baseline.enabled = baseline.subentry_id in self._desk.enabled
-            baseline.status = StandingStatus.IDLE if baseline.enabled else StandingStatus.OFF
+            baseline.turn(baseline.subentry_id in self._desk.enabled)
 
     @callback
     def enable(self, baseline: Baseline) -> None:
@@ -116,7 +115,7 @@ class Baselines:
             baseline.start, baseline.end = start, start + len(values) * QUARTER
             baseline.show(StandingStatus.SENT)
         self._issues.set(
-            missing is not None,
+            missing is not None and baseline.enabled,
             "powernaut_baseline_input",
             baseline.subentry_id,
             name=baseline.name,

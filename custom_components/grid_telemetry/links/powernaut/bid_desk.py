@@ -13,9 +13,9 @@ from homeassistant.util import dt as dt_util
 from ...const import DOMAIN
 from ...entry_store import EntryStore, async_remove_store, entry_store
 from .api import PowernautApi
-from .bidding import QUARTER, Bounds, Curve, OutOfBounds
+from .bidding import Bounds, Curve, OutOfBounds
 from .repairs import MAX_CLOCK_ERROR_S
-from .rest_payload import Json, PowerType, bid_body, bid_change
+from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -106,8 +106,13 @@ class BidDesk:
         """Return what the user allows for a resource."""
         return self._bounds.get(resource_id, Bounds())
 
-    def check(self, resource_id: str, start: datetime, curve: Curve) -> None:
-        """Raise `BidOutOfBounds` for a bid that must not be placed."""
+    def _check(self, resource_id: str, start: datetime, curve: Curve, power_type: str) -> None:
+        """Raise `BidOutOfBounds` for a bid that must not be placed.
+
+        Var are not watts, so a bid of reactive power keeps the other bounds alone.
+        """
+        if power_type == PowerType.REACTIVE:
+            curve = [(0.0, price) for _, price in curve]
         if (error_s := self.clock_error_s) is not None:
             raise BidOutOfBounds(None, "powernaut_clock_off", seconds=str(abs(round(error_s))))
         bounds = self.bounds(resource_id)
@@ -140,10 +145,9 @@ class BidDesk:
         """Place a bid, or replace the open one for the same time, and return it.
 
         `standing` is the standing bid that it belongs to. Raises `BidOutOfBounds`, and what the
-        API raises. Var are not watts, so a bid of reactive power keeps the other bounds alone.
+        API raises.
         """
-        reactive = power_type == PowerType.REACTIVE
-        self.check(resource_id, start, [(0.0, price) for _, price in curve] if reactive else curve)
+        self._check(resource_id, start, curve, power_type)
         # Counted before it is sent: a bid whose answer is lost may stand all the same.
         quarters = self._quarters.setdefault(resource_id, set())
         quarters.add(start)
@@ -163,12 +167,8 @@ class BidDesk:
         """Change an open bid and return it; raises as `place` does."""
         bid = await self._api.bid(bid_id)
         if curve is not None:
-            reactive = bid["power_type"] == PowerType.REACTIVE
-            self.check(
-                bid["resource_id"],
-                datetime.fromisoformat(bid["start"]),
-                [(0.0, price) for _, price in curve] if reactive else curve,
-            )
+            start = datetime.fromisoformat(bid["start"])
+            self._check(bid["resource_id"], start, curve, bid["power_type"])
         changed = await self._api.change_bid(bid_id, bid_change(curve, expires_at))
         self.own.pop(bid_id, None)  # it is the caller's now, not the standing bid's
         self._note("changed", changed)
@@ -186,10 +186,7 @@ class BidDesk:
         """Return the book for diagnostics."""
         return {
             "placed": list(self.placed),
-            "quarters": {
-                resource_id: sorted(start.isoformat() for start in starts)
-                for resource_id, starts in self._quarters.items()
-            },
+            "quarters": self._as_stored()["quarters"],
             "own": len(self.own),
         }
 

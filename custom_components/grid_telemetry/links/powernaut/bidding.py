@@ -21,9 +21,8 @@ from .const import (
     CONF_TEMPLATE,
     CONF_WEEKDAYS,
 )
-from .rest_payload import QUARTER_S
+from .rest_payload import QUARTER, QUARTER_S
 
-QUARTER: Final = timedelta(seconds=QUARTER_S)
 LEAD: Final = timedelta(minutes=2)
 """A quarter-hour that begins sooner is left alone: a bid may be accepted the moment it is there."""
 

@@ -1,8 +1,9 @@
 """What the actions of the Powernaut link do."""
 
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
-from typing import Final, cast
+from datetime import datetime
+from http import HTTPStatus
+from typing import cast
 
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
@@ -32,16 +33,13 @@ from .const import CONF_RESOURCE_ID
 from .link import PowernautLink
 from .rest_payload import (
     MAX_QUARTERS,
-    QUARTER_S,
+    QUARTER,
     baseline_body,
     event_body,
     forecast_body,
     is_quarter,
     present_quarter,
 )
-
-_QUARTER: Final = timedelta(seconds=QUARTER_S)
-_HTTP_CONFLICT: Final = 409
 
 
 def _resource(call: ServiceCall, link: PowernautLink) -> str:
@@ -94,7 +92,7 @@ async def _ask[T](request: Awaitable[T]) -> T:
         ) from err
     except RequestRefused as err:
         # A conflict is nobody's mistake: the bid was accepted meanwhile, a window activated.
-        kind = HomeAssistantError if err.status == _HTTP_CONFLICT else ServiceValidationError
+        kind = HomeAssistantError if err.status == HTTPStatus.CONFLICT else ServiceValidationError
         raise kind(
             translation_domain=DOMAIN,
             translation_key="powernaut_request_refused",
@@ -127,7 +125,7 @@ async def async_set_baseline(call: ServiceCall) -> ServiceResponse:
     now = dt_util.utcnow()
     start = _quarter(call.data.get(ATTR_START, present_quarter(now)))
     earliest = present_quarter(now)
-    if not earliest <= start <= earliest + MAX_QUARTERS * _QUARTER:
+    if not earliest <= start <= earliest + MAX_QUARTERS * QUARTER:
         raise ServiceValidationError(
             translation_domain=DOMAIN,
             translation_key="powernaut_baseline_start",
@@ -148,7 +146,7 @@ async def async_set_baseline(call: ServiceCall) -> ServiceResponse:
     return {
         "id": target,
         "start": start.isoformat(),
-        "end": (start + len(values) * _QUARTER).isoformat(),
+        "end": (start + len(values) * QUARTER).isoformat(),
         "watts": cast("list[JsonValueType]", values),
     }
 
@@ -206,7 +204,7 @@ async def async_get_baseline(call: ServiceCall) -> ServiceResponse:
 async def async_upload_forecast(call: ServiceCall) -> ServiceResponse:
     """Upload a forecast of a resource's power and return how much of it was taken."""
     link = link_for(call, PowernautLink)
-    start = _quarter(call.data.get(ATTR_START, present_quarter(dt_util.utcnow()) + _QUARTER))
+    start = _quarter(call.data.get(ATTR_START, present_quarter(dt_util.utcnow()) + QUARTER))
     body = forecast_body(start, call.data[ATTR_WATTS], call.data[ATTR_MODEL_ID])
     return await _ask(link.api.upload_forecast(_resource(call, link), body))
 

@@ -58,7 +58,7 @@ from .payload import Skip, activation_topic, resource_of_activation
 from .repairs import SilentEntities, judge_clock, not_seen
 from .session_takeover import TAKEN_OVER, QuickEnds
 from .sources import Source, slot_of, source_of
-from .standing import Standing, StandingStatus
+from .standing import Standing
 from .standing_bids import StandingBid, StandingBids
 from .stream import Stream
 
@@ -235,7 +235,7 @@ class PowernautLink(LinkWithHealth, Link):
 
     async def _async_enable(self, standing: Standing, enabled: bool) -> None:
         """Turn a standing bid or a baseline on or off, over restarts."""
-        standing.enabled = enabled
+        standing.turn(enabled)
         if enabled:
             self.desk.enabled.add(standing.subentry_id)
         else:
@@ -244,7 +244,6 @@ class PowernautLink(LinkWithHealth, Link):
             self.standing_bids.enable(standing)
         elif isinstance(standing, Baseline):
             self.baselines.enable(standing)
-        standing.show(StandingStatus.IDLE if enabled else StandingStatus.OFF)
         await self.desk.async_save()
         self._work_now.set()
 
@@ -252,8 +251,12 @@ class PowernautLink(LinkWithHealth, Link):
         """Bid and send baselines, every minute and when there is a reason to."""
         while True:
             self._work_now.clear()
-            await self.baselines.async_update()
-            await self.standing_bids.async_update()
+            for update in (self.baselines.async_update, self.standing_bids.async_update):
+                try:
+                    await update()
+                except Exception:
+                    # Whatever it is, what stands on the platform is looked after again.
+                    _LOGGER.exception("%s: unexpected error", self._entry.title)
             with suppress(TimeoutError):
                 async with asyncio.timeout(WORK_EVERY_S):
                     await self._work_now.wait()
@@ -307,11 +310,12 @@ class PowernautLink(LinkWithHealth, Link):
         sources = [source for source in self._sources if source.platform_id not in self._gone]
         slot = slot_of(sources, at, samples, self.skipped)
         self._stream.take(slot.readings)
-        self._silent.update(sources, slot.outdated, at)
+        # Of every source: what is gone from the platform has nothing to be told of either.
+        self._silent.update(self._sources, slot.outdated, at)
         if slot.over_capacity == self._over_capacity:
             return
         self._over_capacity = slot.over_capacity
-        for source in sources:
+        for source in self._sources:
             self._issues.set(
                 source.platform_id in slot.over_capacity,
                 "powernaut_soc",

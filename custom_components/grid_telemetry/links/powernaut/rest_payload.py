@@ -12,11 +12,11 @@ from enum import StrEnum
 from typing import Any, Final, cast
 
 QUARTER_S: Final = 900
+QUARTER: Final = timedelta(seconds=QUARTER_S)
 MAX_QUARTERS: Final = 192
 """So many values a baseline may have, and so far ahead it may begin."""
 MAX_CURVE: Final = 100
 
-_QUARTER: Final = timedelta(seconds=QUARTER_S)
 _KILO: Final = Decimal(1000)
 _MICRO: Final = Decimal("0.000001")
 # The power of ten in kW or kWh: more than any plant has.
@@ -219,8 +219,8 @@ def forecast_body(start: datetime, values: Iterable[float], model_id: str) -> Js
         "model_id": model_id,
         "items": [
             {
-                "start": utc(start + number * _QUARTER),
-                "end": utc(start + (number + 1) * _QUARTER),
+                "start": utc(start + number * QUARTER),
+                "end": utc(start + (number + 1) * QUARTER),
                 "value": kilo(value),
             }
             for number, value in enumerate(values)
@@ -283,7 +283,7 @@ def bid_response(item: Mapping[str, Any]) -> Json:
             "delivered_wh": watts(report["energy_delivered"]),
             "extra_delivered_wh": watts(report["extra_energy_delivered"]),
         }
-    except (KeyError, TypeError) as err:
+    except (KeyError, TypeError, ValueError) as err:
         raise ShapeError(f"not a bid: {err!r}") from err
     return response
 

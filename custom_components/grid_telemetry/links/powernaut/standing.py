@@ -44,8 +44,18 @@ class Standing:
         return lambda: self.listeners.remove(listener)
 
     @callback
+    def turn(self, enabled: bool) -> None:
+        """Turn it on or off."""
+        self.enabled = enabled
+        self.show(StandingStatus.IDLE)
+
+    @callback
     def show(self, status: StandingStatus, detail: str | None = None) -> None:
-        """Take how it fares, and tell the listeners."""
-        self.status, self.detail = status, detail
+        """Take how it fares, and tell the listeners.
+
+        What is off is shown as that, also when an answer comes to what was asked before.
+        """
+        off = StandingStatus.OFF, None
+        self.status, self.detail = (status, detail) if self.enabled else off
         for listener in self.listeners:
             listener()

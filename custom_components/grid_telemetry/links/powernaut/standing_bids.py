@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from http import HTTPStatus
 import logging
 from typing import Final
 
@@ -17,15 +18,14 @@ from ...connection.issues import Issues
 from ...points.point import Refusal, entity_id_of, evaluate
 from .api import PowernautApi, RequestRefused
 from .bid_desk import BidDesk, BidOutOfBounds
-from .bidding import QUARTER, Offer
-from .rest_payload import Json, instant
+from .bidding import Offer
+from .rest_payload import QUARTER, Json, instant
 from .sources import Source
 from .standing import InputMissing, Standing, StandingStatus
 
 _LOGGER = logging.getLogger(__name__)
 
 _REFUSED_AGAIN_AFTER: Final = timedelta(hours=1)
-_HTTP_CONFLICT: Final = 409
 
 
 @dataclass(kw_only=True)
@@ -72,8 +72,7 @@ class StandingBids:
     def load(self) -> None:
         """Take up which were turned on."""
         for bid in self.bids.values():
-            bid.enabled = bid.subentry_id in self._desk.enabled
-            bid.status = StandingStatus.IDLE if bid.enabled else StandingStatus.OFF
+            bid.turn(bid.subentry_id in self._desk.enabled)
 
     @callback
     def enable(self, bid: StandingBid) -> None:
@@ -97,8 +96,7 @@ class StandingBids:
                 await self._withdraw(bid_id)  # the standing bid was removed
         except (LinkError, RequestRefused) as err:
             for bid in self.bids.values():
-                if bid.enabled:
-                    bid.show(StandingStatus.UNREACHABLE, str(err))
+                bid.show(StandingStatus.UNREACHABLE, str(err))
 
     def _forget_gone(self, known: list[Json]) -> None:
         """Let go of the bids that are no longer open: accepted, expired or cancelled."""
@@ -221,7 +219,7 @@ class StandingBids:
         try:
             await self._desk.cancel(bid_id)
         except RequestRefused as err:
-            if err.status != _HTTP_CONFLICT:  # accepted meanwhile
+            if err.status != HTTPStatus.CONFLICT:  # accepted meanwhile
                 _LOGGER.warning("A bid cannot be withdrawn: %s", err.message)
             self._desk.own.pop(bid_id, None)
 
@@ -236,9 +234,7 @@ class _Hindrance:
 
 def _show(bid: StandingBid, reason: _Hindrance | None) -> None:
     """Show how a standing bid stands, and why it does not offer."""
-    if not bid.enabled:
-        bid.show(StandingStatus.OFF)
-    elif reason is not None:
+    if reason is not None:
         bid.show(reason.status, reason.detail)
     elif bid.refused:
         bid.show(StandingStatus.REFUSED, bid.detail)
@@ -255,6 +251,6 @@ def _agrees(template: Template, start: datetime) -> bool:
         )
     except TemplateError as err:
         raise InputMissing(f"the template fails: {err}") from err
-    if result is None or result in {"unknown", "unavailable", ""}:
+    if result is None or result in ("unknown", "unavailable", ""):
         raise InputMissing(f"the template says {result!r}")
     return result_as_boolean(result)

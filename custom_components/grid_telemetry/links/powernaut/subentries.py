@@ -495,16 +495,20 @@ class StandingBidSubentryFlow(ConfigSubentryFlow):
         low, high = user_input.get(CONF_MIN_SOC), user_input.get(CONF_MAX_SOC)
         if low is not None and high is not None and low >= high:
             return {CONF_MAX_SOC: "bounds_crossed"}
-        [resource] = [
-            subentry
-            for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_RESOURCE)
-            if subentry.data[CONF_RESOURCE_ID] == resource_id
-        ]
+        # A resource may have been removed since; its standing bid is left, and may be changed.
+        resource: Mapping[str, Any] = next(
+            (
+                subentry.data
+                for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_RESOURCE)
+                if subentry.data[CONF_RESOURCE_ID] == resource_id
+            ),
+            {},
+        )
         if (low is not None or high is not None) and (
-            CONF_SOC_ENTITY not in resource.data or CONF_CAPACITY_KWH not in resource.data
+            CONF_SOC_ENTITY not in resource or CONF_CAPACITY_KWH not in resource
         ):
             return {CONF_MIN_SOC: "soc_needed"}
-        if Bounds.from_dict(resource.data).left_by(curve_of(rows), others_that_day=-1) is not None:
+        if Bounds.from_dict(resource).left_by(curve_of(rows), others_that_day=-1) is not None:
             return {CONF_CURVE: "curve_out_of_bounds"}
         return {}
 
