@@ -188,6 +188,16 @@ class RegisterReader:
         await self._retry_refused(keys, values)
         return {key: value for key, value in values.items() if key in keys}
 
+    async def read_all(self, keys: Collection[str]) -> dict[str, float]:
+        """Read quantities until it is known of all of them whether the meter refuses them.
+
+        Raises what `read` does.
+        """
+        values = await self.read(keys)
+        while self.searching:
+            values |= await self.read(keys)
+        return values
+
     async def _take_ratios(self) -> None:
         """Multiply what is secondary by the ratios that the meter says.
 
@@ -437,9 +447,7 @@ async def read_once(
     Raises `ModbusError` when the meter does not answer.
     """
     reader = RegisterReader(unit, register_map)
-    values = await reader.read(keys)
-    while reader.searching:
-        values |= await reader.read(keys)
+    values = await reader.read_all(keys)
     return await reader.identify(), values
 
 
