@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 import logging
+import math
 import time
 from typing import Any
 
@@ -88,7 +89,9 @@ class RegisterReader:
         # As it was given, and with what the meter says of its transformers.
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
-        self.reads = reads or Reads(unit)
+        # What a form or a report looks through is timed itself: timed once more, waiting for its
+        # turn on the line would be taken for a meter that is silent.
+        self.reads = reads or Reads(unit, longest_s=math.inf)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
         # Whether it leaves requests without an answer that reach beyond its registers.
