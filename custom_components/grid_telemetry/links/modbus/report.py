@@ -64,7 +64,7 @@ async def async_report(
     Raises `ModbusError` when it does not answer, and `UnknownMapError`.
     """
     data = meter.data
-    maps = await async_load_register_maps(hass)
+    maps = await async_load_register_maps(hass, {data[CONF_REGISTER_MAP]})
     async with async_in_turn(hass, entry, data[CONF_UNIT_ID]) as unit:
         recorder = _Recorder(unit)
         place = None
