@@ -6,13 +6,13 @@ and its information model specification.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from decimal import Decimal
-import re
 from typing import NamedTuple
 
 from ..vocabulary.quantities import QUANTITIES
 from . import DEFAULT_RATED_POWER_W, Check, Register, RegisterMap, Source
+from .adjust import with_power_turned
 
 # The addresses where a device may begin its list of models, the usual one first.
 BASES = (40000, 50000, 0)
@@ -347,7 +347,7 @@ def measures(model: int) -> bool:
 def sunspec_map(place: SunSpecPlace) -> RegisterMap:
     """Return the registers of a model that was found in a device."""
     about, points = _MODELS[place.model]
-    return RegisterMap(
+    register_map = RegisterMap(
         key=f"sunspec_{place.model}",
         manufacturer=place.manufacturer,
         models=(f"{place.product} ({about})",),
@@ -367,6 +367,7 @@ def sunspec_map(place: SunSpecPlace) -> RegisterMap:
             equals=(place.model << 16 | place.length,),
         ),
     )
+    return with_power_turned(register_map) if _exports_positive(place) else register_map
 
 
 def _quantities(place: SunSpecPlace, points: _Points) -> dict[str, Register]:
@@ -386,17 +387,7 @@ def _quantities(place: SunSpecPlace, points: _Points) -> dict[str, Register]:
         present.pop(f"current_dc_{number}", None)
         if (point := present.pop(f"voltage_dc_{number}", None)) is not None:
             present["voltage_battery"] = point
-    quantities = {key: _register(place, key, point) for key, point in present.items()}
-    if _exports_positive(place):
-        quantities |= {
-            key: replace(register, scale=-register.scale)
-            for key, register in quantities.items()
-            if _POWER.fullmatch(key)
-        }
-    return quantities
-
-
-_POWER = re.compile(r"(reactive_)?power(_l[123])?")
+    return {key: _register(place, key, point) for key, point in present.items()}
 
 
 def _exports_positive(place: SunSpecPlace) -> bool:

@@ -1,5 +1,6 @@
 """Reading one meter in few requests, and finding out what it refuses."""
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -15,7 +16,13 @@ from modbus_connection.encode import encode_float32
 from modbus_connection.mock import MockModbusUnit
 import pytest
 
-from custom_components.grid_telemetry.links.modbus.register_reader import RegisterReader
+from custom_components.grid_telemetry.links.modbus import timed_unit
+from custom_components.grid_telemetry.links.modbus.line import Line
+from custom_components.grid_telemetry.links.modbus.register_reader import (
+    RegisterReader,
+    read_once,
+)
+from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
 from custom_components.grid_telemetry.meters import (
     RegisterMap,
     load_register_maps,
@@ -498,3 +505,23 @@ async def test_a_lost_answer_takes_nothing_else_along(
 
     assert (identity.serial_number, identity.firmware) == (None, "2.10")
     assert not identity.complete
+
+
+async def test_the_turn_of_others_is_not_taken_for_a_meter_that_is_silent(
+    mock_modbus_unit: MockModbusUnit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A look at a meter waits for the polls on its line, however long they take."""
+    monkeypatch.setattr(timed_unit, "REQUEST_TIMEOUT_S", 0.05)
+    unit = mock_modbus_unit
+    unit.input[0] = encode_float32(230)
+    # The first request opens the connection, which is not waited for in the same way.
+    await unit.read_input_registers(0, 2)
+    line = Line()
+    reads = Reads(unit, 1, line, longest_s=5)
+    async with line.turn():
+        looking = asyncio.create_task(read_once(reads.unit, voltmeter(tmp_path, 0), ["voltage_l1"]))
+        await asyncio.sleep(0.2)
+
+    _, values = await looking
+
+    assert values == {"voltage_l1": 230}

@@ -1,6 +1,6 @@
 """A register map of the user's own: taken from a file or a text, checked, tried and then kept."""
 
-from dataclasses import dataclass
+import dataclasses
 from pathlib import Path
 from typing import Any
 
@@ -38,7 +38,7 @@ OWN_MAP_SCHEMA = vol.Schema(
 )
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class OwnMap:
     """A map that fits the schema, and the file it will be kept in."""
 
@@ -98,7 +98,7 @@ async def async_check(hass: HomeAssistant, name: str, text: str, *, replace: boo
         raise OwnMapError("base", "map_invalid", str(err)) from err
     if not name:
         key = slugify(f"{register_map.manufacturer} {register_map.models[0]}")
-        register_map = await hass.async_add_executor_job(parse_register_map, f"{key}.yaml", text)
+        register_map = dataclasses.replace(register_map, key=key)
     path = map_folder(hass) / f"{register_map.key}.yaml"
     if not replace and await hass.async_add_executor_job(path.exists):
         raise OwnMapError(CONF_MAP_NAME, "map_name_taken", register_map.key)

@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 import logging
+import math
 import time
 from typing import Any
 
@@ -88,7 +89,9 @@ class RegisterReader:
         # As it was given, and with what the meter says of its transformers.
         self._given = self._map = register_map
         self._ratios_at = float("-inf")
-        self.reads = reads or Reads(unit)
+        # What a form or a report looks through is timed itself: timed once more, waiting for its
+        # turn on the line would be taken for a meter that is silent.
+        self.reads = reads or Reads(unit, longest_s=math.inf)
         # Answers that mean "not these registers" by this meter.
         self._refusals = set(_REFUSALS)
         # Whether it leaves requests without an answer that reach beyond its registers.
@@ -187,6 +190,16 @@ class RegisterReader:
         await self._search(values)
         await self._retry_refused(keys, values)
         return {key: value for key, value in values.items() if key in keys}
+
+    async def read_all(self, keys: Collection[str]) -> dict[str, float]:
+        """Read quantities until it is known of all of them whether the meter refuses them.
+
+        Raises what `read` does.
+        """
+        values = await self.read(keys)
+        while self.searching:
+            values |= await self.read(keys)
+        return values
 
     async def _take_ratios(self) -> None:
         """Multiply what is secondary by the ratios that the meter says.
@@ -437,9 +450,7 @@ async def read_once(
     Raises `ModbusError` when the meter does not answer.
     """
     reader = RegisterReader(unit, register_map)
-    values = await reader.read(keys)
-    while reader.searching:
-        values |= await reader.read(keys)
+    values = await reader.read_all(keys)
     return await reader.identify(), values
 
 

@@ -64,7 +64,7 @@ async def async_report(
     Raises `ModbusError` when it does not answer, and `UnknownMapError`.
     """
     data = meter.data
-    maps = await async_load_register_maps(hass)
+    maps = await async_load_register_maps(hass, {data[CONF_REGISTER_MAP]})
     async with async_in_turn(hass, entry, data[CONF_UNIT_ID]) as unit:
         recorder = _Recorder(unit)
         place = None
@@ -77,9 +77,7 @@ async def async_report(
         else:
             raise UnknownMapError(data[CONF_REGISTER_MAP])
         reader = RegisterReader(recorder.unit, adjusted(register_map, data))
-        values = await reader.read(register_map.quantities)
-        while reader.searching:
-            values |= await reader.read(register_map.quantities)
+        values = await reader.read_all(register_map.quantities)
         await _ask_what_it_is(recorder, register_map)
         firmware = await _firmware(unit, register_map)
     return {

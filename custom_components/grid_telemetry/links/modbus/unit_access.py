@@ -7,14 +7,10 @@ from homeassistant.components.modbus import async_get_temporary_unit
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-)
 from modbus_connection import ModbusConnectionError, ModbusError, ModbusUnit
 import voluptuous as vol
 
+from ...forms.fields import whole_number
 from .const import CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S, CONF_UNIT_ID, SUBENTRY_METER
 from .line import Line
 from .link import ModbusLink
@@ -86,22 +82,12 @@ def _line(entry: ConfigEntry) -> Line:
 
 def unit_id_selector() -> vol.All[int]:
     """Return the field for the Modbus address of a meter."""
-    return vol.All(
-        NumberSelector(NumberSelectorConfig(min=1, max=255, step=1, mode=NumberSelectorMode.BOX)),
-        vol.Coerce(int),
-    )
+    return whole_number(1, 255)
 
 
 def interval_fields() -> dict[vol.Marker, vol.All[int]]:
     """Return the fields for how often a meter is read."""
-    seconds = vol.All(
-        NumberSelector(
-            NumberSelectorConfig(
-                min=1, max=3600, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="s"
-            )
-        ),
-        vol.Coerce(int),
-    )
+    seconds = whole_number(1, 3600, "s")
     return {
         vol.Required(CONF_FAST_INTERVAL_S, default=4): seconds,
         vol.Required(CONF_SLOW_INTERVAL_S, default=30): seconds,
