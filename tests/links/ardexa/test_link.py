@@ -247,6 +247,26 @@ async def test_feeds_are_stopped_on_unload(
     assert cloud.refused == []
 
 
+async def test_data_that_comes_while_the_feeds_are_stopped_is_not_watched(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    feeds, session = entry.runtime_data.feeds, entry.runtime_data.session
+    [one] = feeds.all
+    emit = session.emit
+
+    async def emit_late(event: str, data: dict[str, Any]) -> None:
+        feeds.take({"feedId": data["feedId"], "value": 7})
+        await emit(event, data)
+
+    # A watch that were begun anew would be a timer that outlives the entry.
+    with patch.object(session, "emit", emit_late):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    assert feeds.messages == 1
+    assert not one.live
+
+
 async def test_a_feed_that_is_removed_is_stopped(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
