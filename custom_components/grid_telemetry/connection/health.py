@@ -74,10 +74,18 @@ class Health:
 
         return unlisten
 
+    def connection_as_dict(self) -> dict[str, Any]:
+        """Return for diagnostics what a link has that queues nothing."""
+        return {
+            "connected": self.connected,
+            "last_error": self.last_error,
+            "last_error_detail": self.last_error_detail,
+        }
+
     def as_dict(self) -> dict[str, Any]:
         """Return the figures for diagnostics."""
         return {
-            "connected": self.connected,
+            **self.connection_as_dict(),
             "queued": self.queued,
             "oldest_at": None if self.oldest_at is None else self.oldest_at.isoformat(),
             "delivered": self.delivered,
@@ -86,8 +94,6 @@ class Health:
             "last_delivery": (
                 None if self.last_delivery is None else self.last_delivery.isoformat()
             ),
-            "last_error": self.last_error,
-            "last_error_detail": self.last_error_detail,
         }
 
     def _tell(self) -> None:

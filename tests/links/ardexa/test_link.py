@@ -1,8 +1,11 @@
 """The link against the cloud: devices, feeds, and everything that breaks."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
+from unittest.mock import patch
 
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
@@ -14,7 +17,13 @@ from custom_components.grid_telemetry import async_remove_config_entry_device
 from custom_components.grid_telemetry.connection.errors import DestinationRefused
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
-from custom_components.grid_telemetry.links.ardexa.client import NoAnswer
+from custom_components.grid_telemetry.links.ardexa.api import Api
+from custom_components.grid_telemetry.links.ardexa.client import (
+    Listener,
+    NoAnswer,
+    Session,
+    open_session,
+)
 from simulators.ardexa import Ardexa
 
 from .conftest import (
@@ -238,6 +247,26 @@ async def test_feeds_are_stopped_on_unload(
     assert cloud.refused == []
 
 
+async def test_data_that_comes_while_the_feeds_are_stopped_is_not_watched(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    feeds, session = entry.runtime_data.feeds, entry.runtime_data.session
+    [one] = feeds.all
+    emit = session.emit
+
+    async def emit_late(event: str, data: dict[str, Any]) -> None:
+        feeds.take({"feedId": data["feedId"], "value": 7})
+        await emit(event, data)
+
+    # A watch that were begun anew would be a timer that outlives the entry.
+    with patch.object(session, "emit", emit_late):
+        assert await hass.config_entries.async_unload(entry.entry_id)
+    assert feeds.messages == 1
+    assert not one.live
+
+
 async def test_a_feed_that_is_removed_is_stopped(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
@@ -419,6 +448,22 @@ async def test_a_state_of_an_unknown_device_has_the_devices_asked_for(
     await start(hass, cloud, entry)
     cloud.add_device("third", "Third")
     await cloud.set_online("third", True)
+    await is_shown(hass, "binary_sensor.third_connectivity", "on")
+
+
+async def test_what_changes_while_the_connection_opens_has_the_devices_asked_for(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    @asynccontextmanager
+    async def open_and_tell(api: Api, listener: Listener) -> AsyncIterator[Session]:
+        async with open_session(api, listener) as session:
+            cloud.add_device("third", "Third")
+            listener.take_push("device:metaChange", {"id": "third"})
+            yield session
+
+    entry = add_entry()
+    with patch("custom_components.grid_telemetry.links.ardexa.link.open_session", open_and_tell):
+        await start(hass, cloud, entry)
     await is_shown(hass, "binary_sensor.third_connectivity", "on")
 
 

@@ -95,6 +95,16 @@ async def test_why_there_is_no_subscription_is_told_and_can_be_corrected(
     assert result["type"] is FlowResultType.CREATE_ENTRY
 
 
+async def test_a_name_that_no_host_can_have_is_told(
+    hass: HomeAssistant, publisher: Publisher
+) -> None:
+    data = given(publisher, host="two..dots")
+    trouble = UnicodeError("label empty")
+    with patch("asyncio.open_connection", side_effect=trouble):
+        result = await answer(hass, await begin_link(hass, "sttp_subscriber"), data)
+    assert result["errors"] == {"base": "sttp_unknown_host"}
+
+
 async def test_a_publisher_that_keeps_silent_is_told(
     hass: HomeAssistant, publisher: Publisher
 ) -> None:

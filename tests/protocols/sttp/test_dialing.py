@@ -116,6 +116,33 @@ async def test_whoever_is_not_there_yet_is_dialled_until_it_is(
     stack.push_async_callback((await waiting.next()).close)
 
 
+async def test_a_name_that_no_host_can_have_is_told_and_dialled_on(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def open_connection(host: str, *_: object, **__: object) -> None:
+        host.encode("idna")  # as the resolver begins
+
+    monkeypatch.setattr(asyncio, "open_connection", open_connection)
+    publisher = await serve(dialing=dialing(Target(host="two..dots", port=7165)))
+    await until(lambda: publisher.health.refused >= 3)
+    assert (publisher.health.last_refusal or "").startswith("two..dots:7165: ")
+
+
+async def test_who_resets_the_connection_at_once_is_dialled_again(
+    serve: Serve, waiting: Waiting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told = asyncio.StreamWriter.get_extra_info
+
+    def told_nothing(writer: asyncio.StreamWriter, name: str, default: object = None) -> object:
+        return None if name == "peername" else told(writer, name, default)
+
+    # As the system has it where a reset came before the transport asked.
+    monkeypatch.setattr(asyncio.StreamWriter, "get_extra_info", told_nothing)
+    publisher = await serve(dialing=dialing(await waiting.listen()))
+    await until(lambda: publisher.health.refused >= 3)
+    assert "reset at once" in (publisher.health.last_refusal or "")
+
+
 async def test_who_speaks_something_else_is_left(serve: Serve, waiting: Waiting) -> None:
     publisher = await serve(dialing=dialing(await waiting.listen()))
     async with asyncio.timeout(TIMEOUT_S):

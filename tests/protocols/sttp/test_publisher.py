@@ -17,8 +17,14 @@ from custom_components.grid_telemetry.protocols.sttp.constants import (
     ServerResponse,
     StateFlags,
 )
+from custom_components.grid_telemetry.protocols.sttp.dataset import Table, to_xml
 from custom_components.grid_telemetry.protocols.sttp.metadata import Metadata
-from custom_components.grid_telemetry.protocols.sttp.publisher import Limits, Publisher, server
+from custom_components.grid_telemetry.protocols.sttp.publisher import (
+    Limits,
+    Publisher,
+    catalog,
+    server,
+)
 from custom_components.grid_telemetry.protocols.sttp.publisher.streams import Format, Streams
 
 from .conftest import Serve, Wire
@@ -776,3 +782,22 @@ async def test_metadata_may_change_while_a_filter_is_worked_on(serve: Serve, wir
         publisher.define_metadata(metadata(1))
         await asyncio.sleep(0.001)
     await answer
+
+
+async def test_metadata_is_written_once_for_all_who_ask_at_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    written = []
+
+    def write(tables: list[Table], compressed: bool) -> bytes:
+        written.append(compressed)
+        return to_xml(tables)
+
+    monkeypatch.setattr(catalog, "_write", write)
+    offered = catalog.Catalog()
+    offered.define(metadata(3))
+    first, *others = await asyncio.gather(*(offered.document(compressed=True) for _ in range(5)))
+    assert set(others) == {first}
+    assert written == [True]
+    offered.define(metadata(4))
+    assert await offered.document(compressed=True) != first

@@ -128,8 +128,7 @@ class FeedSensor(PushEntity, SensorEntity):
         self._attr_native_value = native
         # A new one, as the state that was written last holds on to the old one.
         self._attr_extra_state_attributes = {"event_time": event_time}
-        if self.is_added:
-            self.async_write_ha_state()
+        self.write()
 
     @callback
     def confirm(self) -> None:

@@ -65,7 +65,7 @@ class Feed:
         self.request_id: str | None = None
         self.live = False
         self.stopped = False
-        """By the user; it is asked for again at the next connection."""
+        """By the user or at the end; it is asked for again at the next connection."""
         self.error: str | None = None
         """What was said when it was refused."""
         self.malformed = 0
@@ -277,7 +277,10 @@ class Feeds:
         """Tell Ardexa to stop each feed, before the connection ends."""
         session = self._session
         for feed in self.all:
+            # What is on its way yet is not shown, and not watched anew.
+            feed.stopped = True
             feed.end_watch()
+        for feed in self.all:
             if session is not None and feed.feed_id is not None:
                 try:
                     await session.emit("device:feed:stop", {"feedId": feed.feed_id})

@@ -249,6 +249,8 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
     async def _open_session(self) -> AsyncIterator[Session]:
         """Ask for the devices, which tells what is wrong with the token, then connect."""
         await self._async_renew_token()
+        # What changes from here on, also before the feeds are followed, is asked for again.
+        self._devices_changed.clear()
         devices = await self._api.devices()
         try:
             async with open_session(self._api, self) as session:
@@ -291,7 +293,6 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
 
     async def _follow_devices(self) -> NoReturn:
         """Ask for the devices after each change."""
-        self._devices_changed.clear()
         while True:
             await self._devices_changed.wait()
             await asyncio.sleep(GATHER_S)

@@ -8,12 +8,13 @@ from homeassistant.exceptions import ServiceValidationError
 
 from ...action import link_for
 from ...const import DOMAIN
+from ...protocols.stomp import sns
 from ...protocols.stomp.headers import RESERVED_HEADERS
 from .actions import ATTR_BODY, ATTR_DESTINATION, ATTR_HEADERS, ATTR_TIMEOUT
-from .client import MAX_BODY_BYTES, MAX_LINE_BYTES
+from .client import LIVE_DESTINATION, MAX_BODY_BYTES, MAX_LINE_BYTES
 from .link import SolarNodeLink
 
-_RESERVED_DESTINATIONS: Final = ("/setup/authenticate", "/setup/datum/live")
+_RESERVED_DESTINATIONS: Final = (sns.AUTHENTICATE, LIVE_DESTINATION)
 
 
 async def async_command(call: ServiceCall) -> ServiceResponse:

@@ -128,11 +128,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
     def diagnostics(self) -> dict[str, Any]:
         """Return health and what the node has."""
         return {
-            "health": {
-                "connected": self.health.connected,
-                "last_error": self.health.last_error,
-                "last_error_detail": self.health.last_error_detail,
-            },
+            "health": self.health.connection_as_dict(),
             "server": self._server,
             "sources": sorted(self._sources or ()),
             "sensors": len(self._sensors),

@@ -181,11 +181,7 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
     def diagnostics(self) -> dict[str, Any]:
         """Return health, counters and what is subscribed to."""
         return {
-            "health": {
-                "connected": self.health.connected,
-                "last_error": self.health.last_error,
-                "last_error_detail": self.health.last_error_detail,
-            },
+            "health": self.health.connection_as_dict(),
             "measurements": self.subscriber.measurements,
             "bytes": self.subscriber.bytes,
             "metadata": {

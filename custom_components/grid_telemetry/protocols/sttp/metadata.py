@@ -312,10 +312,10 @@ def _records[T: (DeviceDetail, MeasurementDetail, PhasorDetail)](
 ) -> Iterator[T]:
     """Make records of the rows of a table."""
     required = {field.name for field in fields(cls) if field.default is MISSING}
+    attributes = [(column, _attribute(column), kind) for column, kind in columns.items()]
     for row in rows:
         values: dict[str, Any] = {}
-        for column, kind in columns.items():
-            attribute = _attribute(column)
+        for column, attribute, kind in attributes:
             if column in row:
                 values[attribute] = _value(row[column], kind)
             elif attribute in required:

@@ -14,6 +14,7 @@ from uuid import UUID
 from . import compact
 from .cache import SignalIndexCache, SignalKey
 from .compact import BaseTimes
+from .connecting import connect
 from .constants import DEFAULT_PORT, DataPacketFlags, ServerCommand, ServerResponse
 from .frames import (
     OperationalModes,
@@ -36,7 +37,6 @@ _MAX_METADATA: Final = 64 * 1024 * 1024
 _MAX_DATA_PACKET: Final = 65_536
 _HEADER: Final = struct.Struct(">BBI")
 _DATA_PACKET: Final = struct.Struct(">BI")
-_CONNECT_S: Final = 15.0
 _TIME: Final = "%Y-%m-%d %H:%M:%S.%f"
 # Of the text of a message, in bytes.
 _MAX_MESSAGE: Final = 4_096
@@ -121,10 +121,7 @@ class Subscriber:
         for silence.
         """
         parameters = self.parameters
-        async with asyncio.timeout(_CONNECT_S):
-            reader, writer = await asyncio.open_connection(
-                parameters.host, parameters.port, ssl=parameters.tls
-            )
+        reader, writer = await connect(parameters.host, parameters.port, parameters.tls)
         self._start_over()
         self._writer = writer
         try:

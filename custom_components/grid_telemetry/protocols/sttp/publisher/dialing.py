@@ -14,9 +14,9 @@ import ssl
 from typing import Final
 
 from ...listener import address_of, keep_alive
+from ..connecting import connect
 from ..frames import SttpError
 
-_CONNECT_S: Final = 15.0
 # A connection that lasted so long was no failed attempt.
 _LASTED_S: Final = 60.0
 
@@ -57,10 +57,7 @@ async def keep_dialing(
     while True:
         begun = loop.time()
         try:
-            async with asyncio.timeout(_CONNECT_S):
-                reader, writer = await asyncio.open_connection(
-                    target.host, target.port, ssl=dialing.tls
-                )
+            reader, writer = await connect(target.host, target.port, dialing.tls)
             try:
                 keep_alive(writer.get_extra_info("socket"))
                 check_fingerprint(writer, dialing.fingerprints)
@@ -82,7 +79,10 @@ class Dialled:
     """The other end of a connection that was dialled, as far as a server has to know one."""
 
     def __init__(self, writer: asyncio.StreamWriter) -> None:
-        host, self.port = writer.get_extra_info("peername")[:2]
+        """Take a connection; raises ConnectionResetError where its other end is gone already."""
+        if (peer := writer.get_extra_info("peername")) is None:
+            raise ConnectionResetError("The connection was reset at once")
+        host, self.port = peer[:2]
         self.address = address_of(host)
         self.local_address = str(address_of(writer.get_extra_info("sockname")[0]))
         self.standing = 0
