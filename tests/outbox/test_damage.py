@@ -308,6 +308,23 @@ async def test_clearing_and_closing_during_a_backup_leave_the_file_as_it_is(
     assert (again.queued_records, again.dropped_samples) == (1, 100)
 
 
+async def test_a_backup_that_finds_a_foreign_file_sets_it_aside(
+    make: Callable[..., Outbox], path: Path, troubles: dict[Trouble, str | None]
+) -> None:
+    """A backup can come to an outbox before it was opened."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE other (x)")
+    db.close()
+    outbox = make()
+    await outbox.hold_checkpoints(hold=True)
+    assert Trouble.FOREIGN in troubles
+    await outbox.open(checkpoints=False)
+    before = path.read_bytes()
+    await outbox.put([Record(METRIC, 1, "{}", 1)])
+    assert outbox.queued_records == 1
+    assert path.read_bytes() == before
+
+
 async def test_a_closed_outbox_says_so(make: Callable[..., Outbox]) -> None:
     outbox = make()
     await outbox.open()

@@ -504,11 +504,13 @@ class Outbox:
         self._take_stock(db)
 
     def _hold_checkpoints(self, hold: bool) -> None:
-        try:
-            db = self._writer()
+        def apply(db: sqlite3.Connection) -> None:
             if hold:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             allow_checkpoints(db, allow=not hold)
+
+        try:
+            self._on_file(apply, self._writer)
         except (sqlite3.Error, OSError) as err:
             self._cannot_write(err)
         self._checkpoints = not hold
