@@ -161,6 +161,28 @@ async def test_what_can_be_read_of_a_damaged_file_is_taken_over(
     assert (refused.at_ms, refused.reason) == (0, "no")
 
 
+async def test_what_the_disk_does_not_take_over_is_taken_over_when_it_does(
+    make: Callable[[], Outbox], path: Path
+) -> None:
+    outbox = make()
+    await fill(outbox, 1000)
+    await outbox.close()
+    again = make()
+    await again.open()
+    data = bytearray(path.read_bytes())
+    data[10 * 4096 : 10 * 4096 + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    failing = sqlite3.OperationalError("disk I/O error")
+    with patch(f"{Outbox.__module__}.write_state", side_effect=failing):
+        for number in range(6000, 6003):
+            await again.put([Record(METRIC, number, f'{{"number":{number}}}' * 4, 1)])
+    assert (again.damaged_samples, again.dropped_samples) == (0, 0)
+    seen = await drain(again)
+    assert len(seen) > 900
+    assert len(seen) + again.damaged_samples == 1003
+    assert again.delivered_samples == len(seen)
+
+
 @pytest.mark.parametrize("what", ["later version", "another program's"])
 async def test_a_foreign_file_is_set_aside_and_holds_nothing_up(
     make: Callable[[], Outbox], path: Path, troubles: dict[Trouble, str | None], what: str

@@ -132,6 +132,8 @@ class Outbox:
         self._checkpoints = True
         self._open_again_at = 0.0
         self._open_error: sqlite3.Error | OSError | None = None
+        # Files that were set aside, and of which nothing could be taken over yet.
+        self._to_salvage: list[Path] = []
         self._stored_records = self._stored_samples = 0
         self._stored_oldest_ms: int | None = None
         # What the file still lacks: records to be added, those to be deleted, those to be moved
@@ -582,8 +584,13 @@ class Outbox:
         try:
             return self._writer()
         except (sqlite3.Error, OSError) as err:
-            # A file that another writer has locked is not read behind its back.
-            if _primary_code(err) in _CORRUPT | _PASSING or not self._path.exists():
+            # A file that another writer has locked is not read behind its back, nor one that is
+            # yet to take over what was there before.
+            if (
+                self._to_salvage
+                or _primary_code(err) in _CORRUPT | _PASSING
+                or not self._path.exists()
+            ):
                 raise
             self._troubles[Trouble.UNWRITABLE] = str(err)
             return self._connected(connect_for_reading(self._path), writable=False)
@@ -597,6 +604,9 @@ class Outbox:
         self._open_again_at = self._monotonic() + self._limits.reopen_after_s
         self._disconnect()
         try:
+            while self._to_salvage:
+                self._salvage(self._to_salvage[0])
+                del self._to_salvage[0]
             db = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
         except (sqlite3.Error, OSError) as err:
             self._open_error = err
@@ -658,7 +668,7 @@ class Outbox:
             self._db = None
 
     def _set_aside(self, trouble: Trouble) -> None:
-        """Rename the file, begin a new one, and take over what can be read of the old one."""
+        """Rename the file; what can be read of it is taken over into the one that follows."""
         self._disconnect()
         name = f"{self._path.name}.{_SET_ASIDE_AS[trouble]}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for suffix in (*SIDE_FILES, ""):
@@ -667,7 +677,7 @@ class Outbox:
                 path.rename(path.with_name(f"{name}{suffix}"))
         self._troubles[trouble] = name
         self._open_error = None
-        self._salvage(self._path.with_name(name))
+        self._to_salvage.append(self._path.with_name(name))
 
     def _salvage(self, source: Path) -> None:
         new = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
@@ -675,12 +685,11 @@ class Outbox:
         old.text_factory = bytes
         try:
             before = self._state() if self._loaded else from_damaged(lambda: read_state(old))
+            lost = 0
             with transaction(new):
                 samples, damaged = take_over(old, new)
                 if before is not None:
                     lost = max(0, before.queued - samples)
-                    if self._loaded:
-                        self._count_damaged(lost)
                     write_state(
                         new,
                         replace(
@@ -690,6 +699,8 @@ class Outbox:
                             queued=samples,
                         ),
                     )
+            if self._loaded:
+                self._count_damaged(lost)
             _LOGGER.warning(
                 "%s: %d samples were taken over from the file set aside, %d records were damaged",
                 self._path.name,
