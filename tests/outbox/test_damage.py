@@ -409,6 +409,30 @@ async def test_what_was_refused_and_is_queued_again_tells_how_old_it_is(
     assert outbox.oldest_at_ms == 7
 
 
+async def test_a_refused_record_that_is_damaged_is_counted_when_it_should_be_sent_again(
+    make: Callable[..., Outbox], path: Path, troubles: dict[Trouble, str | None]
+) -> None:
+    outbox = make()
+    await fill(outbox, 3)
+    await outbox.refuse([record.id for record in await outbox.next(3)], "no")
+    await outbox.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE refused SET body = x'fffe' WHERE id = 2")
+    db.commit()
+    db.close()
+    again = make()
+    await again.open()
+    assert await again.retry_refused() == 2
+    assert (again.refused_records, again.queued_samples) == (0, 2)
+    assert (again.damaged_samples, again.dropped_samples) == (1, 1)
+    assert troubles == {Trouble.DAMAGED: "1 records"}
+    assert await drain(again) == {0, 2}
+    await again.close()
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT id, body FROM damaged").fetchall() == [(2, b"\xff\xfe")]
+    db.close()
+
+
 async def test_a_flipped_bit_in_the_time_of_a_record_is_not_taken_for_how_old_it_is(
     make: Callable[..., Outbox], path: Path
 ) -> None:

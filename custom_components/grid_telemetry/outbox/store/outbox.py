@@ -28,14 +28,12 @@ from .file import (
 from .record import Lane, Record, RefusedRecord, StoredRecord, Trouble
 from .rows import (
     SAMPLES,
-    Row,
     delete,
     insert_rows,
     intact,
     move_damaged,
     move_refused,
     oldest_ms,
-    record_of,
     refused,
     refused_rows,
     row_of,
@@ -421,18 +419,33 @@ class Outbox:
             raise OutboxError(str(err)) from err
 
     def _retry_refused(self, db: sqlite3.Connection, ids: Collection[int] | None) -> int:
-        rows = [row for row in refused_rows(db) if ids is None or row[0] in ids]
+        rows = (row for row in refused_rows(db) if ids is None or row[0] in ids)
         now = int(self._clock.now_s())
-        again: list[Row] = []
+        damaged: list[int] = []
+        records = list(intact(rows, damaged))
         with transaction(db):
-            for row in rows:
-                if (record := record_of(row)) is not None:
-                    self.last_id += 1
-                    again.append(row_of(replace(record, id=self.last_id), now))
+            again = [
+                row_of(replace(record, id=self.last_id + number), now)
+                for number, record in enumerate(records, 1)
+            ]
             insert_rows(db, again)
-            _, samples = delete(db, [row[0] for row in rows], table="refused")
+            self.last_id += len(again)
+            _, samples = delete(db, [record.id for record in records], table="refused")
+            move_damaged(db, damaged, table="refused")
+            _, lost = delete(db, damaged, table="refused")
             state = self._state()
-            write_state(db, replace(state, queued=state.queued + samples))
+            write_state(
+                db,
+                replace(
+                    state,
+                    dropped=state.dropped + lost,
+                    damaged=state.damaged + lost,
+                    queued=state.queued + samples,
+                ),
+            )
+        self._count_damaged(lost)
+        if damaged:
+            self._troubles[Trouble.DAMAGED] = f"{len(damaged)} records"
         self._take_stock(db)
         return len(again)
 

@@ -145,10 +145,15 @@ def refused_rows(db: sqlite3.Connection) -> list[Row]:
     return db.execute(f"SELECT {COLUMNS} FROM refused ORDER BY id").fetchall()
 
 
-def move_damaged(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+def move_damaged(
+    db: sqlite3.Connection,
+    ids: Iterable[int],
+    *,
+    table: Literal["record", "refused"] = "record",
+) -> None:
     """Copy damaged rows to where they are kept for whoever can read them, up to a number."""
     db.executemany(
-        f"INSERT INTO damaged SELECT {COLUMNS} FROM record WHERE id = ?"
+        f"INSERT INTO damaged SELECT {COLUMNS} FROM {table} WHERE id = ?"
         f" AND (SELECT count(*) FROM damaged) < {_MAX_DAMAGED_ROWS}",
         [(id_,) for id_ in ids],
     )
