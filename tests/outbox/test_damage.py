@@ -475,6 +475,36 @@ async def test_what_the_disk_does_not_take_is_not_counted_as_dropped(
     assert (again.damaged_samples, again.dropped_samples) == (1, 2)
 
 
+@pytest.mark.parametrize("in_backup", [False, True])
+async def test_clearing_drops_what_was_refused_as_well(
+    make: Callable[..., Outbox], in_backup: bool
+) -> None:
+    outbox = make()
+    await fill(outbox, 5)
+    await outbox.refuse([1, 2], "no")
+    await outbox.hold_checkpoints(hold=in_backup)
+    assert await outbox.clear() == 5
+    assert (outbox.refused_records, outbox.queued_samples, outbox.dropped_samples) == (0, 0, 5)
+    await outbox.close()
+    again = make()
+    await again.open()
+    assert (again.refused_records, again.dropped_samples) == (0, 5)
+
+
+async def test_clearing_a_file_that_cannot_be_read_drops_what_is_known_to_wait(
+    make: Callable[..., Outbox], path: Path
+) -> None:
+    outbox = make()
+    path.mkdir()
+    await outbox.open()
+    await outbox.put([Record(METRIC, 1, "{}", 1)])
+    path.rmdir()
+    path.symlink_to(path.with_name("loop"))
+    path.with_name("loop").symlink_to(path)
+    assert await outbox.clear() == 1
+    assert outbox.dropped_samples == 1
+
+
 async def test_clearing_that_fails_loses_nothing_of_what_is_held(
     make: Callable[..., Outbox],
 ) -> None:

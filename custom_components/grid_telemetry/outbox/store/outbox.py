@@ -37,6 +37,7 @@ from .rows import (
     refused,
     refused_rows,
     row_of,
+    samples_in,
     select,
     too_old,
     trim_refused,
@@ -489,7 +490,7 @@ class Outbox:
 
     def _clear(self) -> int:
         """Start with a new file: also a full disk lets go of the old one."""
-        samples = self.queued_samples
+        samples = self.queued_samples + self._refused_samples()
         if self._checkpoints:
             self._disconnect()
             try:
@@ -511,6 +512,13 @@ class Outbox:
         self._troubles.pop(Trouble.FULL, None)
         self._flush()
         return samples
+
+    def _refused_samples(self) -> int:
+        """Return how many samples the refused records have, 0 where the file does not tell."""
+        try:
+            return samples_in(self._reader(), "refused")
+        except sqlite3.Error, OSError, ForeignFileError:
+            return 0
 
     def _delete_all(self, db: sqlite3.Connection) -> None:
         with transaction(db):
@@ -669,9 +677,8 @@ class Outbox:
         self.generation += 1
 
     def _take_stock(self, db: sqlite3.Connection) -> None:
-        self._stored_records, self._stored_samples = db.execute(
-            f"SELECT count(*), coalesce(sum({SAMPLES}), 0) FROM record"
-        ).fetchone()
+        [self._stored_records] = db.execute("SELECT count(*) FROM record").fetchone()
+        self._stored_samples = samples_in(db, "record")
         [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
         self._stored_oldest_ms = oldest_ms(db)
 

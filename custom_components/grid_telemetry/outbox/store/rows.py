@@ -145,6 +145,13 @@ def refused_rows(db: sqlite3.Connection) -> list[Row]:
     return db.execute(f"SELECT {COLUMNS} FROM refused ORDER BY id").fetchall()
 
 
+def samples_in(db: sqlite3.Connection, table: Literal["record", "refused"]) -> int:
+    """Return how many samples the rows of a table count for."""
+    samples: int
+    [samples] = db.execute(f"SELECT coalesce(sum({SAMPLES}), 0) FROM {table}").fetchone()
+    return samples
+
+
 def move_damaged(
     db: sqlite3.Connection,
     ids: Iterable[int],
