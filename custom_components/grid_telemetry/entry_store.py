@@ -30,8 +30,9 @@ class EntryStore[T: Mapping[str, Any]]:
     async def async_save(self, data: Callable[[], T]) -> None:
         """Write what `data` returns, and return once it, or something newer, is in the file.
 
-        Calls that come while a write is under way share the next one. A caller that is cancelled
-        leaves the write to go on.
+        Calls that come while a write is under way share the next one; where that fails one of them
+        hears it, and the others write in its place. A caller that is cancelled leaves the write to
+        go on.
         """
         self._data = data
         await asyncio.shield(self._hass.async_create_task(self._write(), "grid_telemetry store"))
@@ -45,8 +46,14 @@ class EntryStore[T: Mapping[str, Any]]:
     async def _write(self) -> None:
         async with self._lock:
             data, self._data = self._data, None
-            if data is not None and not self._removed:
+            if data is None or self._removed:
+                return
+            try:
                 await self._store.async_save(data())
+            except BaseException:
+                # Whoever shares this write has yet to see its data in the file.
+                self._data = self._data or data
+                raise
 
 
 @callback
