@@ -1,7 +1,7 @@
-"""What an entry keeps in Home Assistant's storage: one store a file, over reloads of the entry."""
+"""What is kept in Home Assistant's storage: one store a file, over reloads of an entry."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -11,7 +11,7 @@ from homeassistant.util.hass_dict import HassKey
 _STORES: HassKey[dict[str, EntryStore[Any]]] = HassKey("grid_telemetry_stores")
 
 
-class EntryStore[T: Mapping[str, Any]]:
+class EntryStore[T: Mapping[str, Any] | Sequence[Any]]:
     """One file. A load waits for what is being written; what is removed is not written again."""
 
     def __init__(self, hass: HomeAssistant, version: int, key: str) -> None:
@@ -57,8 +57,10 @@ class EntryStore[T: Mapping[str, Any]]:
 
 
 @callback
-def entry_store[T: Mapping[str, Any]](hass: HomeAssistant, version: int, key: str) -> EntryStore[T]:
-    """Return the one store of a file; `key` names it and holds the id of its entry."""
+def entry_store[T: Mapping[str, Any] | Sequence[Any]](
+    hass: HomeAssistant, version: int, key: str
+) -> EntryStore[T]:
+    """Return the one store of a file; `key` names it, and has the id of its entry if it has one."""
     stores = hass.data.setdefault(_STORES, {})
     if key not in stores:
         stores[key] = EntryStore[T](hass, version, key)
