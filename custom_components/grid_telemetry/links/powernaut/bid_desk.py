@@ -15,7 +15,7 @@ from ...entry_store import EntryStore, async_remove_store, entry_store
 from .api import PowernautApi
 from .bidding import Bounds, Curve, OutOfBounds
 from .repairs import MAX_CLOCK_ERROR_S
-from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change
+from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change, moment_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -167,7 +167,7 @@ class BidDesk:
         """Change an open bid and return it; raises as `place` does."""
         bid = await self._api.bid(bid_id)
         if curve is not None:
-            start = datetime.fromisoformat(bid["start"])
+            start = moment_of(bid["start"])
             self._check(bid["resource_id"], start, curve, bid["power_type"])
         changed = await self._api.change_bid(bid_id, bid_change(curve, expires_at))
         self.own.pop(bid_id, None)  # it is the caller's now, not the standing bid's

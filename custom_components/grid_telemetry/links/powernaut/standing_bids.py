@@ -19,7 +19,7 @@ from ...points.point import Refusal, entity_id_of, evaluate
 from .api import PowernautApi, RequestRefused
 from .bid_desk import BidDesk, BidOutOfBounds
 from .bidding import Offer
-from .rest_payload import QUARTER, Json, instant
+from .rest_payload import QUARTER, Json, moment_of
 from .sources import Source
 from .standing import InputMissing, Standing, StandingStatus
 
@@ -117,10 +117,9 @@ class StandingBids:
             detail=(hindrance.detail if hindrance else None) or "",
         )
         here = {
-            start: item
+            moment_of(item["start"]): item
             for item in known
             if item["resource_id"] == bid.offer.resource_id
-            and (start := instant(item["start"])) is not None
         }
         for start, item in here.items():
             if self._desk.own.get(item["id"]) == bid.subentry_id and start not in wanted:
