@@ -99,6 +99,8 @@ class Baselines:
         missing: str | None = None
         try:
             values = await self._values(baseline, start)
+            if not baseline.enabled:
+                return  # it was turned off while the recorder was asked
             await self._post(baseline.data[CONF_TARGET_ID], start, values)
         except InputMissing as err:
             missing = str(err)
