@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 import ssl
 from typing import Any
+from unittest.mock import patch
 
 from aiohttp.test_utils import TestServer
 from freezegun.api import FrozenDateTimeFactory
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.storage import Store
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -241,6 +243,25 @@ async def test_what_stands_is_withdrawn_when_it_is_turned_off(make_home: MakeHom
     count = len(home.requests)
     await home.bids.async_update()
     assert len(home.requests) == count
+
+
+async def test_a_bid_that_is_placed_is_stored_with_the_next_one(
+    hass: HomeAssistant, make_home: MakeHome, hass_storage: dict[str, Any]
+) -> None:
+    """Two files a bid wear out a card; one is enough for each to be found again."""
+    home = await make_home()
+    await home.enable(True)
+    stored: list[set[str]] = []
+    save = Store.async_save
+
+    async def note(self: Store[Any], data: Any) -> None:
+        stored.append(set(data["own"]))
+        await save(self, data)
+
+    with patch.object(Store, "async_save", note):
+        await home.bids.async_update()
+    assert len(home.book.bids) == 4
+    assert [len(own) for own in stored] == [0, 1, 2, 3, 4]
 
 
 async def test_a_removed_standing_bid_leaves_nothing_standing(

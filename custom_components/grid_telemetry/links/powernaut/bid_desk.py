@@ -144,8 +144,9 @@ class BidDesk:
     ) -> Json:
         """Place a bid, or replace the open one for the same time, and return it.
 
-        `standing` is the standing bid that it belongs to. Raises `BidOutOfBounds`, and what the
-        API raises.
+        `standing` is the standing bid that it belongs to; of several bids placed one after the
+        other each is stored with the next, and the caller has the last one stored by `async_save`.
+        Raises `BidOutOfBounds`, and what the API raises.
         """
         self._check(resource_id, start, curve, power_type)
         # Counted before it is sent: a bid whose answer is lost may stand all the same.
@@ -155,12 +156,11 @@ class BidDesk:
         await self.async_save()
         body = bid_body(start, start + QUARTER, curve, power_type, expires_at)
         bid = await self._api.place_bid(resource_id, body)
+        self._note("placed", bid)
         if standing is not None:
             self.own[bid["id"]] = standing
-        else:
-            self.own.pop(bid["id"], None)
-        self._note("placed", bid)
-        await self.async_save()
+        elif self.own.pop(bid["id"], None) is not None:
+            await self.async_save()
         return bid
 
     async def change(self, bid_id: str, curve: Curve | None, expires_at: datetime | None) -> Json:

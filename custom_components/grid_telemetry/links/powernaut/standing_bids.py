@@ -197,21 +197,25 @@ class StandingBids:
         placed: set[datetime] = set()
         hindrance: _Hindrance | None = None
         bid.refused = {start: until for start, until in bid.refused.items() if until > now}
-        for start in starts:
-            if start in bid.refused:
-                continue
-            try:
-                await self._desk.place(
-                    bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
-                )
-            except BidOutOfBounds as err:
-                hindrance = _Hindrance(StandingStatus.OUT_OF_BOUNDS, err.bound)
-            except RequestRefused as err:
-                bid.refused[start] = now + _REFUSED_AGAIN_AFTER
-                hindrance = _Hindrance(StandingStatus.REFUSED, err.message)
-                _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
-            else:
-                placed.add(start)
+        try:
+            for start in starts:
+                if start in bid.refused:
+                    continue
+                try:
+                    await self._desk.place(
+                        bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
+                    )
+                except BidOutOfBounds as err:
+                    hindrance = _Hindrance(StandingStatus.OUT_OF_BOUNDS, err.bound)
+                except RequestRefused as err:
+                    bid.refused[start] = now + _REFUSED_AGAIN_AFTER
+                    hindrance = _Hindrance(StandingStatus.REFUSED, err.message)
+                    _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
+                else:
+                    placed.add(start)
+        finally:
+            if placed:
+                await self._desk.async_save()
         return placed, hindrance
 
     async def _withdraw(self, bid_id: str) -> None:
