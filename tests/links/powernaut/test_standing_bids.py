@@ -264,6 +264,31 @@ async def test_a_bid_that_is_placed_is_stored_with_the_next_one(
     assert [len(own) for own in stored] == [0, 1, 2, 3, 4]
 
 
+async def test_what_was_accepted_is_listed_only_when_a_bid_is_no_longer_open(
+    make_home: MakeHome, freezer: FrozenDateTimeFactory
+) -> None:
+    """The list has all that was ever accepted, and grows for years."""
+    home = await make_home()
+    await home.enable(True)
+    lists: list[list[str]] = []
+
+    async def update(minute: int) -> None:
+        freezer.move_to(datetime(2026, 3, 2, 5, tzinfo=UTC) + timedelta(minutes=minute))
+        before = len(home.requests)
+        await home.bids.async_update()
+        made = home.requests[before:]
+        lists.append([request for request in made if request.startswith("GET")])
+
+    await update(0)
+    await update(1)
+    home.book.accept(next(iter(home.book.bids)))
+    await update(2)
+    await update(3)
+    assert [len(made) for made in lists] == [2, 1, 2, 1]
+    # What was accepted is not offered again; what was cancelled with it is.
+    assert home.open() == ["06:15", "06:30", "06:45", "07:00"]
+
+
 async def test_a_removed_standing_bid_leaves_nothing_standing(
     hass: HomeAssistant, make_home: MakeHome
 ) -> None:
