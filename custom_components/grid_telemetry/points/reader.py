@@ -110,11 +110,10 @@ class PointReader:
             if believed is None:
                 return Refusal.NOT_CONFIRMED
             value = believed
-        age_s = age.age_s(now)
         value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
-        return Reading(value, at, age_s, age_s > age.limit_s)
+        return Reading(value, at, age.age_s(now), age.is_stale(now))
 
     def _age_of(self, state: State) -> Age:
         if self._age is None:
