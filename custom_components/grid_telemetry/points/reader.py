@@ -22,7 +22,8 @@ from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
-_COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+"""The state classes of what counts."""
 _RULES: Final = CounterRules()
 _STANDING_S: Final = 30.0
 """A state that stands for so long is as good as reported again: some report only changes."""
@@ -118,7 +119,7 @@ class PointReader:
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
-            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING or (
+            counter = state.attributes.get(ATTR_STATE_CLASS) in COUNTING or (
                 quantity is not None and quantity.counter
             )
             limit_s = self.point.max_age_s

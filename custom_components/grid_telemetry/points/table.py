@@ -5,11 +5,7 @@ from dataclasses import dataclass, replace
 import re
 from typing import Any, Final
 
-from homeassistant.components.sensor import (
-    ATTR_STATE_CLASS,
-    DOMAIN as SENSOR_DOMAIN,
-    SensorStateClass,
-)
+from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR_DOMAIN
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
     ConfigSubentryFlow,
@@ -32,6 +28,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from .point import Point, Take, can_convert, entity_id_of, reference_of
+from .reader import COUNTING
 
 CONF_DEVICES: Final = "devices"
 CONF_ENTITIES: Final = "entities"
@@ -106,7 +103,7 @@ def counts(hass: HomeAssistant, entity_id: str) -> bool:
     state_class = (capabilities or {}).get(ATTR_STATE_CLASS) or _attribute(
         hass, entity_id, ATTR_STATE_CLASS
     )
-    return state_class in (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+    return state_class in COUNTING
 
 
 def _attribute(hass: HomeAssistant, entity_id: str, attribute: str) -> str | None:
