@@ -137,7 +137,13 @@ class Refusal(StrEnum):
 @callback
 def entity_id_of(hass: HomeAssistant, point: Point) -> str | None:
     """Return the present entity_id of a point, None when its registry entry is gone."""
-    return er.async_resolve_entity_id(er.async_get(hass), point.entity)
+    return entity_id_behind(hass, point.entity)
+
+
+@callback
+def entity_id_behind(hass: HomeAssistant, reference: str) -> str | None:
+    """Return the present entity_id of what `reference_of` gave, None when its entry is gone."""
+    return er.async_resolve_entity_id(er.async_get(hass), reference)
 
 
 @callback

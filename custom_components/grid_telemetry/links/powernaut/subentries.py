@@ -36,7 +36,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
+from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -271,7 +271,7 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
         stored = dict(self._get_reconfigure_subentry().data)
         for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
             if key in stored:
-                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+                stored[key] = entity_id_behind(self.hass, stored[key])
         return {key: value for key, value in stored.items() if value is not None}
 
 
@@ -601,9 +601,7 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = {}
         if changes:
             suggested = dict(self._get_reconfigure_subentry().data)
-            suggested[CONF_ENTITY] = entity_id_of(
-                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
-            )
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),
