@@ -177,12 +177,15 @@ class GroupSensor(SensorEntity):
     def _take_member(self, entity_id: str, state: State | None) -> None:
         """Take what a member shows."""
         for index in self._indices[entity_id]:
-            value = evaluate(state, self._bare[index])
-            if not isinstance(value, Refusal):
-                self._values[index] = value
-            else:
-                is_zero = self._points[index].missing_as_zero and value in _MISSING
-                self._values[index] = 0.0 if is_zero else None
+            self._take_value(index, evaluate(state, self._bare[index]))
+
+    def _take_value(self, index: int, value: float | Refusal) -> None:
+        """Take what a member is worth."""
+        if not isinstance(value, Refusal):
+            self._values[index] = value
+        else:
+            is_zero = self._points[index].missing_as_zero and value in _MISSING
+            self._values[index] = 0.0 if is_zero else None
 
     def _show(self) -> bool:
         """Show the sum, nothing while a member's value is not known; return whether it changed."""
@@ -256,13 +259,14 @@ class GroupCounter(GroupSensor, RestoreEntity):
     @override
     def _take_member(self, entity_id: str, state: State | None) -> None:
         super()._take_member(entity_id, state)
-        now = elapsed_s()
-        for index in self._indices[entity_id]:
-            value = evaluate(state, self._bare[index])
-            if not isinstance(value, Refusal):
-                self._counters[index].take(value, now)
         if self._look_again is None and any(counter.is_doubted for counter in self._counters):
             self._look_again = async_call_later(self.hass, LOOK_AGAIN_S, self._look)
+
+    @override
+    def _take_value(self, index: int, value: float | Refusal) -> None:
+        super()._take_value(index, value)
+        if not isinstance(value, Refusal):
+            self._counters[index].take(value, elapsed_s())
 
     @callback
     def _look(self, _: object) -> None:
