@@ -27,7 +27,7 @@ from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraDa
 
 from ...const import DOMAIN, MANUFACTURER
 from ...entities.quantity_classes import device_class_of, state_class_of
-from ...points.point import Point, Refusal, entity_id_of, evaluate
+from ...points.point import Point, Refusal, entity_id_of, evaluate, moves_one_of
 from ...points.reader import OLDEST_REPORTS
 from ...points.table import CONF_POINTS
 from ...vocabulary.clock import elapsed_s
@@ -129,12 +129,10 @@ class GroupSensor(SensorEntity):
 
     @callback
     def _concerns_us(self, event_data: er.EventEntityRegistryUpdatedData) -> bool:
-        """Return whether a member has another name or is gone, or one that was missing came."""
-        if event_data["action"] == "create":
-            return len(self._indices) < len({point.entity for point in self._points})
-        before = event_data.get("old_entity_id", event_data["entity_id"])
-        return before in self._indices and (
-            event_data["action"] == "remove" or "old_entity_id" in event_data
+        return moves_one_of(
+            event_data,
+            self._indices,
+            all_there=len(self._indices) == len({point.entity for point in self._points}),
         )
 
     @callback
