@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 import gzip
 import struct
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -299,6 +300,9 @@ async def test_the_time_that_metadata_takes_to_be_read_is_no_silence(
     time = loop.time
 
     def read(data: bytes, compressed: bool) -> Metadata:
+        waited_for = threading.Event()
+        loop.call_soon_threadsafe(waited_for.set)
+        waited_for.wait()
         monkeypatch.setattr(loop, "time", lambda: time() + 5)
         return Metadata()
 
