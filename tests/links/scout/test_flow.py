@@ -69,6 +69,9 @@ def entry_of(hass: HomeAssistant, *subentries: ConfigSubentryData) -> MockConfig
 async def begin(hass: HomeAssistant) -> dict[str, Any]:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "send"}
+    )
     assert "scout" in result["menu_options"]
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "scout"}

@@ -14,6 +14,7 @@ from custom_components.grid_telemetry.links.sttp_publisher import flow
 from custom_components.grid_telemetry.links.sttp_publisher.entities import diagnostic_sensors
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
 from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from tests.texts import MENU_TEXTS
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -37,8 +38,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 
 def test_the_forms_are_explained() -> None:
     steps = TEXTS["config"]["step"]
-    for texts in ("menu_options", "menu_option_descriptions"):
-        assert "sttp_publisher" in steps["user"][texts]
+    assert all("sttp_publisher" in texts for texts in MENU_TEXTS.values())
     explained(flow._SCHEMA, steps["sttp_publisher"])
     table = DeviceSubentryFlow.table
     assert table.columns.keys() == TEXTS["selector"][table.translation_key]["fields"].keys()
