@@ -371,6 +371,7 @@ def test_the_documentation_holds_together() -> None:
             linked.add((page.parent / target).resolve())
     assert {path for path in linked if not path.exists()} == set()
     assert set(pages[1:]) <= linked
+    assert set((ROOT / "docs" / "images").iterdir()) <= linked
     listed = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
     for name in MENU_TEXTS["menu_options"].values():
         assert name in listed, name
