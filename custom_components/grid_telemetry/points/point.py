@@ -132,6 +132,8 @@ class Refusal(StrEnum):
     """Older than the point allows."""
     NOT_CONFIRMED = "not_confirmed"
     """The first reading of a counter, which may be the zero of a meter that is not ready yet."""
+    FAILED = "failed"
+    """Something failed that nobody expects; the log has it."""
 
 
 @callback

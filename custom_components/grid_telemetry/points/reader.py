@@ -6,6 +6,7 @@ as credible, to one platform as to the other.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+import logging
 import math
 import time
 from typing import Any, Final
@@ -21,6 +22,8 @@ from ..vocabulary.clock import elapsed_s
 from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
+
+_LOGGER = logging.getLogger(__name__)
 
 COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
 """The state classes of what counts."""
@@ -78,6 +81,7 @@ class PointReader:
         self._age: Age | None = None
         self._counter: Counter | None = None
         self._looked_at = 0.0
+        self._has_failed = False
 
     @property
     def entity_id(self) -> str | None:
@@ -98,7 +102,21 @@ class PointReader:
         return self.read_state(None if entity_id is None else self._hass.states.get(entity_id))
 
     def read_state(self, state: State | None) -> Reading | Refusal:
-        """Return what a state of the entity, the present one, is worth now."""
+        """Return what a state of the entity, the present one, is worth now.
+
+        Whatever fails with one entity is its own: the others are read all the same.
+        """
+        try:
+            reading = self._worth(state)
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                _LOGGER.exception("%s cannot be read: %s", self.entity_id, state)
+            return Refusal.FAILED
+        self._has_failed = False
+        return reading
+
+    def _worth(self, state: State | None) -> Reading | Refusal:
         value = evaluate(state, self._bare)
         if state is None or isinstance(value, Refusal):
             return value if isinstance(value, Refusal) else Refusal.MISSING
