@@ -18,7 +18,9 @@ from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
+from ...protocols.sttp import SubscriberInfo
 from ...protocols.sttp.metadata import Metadata, MetadataSource
+from .const import EVENT_USER_COMMAND
 from .devices import Device, Numbers, async_devices, async_remove_numbers, node_id
 from .entities import diagnostic_sensors
 from .history import RecorderHistory
@@ -41,7 +43,7 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: TlsContexts
     ) -> None:
         history = RecorderHistory(hass, lambda: self._signals)
-        self.publisher = publisher_of(entry.data, tls, history)
+        self.publisher = publisher_of(entry.data, tls, history, self._user_command)
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
@@ -145,6 +147,25 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
             "signals": {device.acronym: len(device.signals) for device in self._devices},
             "quality": self._values.as_dict(),
         }
+
+    @callback
+    def _user_command(self, sender: SubscriberInfo, number: int, data: bytes) -> None:
+        """Tell automations of a command of a subscriber; what it means they know."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = None
+        self._hass.bus.async_fire(
+            EVENT_USER_COMMAND,
+            {
+                "config_entry_id": self._entry.entry_id,
+                "subscriber_id": str(sender.id),
+                "address": sender.address,
+                "command": number,
+                "data": data.hex(),
+                "text": text,
+            },
+        )
 
     def _define(self, before: Metadata | None = None) -> None:
         """Publish the metadata if it is other than before; by default than it was."""

@@ -1,6 +1,6 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import ssl
 from typing import Any
@@ -22,6 +22,7 @@ from ...protocols.sttp import (
     History,
     Limits,
     Publisher,
+    SubscriberInfo,
     fingerprint_of,
     target_of,
 )
@@ -48,7 +49,12 @@ def tls_contexts(data: Mapping[str, Any]) -> TlsContexts:
     return TlsContexts(server=server, dialing=dialing)
 
 
-def publisher_of(data: Mapping[str, Any], tls: TlsContexts, history: History) -> Publisher:
+def publisher_of(
+    data: Mapping[str, Any],
+    tls: TlsContexts,
+    history: History,
+    on_user_command: Callable[[SubscriberInfo, int, bytes], None],
+) -> Publisher:
     """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
     return Publisher(
@@ -56,6 +62,7 @@ def publisher_of(data: Mapping[str, Any], tls: TlsContexts, history: History) ->
         port=data[CONF_PORT],
         tls=tls.server,
         history=history,
+        on_user_command=on_user_command,
         dialing=Dialing(
             targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
             tls=tls.dialing,
