@@ -49,6 +49,7 @@ CONF_ENTITY: Final = "entity"
 CONF_ATTRIBUTE: Final = "attribute"
 CONF_UNIT: Final = "unit"
 CONF_WEEKS: Final = "weeks"
+CONF_OTHERWISE_W: Final = "otherwise_w"
 
 DEFAULT_BROKER_PORT: Final = 8883
 DEFAULT_QOS: Final = 1
@@ -71,6 +72,7 @@ class BaselineSource(StrEnum):
 
     FORECAST = "forecast"
     HISTORY = "history"
+    CALENDAR = "calendar"
 
 
 class ResourceType(StrEnum):
