@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import logging
 import time
 from typing import Final, NoReturn, Protocol
@@ -55,7 +55,7 @@ class Sent:
 class _InFlight:
     topic: str
     readings: Sequence[Reading]
-    sent_at: float = field(default_factory=time.monotonic)
+    sent_at: float
 
 
 class Stream:
@@ -152,7 +152,7 @@ class Stream:
             except LinkError:
                 self._wait(topic, readings)
                 return
-            self._in_flight[future] = _InFlight(topic, sent)
+            self._in_flight[future] = _InFlight(topic, sent, time.monotonic())
             future.add_done_callback(self._acknowledged)
 
     @callback
