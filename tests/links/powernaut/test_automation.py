@@ -7,6 +7,7 @@ from typing import Any
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.condition import async_get_all_descriptions as condition_descriptions
 from homeassistant.helpers.trigger import async_get_all_descriptions as trigger_descriptions
@@ -138,6 +139,39 @@ async def test_each_command_triggers(
     assert fired == [{"entity": "event.home_battery_command"}] * 2
 
 
+async def test_an_event_that_was_reported_triggers_and_is_shown(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    api: FakeApi,
+    fired: list[dict[str, Any]],
+) -> None:
+    target = {"device_id": battery_device(hass, entry)}
+    await automate(hass, {"trigger": f"{DOMAIN}.event_reported", "target": target})
+    event = {
+        "resource_id": BATTERY_ID,
+        "event_type": "MFRR_ACTIVATION",
+        "start": "2026-03-01T13:00:00Z",
+        "end": "2026-03-01T13:15:00Z",
+    }
+    path = f"resources/{BATTERY_ID}/events"
+    api.answer("POST", path, status=403)
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call(DOMAIN, "powernaut_report_event", event, blocking=True)
+    await settle(hass)
+    assert fired == []
+    api.answer("POST", path, status=201)
+    await hass.services.async_call(DOMAIN, "powernaut_report_event", event, blocking=True)
+    await settle(hass)
+    assert fired == [{"entity": "event.home_battery_report"}]
+    state = hass.states.get("event.home_battery_report")
+    assert state is not None
+    assert {key: state.attributes[key] for key in ("event_type", "start", "end")} == {
+        "event_type": "mfrr_activation",
+        "start": "2026-03-01T13:00:00+00:00",
+        "end": "2026-03-01T13:15:00+00:00",
+    }
+
+
 async def test_other_entities_of_the_device_do_not_trigger(
     hass: HomeAssistant, entry: MockConfigEntry, fired: list[dict[str, Any]]
 ) -> None:
@@ -197,6 +231,7 @@ async def test_triggers_and_conditions_are_described(
         f"{DOMAIN}.activation_ended",
         f"{DOMAIN}.setpoint_changed",
         f"{DOMAIN}.command_received",
+        f"{DOMAIN}.event_reported",
         f"{DOMAIN}.activation_is_in_force",
         f"{DOMAIN}.activation_is_not_in_force",
     }

@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from ...const import DOMAIN
+
 KIND: Final = "powernaut"
 
 CONF_ENVIRONMENT: Final = "environment"
@@ -101,3 +103,12 @@ TYPES_WITH_SOC: Final = frozenset(
 SETPOINT_KEY: Final = "powernaut_setpoint"
 ACTIVATION_KEY: Final = "powernaut_activation"
 COMMAND_KEY: Final = "powernaut_command"
+REPORT_KEY: Final = "powernaut_report"
+
+
+def reported_signal(resource_id: str) -> str:
+    """Return the dispatcher's signal for an event that was reported of a resource.
+
+    It carries the type of the event, its start and its end.
+    """
+    return f"{DOMAIN}_powernaut_reported_{resource_id}"

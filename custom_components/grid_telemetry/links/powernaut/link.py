@@ -50,6 +50,7 @@ from .entities import (
     BaselineUntilSensor,
     LastSeenSensor,
     OpenBidsSensor,
+    ReportEvent,
     SetpointSensor,
     StandingStatusSensor,
     StandingSwitch,
@@ -204,6 +205,7 @@ class PowernautLink(LinkWithHealth, Link):
                     own.append(ActivationBinarySensor(device, unique_id, schedule))
                 case Platform.EVENT if schedule is not None:
                     own.append(ActivationEvent(device, unique_id, schedule))
+                    own.append(ReportEvent(device, unique_id, resource_id))
             entities[subentry.subentry_id] = own
         for bid in self.standing_bids.bids.values():
             entities[bid.subentry_id] = self._standing_entities(platform, bid, "Standing bid")
