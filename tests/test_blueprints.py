@@ -89,7 +89,7 @@ async def test_a_connection_that_stays_down_is_told_and_taken_back(
 ) -> None:
     create = async_mock_service(hass, "persistent_notification", "create")
     dismiss = async_mock_service(hass, "persistent_notification", "dismiss")
-    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="unknown")
+    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="7")
     await use_blueprint(
         hass, tmp_path, "forwarder_down", connected=[CONNECTED], patience={"minutes": 5}
     )
@@ -117,7 +117,7 @@ async def test_the_users_own_actions_are_run_instead(
 ) -> None:
     calls = async_mock_service(hass, "notify", "phone")
     tell = [{"action": "notify.phone", "data": {"message": "{{ title }}: {{ message }}"}}]
-    show_link(hass, connected="on", last_error="unknown")
+    show_link(hass, connected="on", last_error="none")
     await use_blueprint(
         hass,
         tmp_path,

@@ -100,10 +100,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete what the link kept beside the entry."""
-    runtime = await link_module(entry).async_runtime(hass)
-    if isinstance(runtime, StoringRuntimeModule):
-        await runtime.async_remove_link(hass, entry)
-    await async_remove_counters(hass, entry)
+    try:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, StoringRuntimeModule):
+            await runtime.async_remove_link(hass, entry)
+    finally:
+        await async_remove_counters(hass, entry)
 
 
 async def async_remove_config_entry_device(

@@ -6,6 +6,7 @@ as credible, to one platform as to the other.
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
+import logging
 import math
 import time
 from typing import Any, Final
@@ -22,7 +23,10 @@ from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
-_COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+_LOGGER = logging.getLogger(__name__)
+
+COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+"""The state classes of what counts."""
 _RULES: Final = CounterRules()
 _STANDING_S: Final = 30.0
 """A state that stands for so long is as good as reported again: some report only changes."""
@@ -77,6 +81,7 @@ class PointReader:
         self._age: Age | None = None
         self._counter: Counter | None = None
         self._looked_at = 0.0
+        self._has_failed = False
 
     @property
     def entity_id(self) -> str | None:
@@ -97,7 +102,21 @@ class PointReader:
         return self.read_state(None if entity_id is None else self._hass.states.get(entity_id))
 
     def read_state(self, state: State | None) -> Reading | Refusal:
-        """Return what a state of the entity, the present one, is worth now."""
+        """Return what a state of the entity, the present one, is worth now.
+
+        Whatever fails with one entity is its own: the others are read all the same.
+        """
+        try:
+            reading = self._worth(state)
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                _LOGGER.exception("%s cannot be read: %s", self.entity_id, state)
+            return Refusal.FAILED
+        self._has_failed = False
+        return reading
+
+    def _worth(self, state: State | None) -> Reading | Refusal:
         value = evaluate(state, self._bare)
         if state is None or isinstance(value, Refusal):
             return value if isinstance(value, Refusal) else Refusal.MISSING
@@ -110,16 +129,15 @@ class PointReader:
             if believed is None:
                 return Refusal.NOT_CONFIRMED
             value = believed
-        age_s = age.age_s(now)
         value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
-        return Reading(value, at, age_s, age_s > age.limit_s)
+        return Reading(value, at, age.age_s(now), age.is_stale(now))
 
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
-            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING or (
+            counter = state.attributes.get(ATTR_STATE_CLASS) in COUNTING or (
                 quantity is not None and quantity.counter
             )
             limit_s = self.point.max_age_s

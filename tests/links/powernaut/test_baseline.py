@@ -395,6 +395,7 @@ async def test_what_is_turned_off_meanwhile_is_shown_as_off(
         await hass.async_block_till_done(wait_background_tasks=False)
     assert shown(hass, "sensor.sun_status") == "off"
     assert not ir.async_get(hass).issues
+    assert bodies(api, "baseline") == []
 
 
 async def test_what_nobody_expected_ends_neither_bids_nor_baselines(

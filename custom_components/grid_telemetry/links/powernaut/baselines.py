@@ -15,7 +15,7 @@ from homeassistant.util import dt as dt_util
 
 from ...connection.errors import LinkError
 from ...connection.issues import Issues
-from ...points.point import Point, entity_id_of
+from ...points.point import entity_id_behind
 from .api import PowernautApi, RequestRefused
 from .baseline import calendar_values, forecast_points, like_days, quarter_values
 from .bid_desk import BidDesk
@@ -101,6 +101,8 @@ class Baselines:
         missing: str | None = None
         try:
             values = await self._values(baseline, start)
+            if not baseline.enabled:
+                return  # it was turned off while the recorder was asked
             await self._post(baseline.data[CONF_TARGET_ID], start, values)
         except InputMissing as err:
             missing = str(err)
@@ -134,7 +136,7 @@ class Baselines:
         """Return the values from a quarter-hour on; raises `InputMissing`."""
         data = baseline.data
         count = data[CONF_HORIZON_H] * 4
-        entity_id = entity_id_of(self._hass, Point(entity=data[CONF_ENTITY], name=""))
+        entity_id = entity_id_behind(self._hass, data[CONF_ENTITY])
         if entity_id is None:
             raise InputMissing(f"{data[CONF_ENTITY]} is missing")
         sign = -1.0 if data[CONF_INVERT] else 1.0

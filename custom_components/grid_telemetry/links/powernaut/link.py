@@ -491,5 +491,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the activations and the book of bids."""
-    await async_remove_activations(hass, entry.entry_id)
-    await async_remove_bids(hass, entry.entry_id)
+    try:
+        await async_remove_activations(hass, entry.entry_id)
+    finally:
+        await async_remove_bids(hass, entry.entry_id)

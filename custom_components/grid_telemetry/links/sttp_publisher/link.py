@@ -19,7 +19,7 @@ from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from .devices import Device, Numbers, async_devices, node_id
+from .devices import Device, Numbers, async_devices, async_remove_numbers, node_id
 from .entities import diagnostic_sensors
 from .history import RecorderHistory
 from .mapping import Signal
@@ -206,4 +206,4 @@ async def async_setup_link(
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the numbers that were given out."""
-    await Numbers(hass, entry).async_remove()
+    await async_remove_numbers(hass, entry)

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+import logging
 from math import inf
 import struct
 from typing import Final, override
@@ -23,6 +24,8 @@ from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
+
+_LOGGER = logging.getLogger(__name__)
 
 _LENGTH: Final = struct.Struct(">I")
 # Before a peer has shown that it speaks STTP it gets room for no more than the reference gives.
@@ -381,6 +384,10 @@ class Connection(Member):
         except OSError:
             # It has gone, and its connection ends by itself.
             pass
+        except Exception:
+            # The subscriber waits for the end of the past, and has to hear that none will come.
+            _LOGGER.exception("Unexpected error while sending the past to %s", self._peer.address)
+            self._refuse(ServerCommand.SUBSCRIBE, "The past could not be read")
 
     def _leave(self) -> None:
         """Receive no more data."""
