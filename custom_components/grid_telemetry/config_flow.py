@@ -21,7 +21,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
-from .const import CONF_KIND, DOMAIN
+from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
 from .links.registry import LINKS, link_module
 
 _STEP = "async_step_"
@@ -34,7 +34,8 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
     own, which shares all state with this one: hass, flow id, context and progress.
     """
 
-    VERSION = 1
+    VERSION = ENTRY_VERSION
+    MINOR_VERSION = ENTRY_MINOR_VERSION
     _flow: ConfigFlow | None = None
 
     @classmethod

@@ -22,6 +22,7 @@ from ...vocabulary.quantities import QUANTITIES
 from ...vocabulary.shown import restraint_of
 from .const import CONF_ABSENT
 from .coordinator import MeterCoordinator
+from .identity import identity_of
 
 DESCRIPTIONS: dict[str, SensorEntityDescription] = {
     quantity.key: SensorEntityDescription(
@@ -40,7 +41,7 @@ DESCRIPTIONS: dict[str, SensorEntityDescription] = {
 
 def sensor_unique_id(subentry: ConfigSubentry, key: str) -> str:
     """Return the unique id of a quantity of a meter."""
-    return f"{subentry.subentry_id}_{key}"
+    return f"{identity_of(subentry)}_{key}"
 
 
 class MeterSensor(CoordinatorEntity[MeterCoordinator], SensorEntity):
@@ -66,7 +67,7 @@ class MeterSensor(CoordinatorEntity[MeterCoordinator], SensorEntity):
         )
         register_map = coordinator.meter.map
         self._attr_device_info = DeviceInfo(
-            identifiers={(DOMAIN, subentry.subentry_id)},
+            identifiers={(DOMAIN, identity_of(subentry))},
             manufacturer=register_map.manufacturer,
             model=register_map.model,
             name=subentry.title,
