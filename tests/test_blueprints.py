@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 import shutil
 from typing import Any
+from urllib.parse import quote
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.config import async_validate_config_item
@@ -23,6 +24,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 
 BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
+GUIDE = (BLUEPRINTS.parent / "docs" / "blueprints.md").read_text(encoding="utf-8")
+REPOSITORY = "https://github.com/grid-telemetry/grid-telemetry"
 FILES = sorted(BLUEPRINTS.rglob("*.yaml"))
 CONNECTED = "binary_sensor.scout_verbunden"
 # As Home Assistant makes them in German.
@@ -42,6 +45,9 @@ def test_each_blueprint_is_one_for_home_assistant(file: Path) -> None:
     )
     assert blueprint.validate() is None
     assert blueprint.metadata["description"]
+    source = f"{REPOSITORY}/blob/main/{file.relative_to(BLUEPRINTS.parent).as_posix()}"
+    assert blueprint.metadata["source_url"] == source
+    assert f"blueprint_url={quote(source, safe='')}" in GUIDE
     assert file.parent.name == DOMAIN
     for block in blueprint.inputs.values():
         assert block["name"]

@@ -10,11 +10,12 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_KIND, DOMAIN
+from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION
 from .link import (
     GridTelemetryConfigEntry,
     LinkWithDynamicDevices,
     LinkWithLiveChanges,
+    MigratingRuntimeModule,
     StoringRuntimeModule,
 )
 from .links.registry import LINKS, link_module
@@ -34,6 +35,16 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     for kind in {entry.data.get(CONF_KIND) for entry in hass.config_entries.async_entries(DOMAIN)}:
         if kind in LINKS:
             await LINKS[kind].async_flows(hass)
+    return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
+    """Bring an entry of an earlier version up to date; one of a later minor version is as good."""
+    if entry.minor_version < ENTRY_MINOR_VERSION:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, MigratingRuntimeModule):
+            await runtime.async_migrate_link(hass, entry)
+        hass.config_entries.async_update_entry(entry, minor_version=ENTRY_MINOR_VERSION)
     return True
 
 

@@ -77,6 +77,16 @@ class StoringRuntimeModule(RuntimeModule, Protocol):
         """Delete what was stored, as the entry is removed."""
 
 
+@runtime_checkable
+class MigratingRuntimeModule(RuntimeModule, Protocol):
+    """The module `link` of a kind whose entries were once kept in another way."""
+
+    async def async_migrate_link(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
+    ) -> None:
+        """Bring an entry of an earlier minor version up to date."""
+
+
 class FlowModule(Protocol):
     """The module `flow` of a kind."""
 

@@ -31,6 +31,7 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .identity import identity_of, migrate
 from .line import Line
 from .maps import async_load_register_maps, tell_missing_maps
 from .sunspec import map_finder
@@ -216,7 +217,7 @@ def _polled(
             hass,
             entry,
             meter,
-            subentry_id=subentry.subentry_id,
+            identity=identity_of(subentry),
             group=group,
             interval=timedelta(seconds=interval_s),
         )
@@ -227,6 +228,11 @@ def _polled(
         fast=coordinator(FAST, subentry.data[CONF_FAST_INTERVAL_S]),
         slow=coordinator(SLOW, subentry.data[CONF_SLOW_INTERVAL_S]),
     )
+
+
+async def async_migrate_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Bring an entry of an earlier version up to date."""
+    migrate(hass, entry)
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:

@@ -235,15 +235,7 @@ _HISTORY: dict[vol.Marker, Any] = {
 }
 _CALENDAR: dict[vol.Marker, Any] = {
     vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
-    vol.Required(CONF_OTHERWISE_W, default=0): NumberSelector(
-        NumberSelectorConfig(
-            min=-MAX_WATTS,
-            max=MAX_WATTS,
-            step=1,
-            mode=NumberSelectorMode.BOX,
-            unit_of_measurement=UnitOfPower.WATT,
-        )
-    ),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
     **_SERIES,
 }
 
