@@ -6,6 +6,7 @@ below `links/`, one line in `links/registry.py`, its texts and its documentation
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, cast, runtime_checkable
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigSubentryFlow
@@ -96,6 +97,17 @@ class FlowModule(Protocol):
     """The flows of what can be added below an entry, by the type of the subentry."""
 
 
+class Direction(StrEnum):
+    """What a kind of links is there for: the group of the menu that it stands in."""
+
+    READ = "read"
+    """Its values become sensors."""
+    SEND = "send"
+    """It sends states of sensors to a platform."""
+    SERVE = "serve"
+    """Others come and read states, or call actions."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LinkModule:
     """All that a kind of links offers; light, so that it can be known without an entry.
@@ -107,6 +119,7 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
+    direction: Direction = Direction.SEND
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

@@ -15,6 +15,20 @@ from homeassistant.helpers.event import async_track_time_interval
 UPDATE_INTERVAL: Final = timedelta(seconds=5)
 MAX_NAMES: Final = 50
 """So many names an attribute shows; the diagnostics have all of them."""
+NONE: Final = "none"
+"""The state of a text that there is none of, which is well; it has a translation."""
+_CALM: Final = timedelta(minutes=5)
+
+
+def calm_time(shown: datetime | None, present: datetime | None) -> datetime | None:
+    """Return the time that a sensor shows: the present one, but a new one each five minutes only.
+
+    Each state of a time is an entry of the activity, and a row in the database. Times that the
+    diagnostics tell are exact.
+    """
+    if shown is not None and present is not None and shown <= present < shown + _CALM:
+        return shown
+    return present
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,14 +74,19 @@ class DiagnosticSensor(SensorEntity):
     def _take(self) -> bool:
         """Take over what is shown; return whether it changed."""
         before = self._attr_native_value, self.extra_state_attributes
-        self._attr_native_value = self._value()
+        self._attr_native_value = self._value(self._attr_native_value)
         if (names_fn := self.entity_description.names_fn) is not None:
             self._attr_extra_state_attributes = {"points": list(names_fn()[:MAX_NAMES])}
         return before != (self._attr_native_value, self.extra_state_attributes)
 
-    def _value(self) -> int | float | str | datetime | None:
-        value = self.entity_description.value_fn()
-        return value[:MAX_LENGTH_STATE_STATE] if isinstance(value, str) else value
+    def _value(self, shown: object) -> int | float | str | datetime | None:
+        match self.entity_description.value_fn():
+            case str() as text:
+                return text[:MAX_LENGTH_STATE_STATE]
+            case datetime() as present if isinstance(shown, datetime):
+                return calm_time(shown, present)
+            case value:
+                return value
 
 
 class Rate:

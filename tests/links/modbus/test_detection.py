@@ -1039,7 +1039,7 @@ async def test_a_sunspec_meter_can_be_changed(
     result = await submit(hass, result, {"unit_id": 5, **intervals})
     assert result["step_id"] == "confirm"
     assert result["description_placeholders"]["meter"] == "Example SunSpec One (meter)"
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
     await hass.async_block_till_done(wait_background_tasks=True)
 
     subentry = entry.subentries[subentry_id]

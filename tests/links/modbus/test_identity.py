@@ -38,7 +38,7 @@ async def add(hass: HomeAssistant, entry: MockConfigEntry, **data: Any) -> str:
     """Add a meter by its form and return what it is known by."""
     flow = hass.config_entries.subentries
     result = await flow.async_init((entry.entry_id, "meter"), context={"source": SOURCE_USER})
-    for answer in ({"next_step_id": "model"}, {**METER, **data}, {}):
+    for answer in ({"next_step_id": "model"}, {**METER, **data}, {"next_step_id": "save"}):
         result = await flow.async_configure(result["flow_id"], answer)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done(wait_background_tasks=True)

@@ -492,7 +492,7 @@ async def test_health_is_shown_on_the_gateways_device(
         return shown.state
 
     await until(lambda: state("health_connected") == "on" and state("health_delivered") >= "1")
-    assert state("health_last_error") == "unknown"
+    assert state("health_last_error") == "none"
     await hass.config_entries.async_unload(entry.entry_id)
 
 

@@ -99,7 +99,10 @@ async def test_values_follow_the_node(
     await shown(hass, WATTS, "1500")
     readings[:] = [datum("/meter/1", "2026-11-20 12:00:10.5Z", i={"watts": -20.5, "voltage": 1})]
     await shown(hass, WATTS, "-20.5")
-    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:10+00:00")
+    # So often it would fill the activity.
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:00+00:00")
+    readings[:] = [datum("/meter/1", "2026-11-20 12:05:00Z", i={"watts": 7, "voltage": 1})]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:05:00+00:00")
 
 
 async def test_the_same_value_measured_again_is_a_report(
@@ -110,8 +113,8 @@ async def test_the_same_value_measured_again_is_a_report(
     state = await shown(hass, WATTS, "1500")
     reported, changed = state.last_reported, state.last_changed
     same = readings[0]
-    readings[:] = [{**same, "created": "2026-11-20 12:00:20Z"}]
-    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:20+00:00")
+    readings[:] = [{**same, "created": "2026-11-20 12:05:20Z"}]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:05:20+00:00")
     after = (await shown(hass, WATTS, "1500")).last_reported
     assert after > reported
     assert state.last_changed == changed

@@ -465,7 +465,7 @@ async def test_the_figures_show_who_is_there(
     assert _figure(hass, "subscribers") == "1"
     assert float(_figure(hass, "data")) > 0
     assert _figure(hass, "dropped_subscribers") == "0"
-    assert _figure(hass, "last_refusal") == "unknown"
+    assert _figure(hass, "last_refusal") == "none"
     assert float(_figure(hass, "measurements_per_second")) >= 0
     diagnostics = await async_get_config_entry_diagnostics(hass, entry)
     assert diagnostics["link"]["signals"] == {"METER": 1}

@@ -343,7 +343,7 @@ async def test_the_health_is_shown(
     entry = await set_up(hass, add_entry(meter(point("sensor.gone", "power", unit="W"))))
     assert figure(hass, entry, "clients") == "0"
     assert figure(hass, entry, "last_request") == "unknown"
-    assert figure(hass, entry, "last_refusal") == "unknown"
+    assert figure(hass, entry, "last_refusal") == "none"
     client = await connect(entry)
     await floats(client, 0x48)
     await client.read_input_registers(0x34, count=2, device_id=1)

@@ -17,6 +17,7 @@ from ...vocabulary.clock import elapsed_s
 from ...vocabulary.counter import Counter, CounterRules
 from ...vocabulary.quantities import QUANTITIES
 from .client import Meter
+from .wording import modbus_words
 
 _LOGGER = logging.getLogger(__name__)
 # For the base class alone, whose lines are filtered.
@@ -80,7 +81,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key="meter_silent",
-                translation_placeholders={"meter": self.meter.name, "error": str(err)},
+                translation_placeholders={"meter": self.meter.name, "error": modbus_words(err)},
                 # A second more: the base class plans by whole seconds and would ask too early.
                 retry_after=math.ceil(self.meter.pause_s) + 1,
             ) from err

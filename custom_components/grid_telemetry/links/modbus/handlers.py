@@ -12,6 +12,7 @@ from ...const import CONF_KIND, DOMAIN
 from .actions import ATTR_DEVICE
 from .const import KIND
 from .report import UnknownMapError, async_report, report_folder, write_report
+from .wording import modbus_words
 
 
 async def async_report_meter(call: ServiceCall) -> ServiceResponse:
@@ -28,7 +29,7 @@ async def async_report_meter(call: ServiceCall) -> ServiceResponse:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="meter_silent",
-            translation_placeholders={"meter": meter.title, "error": str(err)},
+            translation_placeholders={"meter": meter.title, "error": modbus_words(err)},
         ) from err
     name = f"{report['register_map']}-{now:%Y%m%d-%H%M%S}"
     try:

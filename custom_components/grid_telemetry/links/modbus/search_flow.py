@@ -16,7 +16,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectOptionDict,
@@ -26,6 +25,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...forms.fields import RangedNumber
 from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import (
@@ -69,7 +69,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_FIRST_UNIT_ID, default=1): unit_id_selector(),
         vol.Required(CONF_LAST_UNIT_ID, default=16): unit_id_selector(),
         vol.Required(CONF_USUAL_UNIT_IDS, default=True): BooleanSelector(),
-        vol.Required(CONF_TIMEOUT_S, default=1): NumberSelector(
+        vol.Required(CONF_TIMEOUT_S, default=1): RangedNumber(
             NumberSelectorConfig(
                 min=0.2,
                 max=10,

@@ -72,6 +72,7 @@ class MeterSubentryFlow(SearchSteps):
         super().__init__()
         self._maps: Mapping[str, RegisterMap] = {}
         self._input: dict[str, Any] = {}
+        self._typed: dict[str, Any] = {}
         self._own: OwnMap | None = None
         self._own_label = ""
         self._found: dict[str, str] = {}
@@ -144,21 +145,29 @@ class MeterSubentryFlow(SearchSteps):
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Show what the meter says, to be compared with its display."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            try:
-                if self._own is not None:
-                    await async_store(self.hass, self._own)
-                return self._finish()
-            except OwnMapError as err:
-                errors[err.field] = err.key
-                self._found["error"] = str(err)
-        return self.async_show_form(
+        return self.async_show_menu(
             step_id="confirm",
-            data_schema=vol.Schema({}),
-            errors=errors,
+            menu_options=["save", "again"],
             description_placeholders=self._found,
         )
+
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Take the meter as it is; a map of the user's own is kept first."""
+        if self._own is not None:
+            try:
+                await async_store(self.hass, self._own)
+            except OwnMapError as err:
+                own_map = {CONF_MAP_NAME: self._own.map.key, CONF_MAP_TEXT: self._own.text}
+                return self._own_map_form(own_map, {err.field: err.key}, str(err))
+        return self._finish()
+
+    async def async_step_again(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Choose another model."""
+        self._own = None
+        step_id = "model" if self._current is None else "reconfigure"
+        return await self._async_meter_step(step_id, None)
 
     async def async_step_sunspec_base(
         self, user_input: dict[str, Any] | None = None
@@ -221,6 +230,11 @@ class MeterSubentryFlow(SearchSteps):
             else:
                 self._own = own
                 return await self.async_step_confirm()
+        return self._own_map_form(suggested, errors, detail)
+
+    def _own_map_form(
+        self, suggested: Mapping[str, Any], errors: dict[str, str], detail: str
+    ) -> SubentryFlowResult:
         return self.async_show_form(
             step_id="own_map",
             data_schema=self.add_suggested_values_to_schema(OWN_MAP_SCHEMA, suggested),
@@ -255,6 +269,8 @@ class MeterSubentryFlow(SearchSteps):
             self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
         errors: dict[str, str] = {}
         detail = ""
+        if user_input is not None:
+            self._typed = user_input
         if user_input is not None and not (errors := self._check(user_input)):
             current = self._current
             # What no field asks for stays.
@@ -282,7 +298,7 @@ class MeterSubentryFlow(SearchSteps):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                self._schema(), user_input or self._suggested()
+                self._schema(), user_input or self._typed or self._suggested()
             ),
             errors=errors,
             description_placeholders={"error": detail},

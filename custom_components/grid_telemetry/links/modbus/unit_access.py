@@ -16,6 +16,7 @@ from .line import Line
 from .link import ModbusLink
 from .timed_unit import REQUEST_TIMEOUT_S, Reads
 from .transport import is_numbered, modbus_params
+from .wording import modbus_words
 
 
 class NoMeterError(Exception):
@@ -58,9 +59,9 @@ async def async_look(
                     with suppress(ModbusConnectionError):
                         await unit.disconnect()
     except ModbusConnectionError as err:
-        raise NoMeterError("cannot_connect", str(err)) from err
+        raise NoMeterError("cannot_connect", modbus_words(err)) from err
     except ModbusError as err:
-        raise NoMeterError("no_answer", str(err)) from err
+        raise NoMeterError("no_answer", modbus_words(err)) from err
     except HomeAssistantError as err:
         raise NoMeterError("device_in_use", str(err)) from err
 

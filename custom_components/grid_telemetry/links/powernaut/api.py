@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from ...connection.errors import ConnectionFailed, CredentialsRefused
+from ...connection.wording import words_of
 from . import rest_payload
 from .rest_payload import Json, Resource, ShapeError, Site
 
@@ -203,13 +204,13 @@ class PowernautApi:
         except TimeoutError as err:
             raise ConnectionFailed("timeout_connect", self._url) from err
         except aiohttp.ClientConnectorCertificateError as err:
-            raise ConnectionFailed("tls_failed", str(err.certificate_error)) from err
+            raise ConnectionFailed("tls_failed", words_of(err.certificate_error)) from err
         except aiohttp.ClientSSLError as err:
-            raise ConnectionFailed("tls_failed", str(err)) from err
+            raise ConnectionFailed("tls_failed", words_of(err)) from err
         except aiohttp.ClientConnectorDNSError as err:
-            raise ConnectionFailed("unknown_server", str(err)) from err
+            raise ConnectionFailed("unknown_server", words_of(err)) from err
         except (aiohttp.ClientError, ValueError) as err:
-            raise ConnectionFailed("cannot_connect", str(err)) from err
+            raise ConnectionFailed("cannot_connect", words_of(err)) from err
 
     def _look_at_clock(self, response: aiohttp.ClientResponse) -> None:
         """Compare the clocks; the server's tells whole seconds."""

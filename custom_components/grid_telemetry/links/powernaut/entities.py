@@ -19,6 +19,7 @@ from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from ...entities.diagnostic import calm_time
 from .activation_schedule import EVENT_TYPES, ResourceSchedule
 from .baselines import Baseline
 from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
@@ -116,6 +117,7 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
         self._attr_device_info = device
         self._attr_unique_id = f"{unique_id}_{LAST_SEEN_KEY}"
         self._platform_id = platform_id
+        self._shown: datetime | None = None
 
     @property
     @override
@@ -126,7 +128,8 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
     @property
     @override
     def native_value(self) -> datetime | None:
-        return self.coordinator.last_seen(self._platform_id)
+        self._shown = calm_time(self._shown, self.coordinator.last_seen(self._platform_id))
+        return self._shown
 
 
 class _StandingEntity[S: Standing](Entity):

@@ -21,7 +21,6 @@ from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     ObjectSelector,
@@ -36,6 +35,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
+from ...forms.fields import RangedNumber
 from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
@@ -88,7 +88,7 @@ _POWER: dict[vol.Marker, Any] = {
 }
 _MAX_AGE: dict[vol.Marker, Any] = {
     vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=INTERVAL_S,
                 max=3600,
@@ -100,7 +100,7 @@ _MAX_AGE: dict[vol.Marker, Any] = {
         vol.Coerce(int),
     )
 }
-_CAPACITY = NumberSelector(
+_CAPACITY = RangedNumber(
     NumberSelectorConfig(
         min=0.001,
         max=1_000_000,
@@ -112,8 +112,8 @@ _CAPACITY = NumberSelector(
 _SITE_SCHEMA = vol.Schema({**_POWER, **_MAX_AGE})
 
 
-def _watts(minimum: float) -> NumberSelector:
-    return NumberSelector(
+def _watts(minimum: float) -> RangedNumber:
+    return RangedNumber(
         NumberSelectorConfig(
             min=minimum,
             max=MAX_WATTS,
@@ -124,7 +124,7 @@ def _watts(minimum: float) -> NumberSelector:
     )
 
 
-_PRICE = NumberSelector(
+_PRICE = RangedNumber(
     NumberSelectorConfig(min=-100_000, max=100_000, step="any", mode=NumberSelectorMode.BOX)
 )
 _BOUNDS: dict[vol.Marker, Any] = {
@@ -132,11 +132,11 @@ _BOUNDS: dict[vol.Marker, Any] = {
     vol.Optional(CONF_MAX_POWER_W): _watts(-MAX_WATTS),
     vol.Optional(CONF_MIN_PRICE): _PRICE,
     vol.Optional(CONF_BIDS_PER_DAY): vol.All(
-        NumberSelector(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
 }
-_PERCENT = NumberSelector(
+_PERCENT = RangedNumber(
     NumberSelectorConfig(
         min=0, max=100, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=PERCENTAGE
     )
@@ -162,7 +162,7 @@ _OFFER: dict[vol.Marker, Any] = {
         )
     ),
     vol.Required(CONF_HORIZON_H, default=4): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=24, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -206,7 +206,7 @@ def _resource_schema(resource_type: str) -> vol.Schema:
 _SERIES: dict[vol.Marker, Any] = {
     vol.Required(CONF_INVERT, default=False): BooleanSelector(),
     vol.Required(CONF_HORIZON_H, default=24): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=48, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -227,7 +227,7 @@ _HISTORY: dict[vol.Marker, Any] = {
         EntitySelectorConfig(domain=Platform.SENSOR, device_class=SensorDeviceClass.POWER)
     ),
     vol.Required(CONF_WEEKS, default=4): vol.All(
-        NumberSelector(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
     **_SERIES,

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.util import dt as dt_util
 
-from ...entities.diagnostic import DiagnosticSensorDescription, Rate
+from ...entities.diagnostic import NONE, DiagnosticSensorDescription, Rate
 from ...protocols.modbus_server import SerialServer, TcpServer
 
 
@@ -48,7 +48,7 @@ def diagnostic_sensors(
         ),
         DiagnosticSensorDescription(
             key="virtual_meter_last_refusal",
-            value_fn=lambda: health.last_refusal,
+            value_fn=lambda: health.last_refusal or NONE,
         ),
         DiagnosticSensorDescription(
             key="virtual_meter_stale",

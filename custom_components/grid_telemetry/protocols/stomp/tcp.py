@@ -6,7 +6,7 @@ from contextlib import suppress
 import socket
 from typing import Final, Self
 
-from .errors import StompConnectionLost, StompTransportError, TransportFailure
+from .errors import StompConnectionLost, StompTransportError, TransportFailure, system_words
 from .frames import Decoder, Frame, Heartbeat, encode
 
 _READ_BYTES: Final = 64 * 1024
@@ -92,5 +92,5 @@ def _transport_error(err: OSError, host: str, port: int) -> StompTransportError:
             )
         case _:
             return StompTransportError(
-                TransportFailure.OTHER, f"{host} port {port}: {err.strerror or err}"
+                TransportFailure.OTHER, f"{host} port {port}: {system_words(err)}"
             )
