@@ -10,6 +10,7 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
+from .connection.issues import remove_issues
 from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION
 from .link import (
     GridTelemetryConfigEntry,
@@ -117,6 +118,7 @@ async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
             await runtime.async_remove_link(hass, entry)
     finally:
         await async_remove_counters(hass, entry)
+        remove_issues(hass, entry)
 
 
 async def async_remove_config_entry_device(

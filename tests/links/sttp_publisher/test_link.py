@@ -344,7 +344,7 @@ async def test_an_entity_that_is_removed_is_bad_and_reported(
     hass.states.async_remove("sensor.power")
     await listener.newest("P", lambda item: isnan(item.value))
     assert any(
-        issue.translation_key == "entity_removed" for issue in ir.async_get(hass).issues.values()
+        issue.translation_key == "entities_removed" for issue in ir.async_get(hass).issues.values()
     )
 
 
