@@ -1,6 +1,6 @@
 """The server of a virtual meter's link: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
@@ -10,11 +10,22 @@ from ...forms.serial_line import CONF_BAUDRATE, CONF_PARITY, CONF_STOPBITS, PARI
 from ...protocols.listener import share_of
 from ...protocols.modbus_server import Limits, Meters, SerialServer, TcpServer
 from .const import CONF_MAX_CLIENTS, CONF_TRANSPORT, Transport
+from .meter import PlayedMeter
 
 
-def server_of(data: Mapping[str, Any], meters: Meters) -> TcpServer | SerialServer:
+def by_unit(meters: Sequence[PlayedMeter], transport: Transport) -> Meters:
+    """Return which meter answers for each unit id."""
+    first = next(iter(meters), None)
+    if first is None or not first.any_unit_id:
+        return {meter.unit: meter for meter in meters}
+    # On a line 0 is for all units, and nobody answers it; over Modbus TCP it is a unit as any.
+    return dict.fromkeys(range(0 if transport is Transport.TCP else 1, 256), first)
+
+
+def server_of(data: Mapping[str, Any], played: Sequence[PlayedMeter]) -> TcpServer | SerialServer:
     """Return the server of an entry."""
     transport = Transport(data[CONF_TRANSPORT])
+    meters = by_unit(played, transport)
     if transport is Transport.SERIAL:
         return SerialServer(
             meters,
