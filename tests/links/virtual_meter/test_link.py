@@ -12,7 +12,11 @@ from typing import Any
 
 from homeassistant.config_entries import ConfigEntryState, ConfigSubentry
 from homeassistant.core import HomeAssistant, State
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from homeassistant.util import dt as dt_util
 from pymodbus.client import AsyncModbusTcpClient
 from pymodbus.exceptions import ModbusIOException
@@ -721,3 +725,66 @@ async def test_what_was_believed_of_a_counter_is_kept_over_a_restart(
     assert len(hass_storage[key]["data"]["counters"]) == 1
     assert await hass.config_entries.async_remove(entry.entry_id)
     assert key not in hass_storage
+
+
+async def ask_until_stuck(client: AsyncModbusTcpClient, address: int) -> None:
+    for _ in range(10):
+        answer = await client.read_holding_registers(address, count=1, device_id=1)
+        assert answer.exception_code == 2
+
+
+async def a_minute_later(hass: HomeAssistant) -> None:
+    async_fire_time_changed(hass, dt_util.utcnow() + timedelta(seconds=61))
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+
+@pytest.mark.parametrize(
+    ("address", "key", "meters"),
+    [
+        (2001, "unmet_request", "Huawei DTSU666-H"),
+        (54_321, "unmet_request_unknown", ""),
+    ],
+)
+async def test_a_client_that_gets_no_further_is_told_with_the_meter_that_it_wants(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect, address: int, key: str, meters: str
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    entry = await set_up(hass, add_entry(meter(point("sensor.grid", "power", unit="W"))))
+    client = await connect(entry)
+    await ask_until_stuck(client, address)
+    await a_minute_later(hass)
+    issue_id = f"{key}_{entry.entry_id}_1_127.0.0.1"
+    issue = ir.async_get(hass).async_get_issue(DOMAIN, issue_id)
+    assert issue is not None
+    told = issue.translation_placeholders
+    assert told is not None
+    assert told["register"] == f"{address} (0x{address:04X})"
+    assert (told["client"], told["unit"], told["meter"]) == ("127.0.0.1", "1", "Eastron SDM630")
+    assert told["meters"] == meters
+    # It gets on.
+    assert await floats(client, 0x34) == 100
+    await a_minute_later(hass)
+    assert ir.async_get(hass).async_get_issue(DOMAIN, issue_id) is None
+
+
+async def test_a_client_that_scans_and_then_reads_is_not_told(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    entry = await set_up(hass, add_entry(meter(point("sensor.grid", "power", unit="W"))))
+    client = await connect(entry)
+    await ask_until_stuck(client, 768)
+    assert await floats(client, 0x34) == 100
+    await a_minute_later(hass)
+    assert not ir.async_get(hass).issues
+
+
+async def test_what_a_client_was_told_goes_with_its_entry(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    entry = await set_up(hass, add_entry(meter(any_unit_id=True)))
+    await ask_until_stuck(await connect(entry), 2001)
+    await a_minute_later(hass)
+    assert len(ir.async_get(hass).issues) == 1
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    assert not ir.async_get(hass).issues

@@ -18,6 +18,7 @@ from ...points.issues import PointIssues
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
+from .issues import UnmetRequests
 from .meter import PlayedMeter, meter_of
 from .server import place_of, server_of
 from .store import ServedStore, async_remove_served
@@ -48,6 +49,7 @@ class VirtualMeterLink(Link):
             hass, entry, lambda: [each for meter in meters for each in meter.readers.readers]
         )
         self._served = ServedStore(hass, entry, meters)
+        self._unmet = UnmetRequests(hass, entry, server.health, meters)
 
     def entities(self, platform: Platform) -> Mapping[str | None, Sequence[Entity]]:
         """Return the health of the server."""
@@ -71,12 +73,14 @@ class VirtualMeterLink(Link):
         for meter in self._meters:
             meter.readers.start()
         self._point_issues.start()
+        self._unmet.start()
 
     async def async_stop(self) -> None:
         """End; the port or the line is free when this returns."""
         for meter in self._meters:
             meter.readers.stop()
         self._point_issues.stop()
+        self._unmet.stop()
         await self.server.stop()
         # Not before: what is served until then is kept too.
         await self._served.async_stop()

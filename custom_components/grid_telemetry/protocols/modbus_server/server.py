@@ -41,6 +41,13 @@ _LONGEST_GAP_S: Final = 1.0
 _TICK_S: Final = 0.05
 # Of so many clients and requests is known what they are; nobody can fill the memory.
 _MOST_KNOWN: Final = 64
+# By these a unit says that it does not have what is asked for, or is not there.
+_UNMET: Final = (
+    ExceptionCode.ILLEGAL_FUNCTION,
+    ExceptionCode.ILLEGAL_ADDRESS,
+    ExceptionCode.ILLEGAL_VALUE,
+    ExceptionCode.GATEWAY_NO_RESPONSE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,8 +76,8 @@ class Asked:
     """Its first five bytes: function, address and count."""
     at: float
     """By the loop's clock."""
-    answered_at: float | None
-    """When a request of the client to the unit was answered last, other than with an exception."""
+    met_at: float | None
+    """When it last asked for something that the unit has, whatever became of it."""
 
 
 @dataclass(kw_only=True)
@@ -86,24 +93,23 @@ class Health(Refusals):
     asked: dict[tuple[str, int], Asked] = field(default_factory=dict)
     """By client and unit."""
     unmet: dict[tuple[str, int, bytes], int] = field(default_factory=dict)
-    """How often a client was refused registers that a unit does not have, by the request."""
+    """How often a client asked for what a unit does not have, by the request."""
 
     def take(
         self, client: str, request: Request, now: float, refused: ExceptionCode | None
     ) -> None:
-        """Take note of a request that was answered, with an exception code or with registers."""
-        who = client, request.unit
+        """Take note of a request, with the exception code where it was refused."""
+        who, pdu = (client, request.unit), request.pdu[:5]
         before = self.asked.pop(who, None)
-        answered_at = before.answered_at if before else None
         _make_room(self.asked)
-        self.asked[who] = Asked(
-            pdu=request.pdu[:5], at=now, answered_at=now if refused is None else answered_at
-        )
-        if refused in (ExceptionCode.ILLEGAL_FUNCTION, ExceptionCode.ILLEGAL_ADDRESS):
-            what = *who, request.pdu[:5]
-            times = self.unmet.pop(what, 0)
+        met_at = before.met_at if before else None
+        if refused not in _UNMET:
+            met_at = now
+        self.asked[who] = Asked(pdu=pdu, at=now, met_at=met_at)
+        if refused in _UNMET and refused is not ExceptionCode.GATEWAY_NO_RESPONSE:
+            times = self.unmet.pop((*who, pdu), 0)
             _make_room(self.unmet)
-            self.unmet[what] = times + 1
+            self.unmet[*who, pdu] = times + 1
 
 
 def _make_room(known: dict[Any, Any]) -> None:
@@ -268,6 +274,7 @@ class _Connection(asyncio.Protocol):
             pdu = self._answer(request, now)
         except NoAnswerError:
             self._health.refuse(self._name, f"NO_ANSWER: {_text_of(request)}")
+            self._health.take(self._name, request, now, None)
             return
         self._health.requests += 1
         frame = self._framer.frame(request, pdu)
