@@ -169,6 +169,7 @@ as_meter:
     positive_power: export
     max_span: 20
     max_age_s: 5
+    timeout_ms: 100
     when_old: silence
     blocks: [{first: 0, last: 0x20}]
 """
@@ -193,6 +194,7 @@ def test_a_map_tells_how_its_meter_is_played(tmp_path: Path) -> None:
     ]
     assert (played.max_span, played.max_age_s, played.when_old) == (125, None, "exception")
     assert (turned.max_span, turned.max_age_s, turned.when_old) == (20, 5, "silence")
+    assert (played.timeout_ms, turned.timeout_ms) == (150, 100)
     assert (turned.both_spaces, turned.unscaled, turned.export_positive) == (True, True, True)
 
 

@@ -153,6 +153,8 @@ class AsMeter:
     # How old a power or a current may be; None leaves it to the kind.
     max_age_s: int | None = None
     when_old: WhenOld = WhenOld.EXCEPTION
+    # How long its masters wait for an answer; a later one may be taken for that to another request.
+    timeout_ms: int = 150
     # Whether the master takes a positive power for export.
     export_positive: bool = False
     # Whether the values are in units of the quantities, without the scales of the map.

@@ -158,6 +158,7 @@ _AS_METER = {
     vol.Optional("when_old", default=WhenOld.EXCEPTION): vol.All(
         vol.In([str(each) for each in WhenOld]), WhenOld
     ),
+    vol.Optional("timeout_ms", default=150): _integer(50, 10_000),
     vol.Optional("positive_power", default="import"): vol.In(["import", "export"]),
     vol.Optional("unscaled", default=False): bool,
 }
@@ -315,6 +316,7 @@ def _as_meter(key: str, document: dict[str, Any], raw: dict[str, Any]) -> AsMete
         max_span=raw.get("max_span", document["max_span"]),
         max_age_s=raw.get("max_age_s"),
         when_old=raw["when_old"],
+        timeout_ms=raw["timeout_ms"],
         export_positive=raw["positive_power"] == "export",
         unscaled=raw["unscaled"],
     )

@@ -26,6 +26,9 @@ def server_of(data: Mapping[str, Any], played: Sequence[PlayedMeter]) -> TcpServ
     """Return the server of an entry."""
     transport = Transport(data[CONF_TRANSPORT])
     meters = by_unit(played, transport)
+    # Of the master that waits least: a line or a port has one watch.
+    waits_ms = [meter.image.as_meter.timeout_ms for meter in played]
+    stall_s = min(waits_ms) / 1000 if waits_ms else Limits.stall_s
     if transport is Transport.SERIAL:
         return SerialServer(
             meters,
@@ -33,6 +36,7 @@ def server_of(data: Mapping[str, Any], played: Sequence[PlayedMeter]) -> TcpServ
             baudrate=data[CONF_BAUDRATE],
             parity=PARITIES[data[CONF_PARITY]],
             stopbits=data[CONF_STOPBITS],
+            limits=Limits(stall_s=stall_s),
         )
     return TcpServer(
         meters,
@@ -43,6 +47,7 @@ def server_of(data: Mapping[str, Any], played: Sequence[PlayedMeter]) -> TcpServ
         limits=Limits(
             connections=data[CONF_MAX_CLIENTS],
             connections_per_address=share_of(data[CONF_MAX_CLIENTS]),
+            stall_s=stall_s,
         ),
     )
 

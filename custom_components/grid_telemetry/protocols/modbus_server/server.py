@@ -139,14 +139,14 @@ class _StallWatch:
             self._ticked = self._loop.time()
             self._timer = self._loop.call_later(_TICK_S, self._tick)
 
-    def is_late(self, due: float) -> bool:
-        """Return whether something comes too late that was due at a time of the loop's clock."""
-        return self._loop.time() - due > self._longest_s
+    def is_late(self, since: float) -> bool:
+        """Return whether nobody waits any more for what was asked at a time of the loop's clock."""
+        return self._loop.time() - since > self._longest_s
 
     @property
     def has_stalled(self) -> bool:
         """Whether what is read now may have been waiting for too long."""
-        return self.is_late(self._ticked + _TICK_S)
+        return self.is_late(self._ticked)
 
     @property
     def has_just_stalled(self) -> bool:
@@ -279,8 +279,7 @@ class _Connection(asyncio.Protocol):
         self._health.requests += 1
         frame = self._framer.frame(request, pdu)
         if self._silence_s:
-            due = self._loop.time() + self._silence_s
-            self._loop.call_at(due, self._send_in_time, due, frame)
+            self._loop.call_at(self._loop.time() + self._silence_s, self._send_in_time, now, frame)
         else:
             self._send(frame)
 
@@ -300,9 +299,9 @@ class _Connection(asyncio.Protocol):
             raise RequestRefusedError(ExceptionCode.GATEWAY_NO_RESPONSE)
         return answer(pdu, meter)
 
-    def _send_in_time(self, due: float, frame: bytes) -> None:
-        """Send an answer, unless the loop stood still since it was ready."""
-        if self._stalls.is_late(due):
+    def _send_in_time(self, asked_at: float, frame: bytes) -> None:
+        """Send an answer, unless the loop stood still since it was asked for."""
+        if self._stalls.is_late(asked_at):
             self._health.expired += 1
             return
         self._send(frame)
@@ -394,6 +393,7 @@ class SerialServer:
         device: str,
         baudrate: int,
         reopen_s: float = _REOPEN_S,
+        limits: Limits | None = None,
         **settings: Any,
     ) -> None:
         """Prepare; the settings are those of serialx."""
@@ -404,7 +404,7 @@ class SerialServer:
         self._settings = {"baudrate": baudrate, **settings}
         # A character is 11 bits: start, eight of data, parity or a second stop, stop.
         self._silence_s = max(_SILENCE_S, 3.5 * 11 / baudrate)
-        self._limits = Limits()
+        self._limits = limits or Limits()
         self._line: _Connection | None = None
         self._stalls = _StallWatch(self._limits.stall_s)
         self._task: asyncio.Task[None] | None = None
