@@ -97,6 +97,8 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
+    forwards: bool = False
+    """Whether its entries send or serve points."""
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

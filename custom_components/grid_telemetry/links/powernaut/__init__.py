@@ -10,6 +10,7 @@ from .const import CONF_SECRET, CONF_SITE_KEY, KIND
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    forwards=True,
     actions=ACTIONS,
     triggers=TRIGGERS,
     conditions=CONDITIONS,

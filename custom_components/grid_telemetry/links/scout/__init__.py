@@ -9,6 +9,7 @@ from .const import CONF_CLAIM_ID, KIND
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    forwards=True,
     actions=ACTIONS,
     secrets=frozenset({CONF_CLAIM_ID}),
 )

@@ -9,5 +9,6 @@ from .const import KIND
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    forwards=True,
     actions=ACTIONS,
 )

@@ -18,6 +18,7 @@ from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...protocols.sttp.metadata import Metadata, MetadataSource
 from .devices import Device, Numbers, async_devices, node_id
 from .entities import diagnostic_sensors
@@ -32,7 +33,7 @@ GATHER_S = 1.0
 """Changes of the registries come in crowds: so long they are gathered."""
 
 
-class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
+class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
     """One publisher: a server that subscribers connect to."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -119,6 +120,13 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         """Have subscribers take all metadata over anew, changed or not."""
         self._define(Metadata())
         return self.metadata
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be published of each device now."""
+        return {
+            device.subentry_id: [self._values.present(signal) for signal in device.signals]
+            for device in self._devices
+        }
 
     def diagnostics(self) -> dict[str, Any]:
         """Return health, subscribers and what is published."""

@@ -8,5 +8,6 @@ from .const import KIND, SUBENTRY_METER
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    forwards=True,
     first_subentry=SUBENTRY_METER,
 )

@@ -15,6 +15,7 @@ from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
@@ -24,7 +25,7 @@ from .server import place_of, server_of
 MODEL = "Virtual meter"
 
 
-class VirtualMeterLink(Link):
+class VirtualMeterLink(LinkWithPoints, Link):
     """A port or a line with the meters that are played on it."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -73,6 +74,13 @@ class VirtualMeterLink(Link):
         self._point_issues.stop()
         await self.counters.async_stop()
         await self.server.stop()
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what each meter would be read as now."""
+        return {
+            meter.subentry_id: [reader.present() for reader in meter.readers.readers]
+            for meter in self._meters
+        }
 
     def diagnostics(self) -> dict[str, Any]:
         """Return the health, and what cannot be read of each meter."""

@@ -22,6 +22,7 @@ class PlayedMeter:
     def __init__(
         self,
         hass: HomeAssistant,
+        subentry_id: str,
         unit: int,
         image: Image,
         points: Sequence[Point],
@@ -31,6 +32,7 @@ class PlayedMeter:
 
         `max_age_s` is for what flows; None leaves it to how often the sources report.
         """
+        self.subentry_id = subentry_id
         self.unit = unit
         self.points = points
         self.readers = PointReaders(
@@ -86,4 +88,4 @@ def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:
         serial_number=zlib.crc32(subentry.subentry_id.encode()),
     )
     points = [Point.from_dict(point) for point in data[CONF_POINTS]]
-    return PlayedMeter(hass, unit, image, points, data.get(CONF_MAX_AGE_S))
+    return PlayedMeter(hass, subentry.subentry_id, unit, image, points, data.get(CONF_MAX_AGE_S))

@@ -1,0 +1,122 @@
+"""What the panel and Home Assistant say to each other: the one description of both sides.
+
+`websocket.py` checks by it what it is asked; `tools/panel_types.py` writes it as the types of the
+panel's TypeScript. A command either answers once, or streams: the first message of a stream has all
+items, and each further one has what is new since the one before.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final, NotRequired, TypedDict
+
+from .const import DOMAIN
+
+
+class Changes(TypedDict):
+    """One message of a stream."""
+
+    full: NotRequired[bool]
+    """Whether it has everything, as the first one has."""
+    changed: NotRequired[dict[str, dict[str, Any]]]
+    """By item, the fields that have another value; all of them of an item that is new."""
+    removed: NotRequired[list[str]]
+
+
+class Nothing(TypedDict):
+    """No field."""
+
+
+class LinkItem(TypedDict):
+    """A link, by the id of its entry. Times are epoch seconds."""
+
+    title: str
+    kind: str
+    state: str
+    """That of the config entry: loaded, setup_retry …"""
+    forwards: bool
+    """Whether it sends or serves points; else it brings values in, or takes commands."""
+    device_id: str | None
+    interval_s: float | None
+    """How often its points go out; None where they do as they change."""
+    connected: bool | None
+    queued: int | None
+    oldest_at: float | None
+    delivered: int | None
+    dropped: int | None
+    refused: int | None
+    last_delivery: float | None
+    last_error: str | None
+    last_error_detail: str | None
+
+
+class PointItem(TypedDict):
+    """A point of a link."""
+
+    entry_id: str
+    subentry_id: str
+    subentry: str
+    """The title of the subentry."""
+    entity_id: str | None
+    """None when it is gone."""
+    name: str
+    """On the platform."""
+    unit: str | None
+    factor: float
+    take: str
+    guard: bool | None
+    sent: float | None
+    """What would go out now."""
+    problem: str | None
+    """Why nothing would, or `stale` for what goes out marked as old."""
+
+
+class PointsRequest(TypedDict):
+    """Which points."""
+
+    entry_id: NotRequired[str]
+    """Of this entry alone."""
+    values: bool
+    """Whether to tell what would go out of each, too."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Command:
+    """A websocket command of the panel."""
+
+    name: str
+    request: type
+    answer: type
+    """What it answers, or an item of its stream."""
+    streams: bool = False
+
+    @property
+    def type(self) -> str:
+        """What the command is called on the wire."""
+        return f"{DOMAIN}/{self.name}"
+
+
+LINKS: Final = Command(name="links", request=Nothing, answer=LinkItem, streams=True)
+POINTS: Final = Command(name="points", request=PointsRequest, answer=PointItem, streams=True)
+
+COMMANDS: Final = (LINKS, POINTS)
+
+type Items = Mapping[str, Mapping[str, Any]]
+
+
+def differences(before: Items, after: Items) -> Changes:
+    """Return what is new in some items; empty when nothing is."""
+    changed: dict[str, dict[str, Any]] = {}
+    for key, item in after.items():
+        known = before.get(key)
+        if known is None:
+            changed[key] = dict(item)
+        elif known != item:
+            changed[key] = {
+                field: value for field, value in item.items() if value != known.get(field)
+            }
+    changes = Changes()
+    if changed:
+        changes["changed"] = changed
+    if removed := [key for key in before if key not in after]:
+        changes["removed"] = removed
+    return changes

@@ -1,0 +1,73 @@
+// Written by tools/panel_types.py from panel_api.py of the integration: change that, and run
+// python -m tools.panel_types
+
+/** One message of a stream. */
+export interface Changes {
+  /** Whether it has everything, as the first one has. */
+  full?: boolean;
+  /** By item, the fields that have another value; all of them of an item that is new. */
+  changed?: Record<string, Record<string, unknown>>;
+  removed?: string[];
+}
+
+/** No field. */
+export interface Nothing {
+}
+
+/** A link, by the id of its entry. Times are epoch seconds. */
+export interface LinkItem {
+  title: string;
+  kind: string;
+  /** That of the config entry: loaded, setup_retry … */
+  state: string;
+  /** Whether it sends or serves points; else it brings values in, or takes commands. */
+  forwards: boolean;
+  device_id: string | null;
+  /** How often its points go out; None where they do as they change. */
+  interval_s: number | null;
+  connected: boolean | null;
+  queued: number | null;
+  oldest_at: number | null;
+  delivered: number | null;
+  dropped: number | null;
+  refused: number | null;
+  last_delivery: number | null;
+  last_error: string | null;
+  last_error_detail: string | null;
+}
+
+/** A point of a link. */
+export interface PointItem {
+  entry_id: string;
+  subentry_id: string;
+  /** The title of the subentry. */
+  subentry: string;
+  /** None when it is gone. */
+  entity_id: string | null;
+  /** On the platform. */
+  name: string;
+  unit: string | null;
+  factor: number;
+  take: string;
+  guard: boolean | null;
+  /** What would go out now. */
+  sent: number | null;
+  /** Why nothing would, or `stale` for what goes out marked as old. */
+  problem: string | null;
+}
+
+/** Which points. */
+export interface PointsRequest {
+  /** Of this entry alone. */
+  entry_id?: string;
+  /** Whether to tell what would go out of each, too. */
+  values: boolean;
+}
+
+export interface Answers {
+}
+
+export interface Streams {
+  "grid_telemetry/links": [request: Nothing, item: LinkItem];
+  "grid_telemetry/points": [request: PointsRequest, item: PointItem];
+}
