@@ -62,7 +62,14 @@ def registered(
     monkeypatch.setitem(step["user"]["menu_options"], "toy", "Toy")
     monkeypatch.setitem(step["user"]["menu_option_descriptions"], "toy", "A toy")
     monkeypatch.setitem(step, "toy", form("port", "key"))
-    steps = {"user": form("device_id", "devices", "entities"), "points": form("points")}
+    # What every table of points shows is in the texts of those that there are.
+    shared = TEXTS["config_subentries"]["device"]["step"]
+    chosen = {"sections": shared["user"]["sections"]}
+    steps = {
+        **shared,
+        "user": form("device_id", "devices", "entities") | chosen,
+        "points": form("points"),
+    }
     errors = TEXTS["config_subentries"]["device"]["error"]
     monkeypatch.setitem(
         TEXTS["config_subentries"],
@@ -106,7 +113,8 @@ async def test_a_platform_is_one_folder(hass: HomeAssistant, platform: ToyPlatfo
     flow_id = result["next_flow"][1]
     device = {"device_id": "roof", "entities": ["sensor.roof"]}
     step = await subentries.async_configure(flow_id, device)
-    assert step["step_id"] == "points"
+    assert step["step_id"] == "mapping"
+    step = await subentries.async_configure(flow_id, {"next_step_id": "points"})
     points = [{"entity": "sensor.roof", "name": "P", "unit": "W"}]
     step = await subentries.async_configure(flow_id, {"points": points})
     assert step["type"] is FlowResultType.CREATE_ENTRY

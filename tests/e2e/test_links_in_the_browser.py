@@ -51,7 +51,11 @@ async def add_group(home: FrontendHome, devices: list[str]) -> None:
     await home.add_subentry(
         entry_id,
         "group",
-        {"user": {"group_name": "Both", "devices": devices[:2]}, "points": suggested},
+        {
+            "user": {"group_name": "Both", "devices": devices[:2]},
+            "mapping": {"next_step_id": "points"},
+            "points": suggested,
+        },
     )
 
 

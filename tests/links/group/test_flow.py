@@ -10,7 +10,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, group, member
 
@@ -30,7 +30,8 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
 
 async def choose(hass: HomeAssistant, flow_id: str, **chosen: Any) -> dict[str, Any]:
     chosen = {"group_name": "Flats", "group_kind": "total", **chosen}
-    return dict(await hass.config_entries.subentries.async_configure(flow_id, chosen))
+    result = await hass.config_entries.subentries.async_configure(flow_id, chosen)
+    return await fill_in(hass, result)
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, str, float]]:

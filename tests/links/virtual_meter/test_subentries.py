@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, meter, point
 
@@ -22,7 +22,8 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
     )
     assert result["step_id"] == "user"
     chosen = {"profile": "eastron_sdm630", "unit_id": "1", "max_age_s": 60, **chosen}
-    return dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    return await fill_in(hass, result)
 
 
 def quantities(result: dict[str, Any]) -> list[str]:
@@ -158,7 +159,9 @@ async def test_another_meter_can_be_chosen_later(hass: HomeAssistant, add_entry:
     (subentry_id,) = entry.subentries
     result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     chosen = {"profile": "eastron_sdm120", "unit_id": "2", "max_age_s": 30}
-    result = dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await fill_in(
+        hass, await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    )
     # It has no such quantity.
     assert suggested(result) == [{"entity": "sensor.a", "factor": 1.0}]
     refused = await save(hass, result, suggested(result))
@@ -181,10 +184,11 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": [found]}
     )
-    rows = suggested(dict(result))
+    result = await fill_in(hass, result)
+    rows = suggested(result)
     rows[0] |= {"max_age_s": 0, "guard": "off"}
     rows[1] |= {"max_age_s": 20}
-    result = await save(hass, dict(result), rows)
+    result = await save(hass, result, rows)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (subentry,) = entry.subentries.values()
     assert "max_age_s" not in subentry.data
@@ -194,13 +198,14 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     again = await hass.config_entries.subentries.async_configure(
         again["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": []}
     )
-    shown = suggested(dict(again))
+    again = await fill_in(hass, again)
+    shown = suggested(again)
     assert [(row.get("max_age_s"), row.get("guard")) for row in shown] == [
         (0, "off"),
         (20, None),
         (None, None),
     ]
-    result = await save(hass, dict(again), shown)
+    result = await save(hass, again, shown)
     assert result["reason"] == "reconfigure_successful"
     assert [
         point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]

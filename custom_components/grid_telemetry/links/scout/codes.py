@@ -37,6 +37,11 @@ async def async_save_codes(hass: HomeAssistant, codes: Sequence[Code]) -> None:
     await _store(hass).async_save([code.as_dict() for code in codes])
 
 
+def own_codes(hass: HomeAssistant) -> list[str]:
+    """Return the user's codes, in the order of their table."""
+    return [code.code for code in hass.data.get(_CODES, ())]
+
+
 def code_of(hass: HomeAssistant, quantities: Sequence[str]) -> Code | None:
     """Return the user's code of the first quantity that has one."""
     codes: tuple[Code, ...] = hass.data.get(_CODES, ())

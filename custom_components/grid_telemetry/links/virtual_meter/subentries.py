@@ -20,7 +20,6 @@ from ...points.table import (
     MAX_AGE_COLUMN,
     PointsSubentryFlow,
     PointsTable,
-    Row,
 )
 from .const import (
     CONF_PROFILE,
@@ -75,7 +74,6 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
     """Choose a meter to play, then fill its quantities."""
 
     table = _table(())
-    _quantities: Sequence[str]
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -84,21 +82,8 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
             register_map = await self.hass.async_add_executor_job(
                 register_map_of, Profile(user_input[CONF_PROFILE])
             )
-            self._quantities = list(register_map.quantities)
-            self.table = _table(self._quantities)
+            self.table = _table(list(register_map.quantities))
         return await super().async_step_user(user_input)
-
-    @override
-    def _stored_rows(self) -> list[Row]:
-        """Return the rows without the quantities that another meter has not."""
-        return [
-            {
-                key: value
-                for key, value in row.items()
-                if key != CONF_QUANTITY or value in self._quantities
-            }
-            for row in super()._stored_rows()
-        ]
 
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: VirtualMeterSubentryFlow}
