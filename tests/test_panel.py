@@ -238,6 +238,61 @@ async def test_whoever_looks_changes_nothing_of_what_is_sent(
     await hass.config_entries.async_unload(entry.entry_id)
 
 
+@pytest.mark.usefixtures("panel")
+async def test_rows_are_checked_as_their_form_checks_them(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator, add_entry: AddEntry
+) -> None:
+    set_power(hass, 1.5)
+    hass.states.async_set("sensor.broken", "unavailable")
+    entry = add_entry(device("MAIN", POWER))
+    [subentry_id] = entry.subentries
+    client = await hass_ws_client(hass)
+
+    async def check(*rows: dict[str, Any], subentry: str = subentry_id) -> dict[str, Any]:
+        await client.send_json_auto_id(
+            {
+                "type": f"{DOMAIN}/check",
+                "entry_id": entry.entry_id,
+                "subentry_id": subentry,
+                "rows": rows,
+            }
+        )
+        answer: dict[str, Any] = await client.receive_json()
+        return answer
+
+    power = {"entity": "sensor.power", "code": "P", "unit": "W", "factor": -1}
+    answer = await check(
+        power, {"entity": "sensor.broken", "code": "B"}, {"entity": "sensor.power"}
+    )
+    assert answer["result"] == {
+        "values": [
+            {"sent": -1500, "problem": None},
+            {"sent": None, "problem": "unavailable"},
+            {"sent": None, "problem": None},
+        ],
+        "mistakes": [],
+    }
+    answer = await check(power, power, {"entity": "sensor.power", "code": "no code"})
+    assert answer["result"]["mistakes"] == [
+        {"index": 1, "key": "duplicate_code", "about": "P"},
+        {"index": 2, "key": "invalid_code", "about": "no code"},
+    ]
+    answer = await check(subentry="another")
+    assert answer["error"]["translation_key"] == "panel_unknown"
+
+
+@pytest.mark.usefixtures("panel")
+async def test_an_entry_that_is_gone_is_told(
+    hass: HomeAssistant, hass_ws_client: WebSocketGenerator
+) -> None:
+    client = await hass_ws_client(hass)
+    await client.send_json_auto_id(
+        {"type": f"{DOMAIN}/check", "entry_id": "gone", "subentry_id": "x", "rows": []}
+    )
+    answer = await client.receive_json()
+    assert answer["error"]["translation_placeholders"] == {"id": "gone"}
+
+
 def test_differences_are_of_fields() -> None:
     before = {"a": {"x": 1, "y": 2}, "b": {"x": 1}}
     after = {"a": {"x": 1, "y": 3}, "c": {"x": 1}}

@@ -56,6 +56,9 @@ class PointItem(TypedDict):
     subentry_id: str
     subentry: str
     """The title of the subentry."""
+    subentry_type: str
+    has_table: bool
+    """Whether the subentry has a table of points, which can be edited."""
     entity_id: str | None
     """None when it is gone."""
     name: str
@@ -79,6 +82,39 @@ class PointsRequest(TypedDict):
     """Whether to tell what would go out of each, too."""
 
 
+class CheckRequest(TypedDict):
+    """The rows of the table of a device, as its form has them."""
+
+    entry_id: str
+    subentry_id: str
+    rows: list[dict[str, Any]]
+
+
+class RowValue(TypedDict):
+    """What would go out of a row."""
+
+    sent: float | None
+    problem: str | None
+    """Why nothing would."""
+
+
+class Mistake(TypedDict):
+    """What is wrong with a row."""
+
+    index: int
+    key: str
+    """Of the text of the error."""
+    about: str
+
+
+class CheckAnswer(TypedDict):
+    """What would become of the rows."""
+
+    values: list[RowValue]
+    """Of each row."""
+    mistakes: list[Mistake]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A websocket command of the panel."""
@@ -97,8 +133,9 @@ class Command:
 
 LINKS: Final = Command(name="links", request=Nothing, answer=LinkItem, streams=True)
 POINTS: Final = Command(name="points", request=PointsRequest, answer=PointItem, streams=True)
+CHECK: Final = Command(name="check", request=CheckRequest, answer=CheckAnswer)
 
-COMMANDS: Final = (LINKS, POINTS)
+COMMANDS: Final = (LINKS, POINTS, CHECK)
 
 type Items = Mapping[str, Mapping[str, Any]]
 

@@ -1,6 +1,6 @@
 """The websocket commands of the panel: for administrators, and without cost while nobody looks."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -8,6 +8,7 @@ from homeassistant.components import websocket_api
 from homeassistant.components.websocket_api import ActiveConnection
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.event import async_track_time_interval
 import voluptuous as vol
@@ -16,10 +17,23 @@ from .connection.health import LinkWithHealth
 from .const import DOMAIN
 from .link import GridTelemetryConfigEntry, Link
 from .links.registry import link_module
-from .panel_api import LINKS, POINTS, Command, Items, LinkItem, PointItem, differences
-from .points.point import Point, Refusal, entity_id_of
+from .panel_api import (
+    CHECK,
+    LINKS,
+    POINTS,
+    CheckAnswer,
+    Command,
+    Items,
+    LinkItem,
+    Mistake,
+    PointItem,
+    RowValue,
+    differences,
+)
+from .points.point import Point, Refusal, entity_id_of, evaluate
 from .points.reader import LinkWithPoints, PresentPoint
-from .points.table import CONF_POINTS
+from .points.table import CONF_POINTS, PointsSubentryFlow, PointsTable, Row
+from .points.table_text import MappingError, RowsError
 
 STREAM_INTERVAL: Final = timedelta(seconds=2)
 
@@ -30,7 +44,11 @@ type Handler = Callable[[HomeAssistant, ActiveConnection, Message], None]
 @callback
 def async_setup_commands(hass: HomeAssistant) -> None:
     """Register the commands."""
-    for command, handler in ((LINKS, _links), (POINTS, _points)):
+    for command, handler in (
+        (LINKS, _links),
+        (POINTS, _points),
+        (CHECK, _answering(_async_check)),
+    ):
         _register(hass, command, handler)
 
 
@@ -42,6 +60,16 @@ def _register(hass: HomeAssistant, command: Command, handler: Handler) -> None:
     }
     declare = websocket_api.websocket_command(schema)
     websocket_api.async_register_command(hass, declare(websocket_api.require_admin(handler)))
+
+
+def _answering(answer: Callable[[HomeAssistant, Message], Awaitable[object]]) -> Handler:
+    """Return the handler of a command that answers once."""
+
+    @websocket_api.async_response
+    async def handler(hass: HomeAssistant, connection: ActiveConnection, message: Message) -> None:
+        connection.send_result(message["id"], await answer(hass, message))
+
+    return handler
 
 
 def schema_of(request: type) -> dict[str | vol.Marker, Any]:
@@ -177,6 +205,8 @@ def _point_items(
                 "entry_id": entry.entry_id,
                 "subentry_id": subentry_id,
                 "subentry": subentry.title,
+                "subentry_type": subentry.subentry_type,
+                "has_table": CONF_POINTS in subentry.data,
                 "entity_id": present.entity_id,
                 "name": point.name,
                 "unit": point.unit,
@@ -209,3 +239,58 @@ def _present_points(
         ]
         for subentry_id, points in stored.items()
     }
+
+
+async def _async_check(hass: HomeAssistant, message: Message) -> CheckAnswer:
+    """Say of each row of a table what would go out, and what is wrong, as its form would."""
+    entry = _entry_of(hass, message)
+    subentry = entry.subentries.get(message["subentry_id"])
+    flows = (await link_module(entry).async_flows(hass)).SUBENTRY_FLOWS
+    flow = None if subentry is None else flows.get(subentry.subentry_type)
+    if subentry is None or flow is None or not issubclass(flow, PointsSubentryFlow):
+        raise _unknown(message["subentry_id"])
+    rows: list[Row] = message["rows"]
+    others = frozenset(
+        point["entity"]
+        for other in entry.get_subentries_of_type(subentry.subentry_type)
+        if other is not subentry
+        for point in other.data[CONF_POINTS]
+    )
+    mistakes: list[Mistake] = []
+    try:
+        flow.table.check(hass, rows, others)
+    except RowsError as err:
+        mistakes = [
+            {"index": each.index, "key": each.key, "about": each.about} for each in err.mistakes
+        ]
+    return {"values": [_row_value(hass, flow.table, row) for row in rows], "mistakes": mistakes}
+
+
+def _row_value(hass: HomeAssistant, table: PointsTable, row: Row) -> RowValue:
+    try:
+        points = table.check(hass, [row], frozenset())
+    except MappingError:
+        points = []
+    if not points:
+        return {"sent": None, "problem": None}
+    point = Point.from_dict(points[0])
+    entity_id = entity_id_of(hass, point)
+    value = evaluate(None if entity_id is None else hass.states.get(entity_id), point)
+    if isinstance(value, Refusal):
+        return {"sent": None, "problem": value.value}
+    return {"sent": value, "problem": None}
+
+
+def _entry_of(hass: HomeAssistant, message: Message) -> GridTelemetryConfigEntry:
+    entry = hass.config_entries.async_get_entry(message["entry_id"])
+    if entry is None or entry.domain != DOMAIN:
+        raise _unknown(message["entry_id"])
+    return entry
+
+
+def _unknown(what: str) -> HomeAssistantError:
+    return HomeAssistantError(
+        translation_domain=DOMAIN,
+        translation_key="panel_unknown",
+        translation_placeholders={"id": what},
+    )

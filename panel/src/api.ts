@@ -42,6 +42,9 @@ export interface PointItem {
   subentry_id: string;
   /** The title of the subentry. */
   subentry: string;
+  subentry_type: string;
+  /** Whether the subentry has a table of points, which can be edited. */
+  has_table: boolean;
   /** None when it is gone. */
   entity_id: string | null;
   /** On the platform. */
@@ -64,7 +67,37 @@ export interface PointsRequest {
   values: boolean;
 }
 
+/** The rows of the table of a device, as its form has them. */
+export interface CheckRequest {
+  entry_id: string;
+  subentry_id: string;
+  rows: Record<string, unknown>[];
+}
+
+/** What would go out of a row. */
+export interface RowValue {
+  sent: number | null;
+  /** Why nothing would. */
+  problem: string | null;
+}
+
+/** What is wrong with a row. */
+export interface Mistake {
+  index: number;
+  /** Of the text of the error. */
+  key: string;
+  about: string;
+}
+
+/** What would become of the rows. */
+export interface CheckAnswer {
+  /** Of each row. */
+  values: RowValue[];
+  mistakes: Mistake[];
+}
+
 export interface Answers {
+  "grid_telemetry/check": [request: CheckRequest, item: CheckAnswer];
 }
 
 export interface Streams {

@@ -38,7 +38,7 @@ export interface Hass {
   localize(key: string, values?: Record<string, string | number>): string;
   formatEntityState(state: EntityState): string;
   loadBackendTranslation(category: string, integration: string): Promise<unknown>;
-  callWS<T>(message: { type: string } & object): Promise<T>;
+  callWS<T>(message: { type: string; [field: string]: unknown }): Promise<T>;
   callApi<T>(method: string, path: string, body?: object): Promise<T>;
   connection: {
     subscribeMessage<T>(

@@ -6,14 +6,15 @@ import { Live } from "./live.ts";
 import { Rate } from "./rate.ts";
 import { styles } from "./styles.ts";
 import "./views/pipeline.ts";
+import "./views/points.ts";
 
-const VIEWS = ["pipeline"] as const;
+const VIEWS = ["pipeline", "points"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
 const REDRAW_MS = 1000;
 const DOMAIN = "grid_telemetry";
-const TEXTS = ["config_panel", "config", "entity", "title"];
+const TEXTS = ["config_panel", "config", "config_subentries", "entity", "title"];
 
 /** What the views are made of. */
 export interface Model {
@@ -136,12 +137,17 @@ class GridTelemetryPanel extends LitElement {
   }
 
   private renderView(hass: Hass): TemplateResult {
-    return html`<gt-pipeline
-      .hass=${hass}
-      .model=${this.model}
-      .now=${this.now}
-      .narrow=${this.narrow}
-    ></gt-pipeline>`;
+    switch (this.view) {
+      case "points":
+        return html`<gt-points .hass=${hass} .model=${this.model} .now=${this.now}></gt-points>`;
+      default:
+        return html`<gt-pipeline
+          .hass=${hass}
+          .model=${this.model}
+          .now=${this.now}
+          .narrow=${this.narrow}
+        ></gt-pipeline>`;
+    }
   }
 
   private go(event: MouseEvent): void {
