@@ -4,12 +4,13 @@ from collections.abc import AsyncGenerator
 from datetime import timedelta
 from pathlib import Path
 import re
-from typing import Any
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -22,7 +23,10 @@ from pytest_homeassistant_custom_component.typing import (
     WebSocketGenerator,
 )
 
+from custom_components.grid_telemetry.connection.traffic import Direction, traffic_of
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.scout.payload import EventStatus, event_record
+from custom_components.grid_telemetry.outbox.store import Record
 from custom_components.grid_telemetry.panel_api import COMMANDS, differences
 from custom_components.grid_telemetry.websocket import STREAM_INTERVAL
 from simulators.scout import ScoutServer
@@ -36,6 +40,7 @@ __all__ = ["add_entry", "server"]
 pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web")
 
 POWER = {"entity": "sensor.power", "name": "P_CON", "unit": "W"}
+NEVER_S = 10_000_000  # no slot of the sampler comes in between
 ENERGY = {"entity": "sensor.energy", "name": "E", "unit": "Wh", "factor": 2.0}
 
 
@@ -75,6 +80,13 @@ async def news(client: MockHAClientWebSocket) -> dict[str, Any]:
     return event
 
 
+def some_value(hint: Any) -> Any:
+    """Return a value that a field takes."""
+    if get_origin(hint) is Literal:
+        return get_args(hint)[0]
+    return (get_origin(hint) or hint)()
+
+
 async def step(hass: HomeAssistant, freezer: FrozenDateTimeFactory) -> None:
     freezer.tick(STREAM_INTERVAL + timedelta(milliseconds=1))
     async_fire_time_changed(hass)
@@ -85,10 +97,14 @@ def set_power(hass: HomeAssistant, kilowatts: float | str) -> None:
     hass.states.async_set("sensor.power", str(kilowatts), {"unit_of_measurement": "kW"})
 
 
+def event(device_id: str, at_ms: int) -> Record:
+    return event_record(device_id, at_ms, event_type="ALARM_DEVICE", status=EventStatus.INFO)
+
+
 async def running(
     hass: HomeAssistant, add_entry: AddEntry, *points: dict[str, Any]
 ) -> MockConfigEntry:
-    entry = add_entry(device("MAIN", *points), interval_s=3600)
+    entry = add_entry(device("MAIN", *points), interval_s=NEVER_S)
     assert await hass.config_entries.async_setup(entry.entry_id)
     await hass.async_block_till_done()
     return entry
@@ -127,10 +143,8 @@ async def test_no_command_answers_whoever_is_no_administrator(
     hass_admin_user.groups = []
     client = await hass_ws_client(hass)
     request = {
-        field: {"bool": True, "list": [], "int": 1, "dict": {}}.get(
-            getattr(hint, "__name__", ""), "x"
-        )
-        for field, hint in command.request.__annotations__.items()
+        field: some_value(hint)
+        for field, hint in get_type_hints(command.request).items()
         if field in command.request.__required_keys__
     }
     await client.send_json_auto_id({"type": command.type, **request})
@@ -154,7 +168,7 @@ async def test_a_link_tells_how_it_fares(
     item = first["changed"][entry.entry_id]
     assert (item["title"], item["kind"], item["state"]) == ("Scout", "scout", "loaded")
     assert item["forwards"]
-    assert item["interval_s"] == 3600
+    assert item["interval_s"] == NEVER_S
     assert item["device_id"]
 
     entry.runtime_data.health.queued = 7
@@ -291,6 +305,70 @@ async def test_an_entry_that_is_gone_is_told(
     )
     answer = await client.receive_json()
     assert answer["error"]["translation_placeholders"] == {"id": "gone"}
+
+
+@pytest.mark.usefixtures("panel")
+async def test_the_messages_of_a_link_are_told_without_its_secrets(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    add_entry: AddEntry,
+    server: ScoutServer,
+) -> None:
+    set_power(hass, 1)
+    entry = await running(hass, add_entry, POWER)
+    client = await hass_ws_client(hass)
+    assert await subscribe(client, "traffic", entry_id=entry.entry_id) == {"full": True}
+    traffic = traffic_of(hass, entry.entry_id)
+    link = entry.runtime_data
+    await link.async_queue([event("MAIN", 1)])
+    assert await link.delivery.flush(10)
+    secret = f'{server.claim_id} {server.token} "password": "p1", passcode:t1\n'
+    traffic.note(Direction.IN, "command", "", secret)
+    async_fire_time_changed(hass, dt_util.utcnow() + 2 * STREAM_INTERVAL)
+    changed = (await news(client))["changed"]
+    *_, sent, command = changed.values()
+    assert (sent["direction"], sent["kind"], sent["about"]) == ("out", "EVENT", "MAIN")
+    assert sent["confirmed_s"] is not None
+    assert command["body"] == '** ** "password": **, passcode:**\n'
+
+    await client.send_json_auto_id({"type": "unsubscribe_events", "subscription": 1})
+    assert (await client.receive_json())["success"]
+    assert not traffic.watched
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.usefixtures("panel")
+async def test_refused_messages_are_shown_sent_again_and_deleted(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    add_entry: AddEntry,
+    server: ScoutServer,
+) -> None:
+    entry = await running(hass, add_entry, POWER)
+    outbox = entry.runtime_data.outbox
+    client = await hass_ws_client(hass)
+
+    async def refused(todo: str, *ids: int, entry_id: str = entry.entry_id) -> dict[str, Any]:
+        request = {"type": f"{DOMAIN}/refused", "entry_id": entry_id, "todo": todo}
+        await client.send_json_auto_id(request | ({"ids": [*ids]} if ids else {}))
+        answer: dict[str, Any] = (await client.receive_json())["result"]
+        return answer
+
+    await entry.runtime_data.delivery.stop()
+    await outbox.clear()
+    first = outbox.last_id
+    await outbox.put([event("MAIN", at) for at in (1, 2, 3)])
+    await outbox.refuse([first + 1, first + 2, first + 3], "not authorized")
+    answer = await refused("list")
+    assert answer["total"] == 3
+    assert {each["reason"] for each in answer["messages"]} == {"not authorized"}
+    ids = [each["id"] for each in answer["messages"]]
+    assert (await refused("delete", ids[0]))["total"] == 2
+    assert (await refused("retry", ids[1]))["total"] == 1
+    assert outbox.queued_records == 1
+    assert (await refused("delete"))["total"] == 0
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert await refused("list") == {"messages": [], "total": 0}
 
 
 def test_differences_are_of_fields() -> None:

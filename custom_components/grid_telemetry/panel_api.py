@@ -7,7 +7,7 @@ items, and each further one has what is new since the one before.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, NotRequired, TypedDict
+from typing import Any, Final, Literal, NotRequired, TypedDict
 
 from .const import DOMAIN
 
@@ -115,6 +115,60 @@ class CheckAnswer(TypedDict):
     mistakes: list[Mistake]
 
 
+class EntryRequest(TypedDict):
+    """Which link."""
+
+    entry_id: str
+
+
+class MessageItem(TypedDict):
+    """A message of a link, without what is secret."""
+
+    at: float
+    """Epoch seconds."""
+    direction: Literal["in", "out"]
+    kind: str
+    about: str
+    size: int
+    """In bytes."""
+    body: str
+    """A long one is cut."""
+    confirmed_s: float | None
+    """After how long it was acknowledged or answered."""
+    refused: str | None
+    """The words of whoever did not take it."""
+
+
+class RefusedRequest(TypedDict):
+    """What to do with which refused messages of a link."""
+
+    entry_id: str
+    todo: Literal["list", "retry", "delete"]
+    ids: NotRequired[list[int]]
+    """All of them where it is left out."""
+
+
+class RefusedMessage(TypedDict):
+    """A message that the platform refused."""
+
+    id: int
+    kind: str
+    device: str
+    at: str
+    samples: int
+    refused_at: str
+    reason: str
+    body: str
+
+
+class RefusedAnswer(TypedDict):
+    """What is in the lane of the refused messages now."""
+
+    messages: list[RefusedMessage]
+    """The newest."""
+    total: int
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A websocket command of the panel."""
@@ -135,7 +189,10 @@ LINKS: Final = Command(name="links", request=Nothing, answer=LinkItem, streams=T
 POINTS: Final = Command(name="points", request=PointsRequest, answer=PointItem, streams=True)
 CHECK: Final = Command(name="check", request=CheckRequest, answer=CheckAnswer)
 
-COMMANDS: Final = (LINKS, POINTS, CHECK)
+TRAFFIC: Final = Command(name="traffic", request=EntryRequest, answer=MessageItem, streams=True)
+REFUSED: Final = Command(name="refused", request=RefusedRequest, answer=RefusedAnswer)
+
+COMMANDS: Final = (LINKS, POINTS, CHECK, TRAFFIC, REFUSED)
 
 type Items = Mapping[str, Mapping[str, Any]]
 

@@ -1,7 +1,9 @@
 """The websocket commands of the panel: for administrators, and without cost while nobody looks."""
 
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime, timedelta
+import re
 from typing import Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
 from homeassistant.components import websocket_api
@@ -14,19 +16,25 @@ from homeassistant.helpers.event import async_track_time_interval
 import voluptuous as vol
 
 from .connection.health import LinkWithHealth
+from .connection.traffic import traffic_of
 from .const import DOMAIN
+from .diagnostics import SECRETS
 from .link import GridTelemetryConfigEntry, Link
 from .links.registry import link_module
+from .outbox.actions import DurableForwarder, outbox_errors, refused_as_dict
 from .panel_api import (
     CHECK,
     LINKS,
     POINTS,
+    REFUSED,
+    TRAFFIC,
     CheckAnswer,
     Command,
     Items,
     LinkItem,
     Mistake,
     PointItem,
+    RefusedAnswer,
     RowValue,
     differences,
 )
@@ -36,6 +44,14 @@ from .points.table import CONF_POINTS, PointsSubentryFlow, PointsTable, Row
 from .points.table_text import MappingError, RowsError
 
 STREAM_INTERVAL: Final = timedelta(seconds=2)
+
+_MAX_REFUSED: Final = 200
+REDACTED: Final = "**"
+# A field of JSON, or a header, whose name says that it is secret.
+_SECRET_FIELD: Final = re.compile(
+    r"""((?:password|passwd|passcode|secret|token)[\w-]*"?\s*[:=]\s*)("[^"]*"|[^\s,"}]+)""",
+    re.IGNORECASE,
+)
 
 type Message = dict[str, Any]
 type Handler = Callable[[HomeAssistant, ActiveConnection, Message], None]
@@ -48,6 +64,8 @@ def async_setup_commands(hass: HomeAssistant) -> None:
         (LINKS, _links),
         (POINTS, _points),
         (CHECK, _answering(_async_check)),
+        (TRAFFIC, _traffic),
+        (REFUSED, _answering(_async_refused)),
     ):
         _register(hass, command, handler)
 
@@ -279,6 +297,70 @@ def _row_value(hass: HomeAssistant, table: PointsTable, row: Row) -> RowValue:
     if isinstance(value, Refusal):
         return {"sent": None, "problem": value.value}
     return {"sent": value, "problem": None}
+
+
+def _traffic(hass: HomeAssistant, connection: ActiveConnection, message: Message) -> None:
+    """Stream the messages of a link, which are kept from now on."""
+    entry = _entry_of(hass, message)
+    secrets = _secrets_of(entry)
+    traffic = traffic_of(hass, entry.entry_id)
+    end_watch = traffic.watch()
+
+    def look() -> Items:
+        return {
+            number: {
+                **asdict(each),
+                "body": _redacted(each.body, secrets),
+                "refused": each.refused and _redacted(each.refused, secrets),
+            }
+            for number, each in traffic.messages.items()
+        }
+
+    _stream(hass, connection, message, look)
+    end_stream = connection.subscriptions[message["id"]]
+
+    @callback
+    def end() -> None:
+        end_stream()
+        end_watch()
+
+    connection.subscriptions[message["id"]] = end
+
+
+def _secrets_of(entry: GridTelemetryConfigEntry) -> list[str]:
+    """Return the texts that are not to be shown."""
+    hidden = SECRETS | link_module(entry).secrets
+    return [value for key, value in entry.data.items() if key in hidden and isinstance(value, str)]
+
+
+def _redacted(text: str, secrets: Iterable[str]) -> str:
+    for secret in filter(None, secrets):
+        text = text.replace(secret, REDACTED)
+    return _SECRET_FIELD.sub(rf"\1{REDACTED}", text)
+
+
+async def _async_refused(hass: HomeAssistant, message: Message) -> RefusedAnswer:
+    """Send refused messages again, or delete them, and tell which there are then."""
+    entry = _entry_of(hass, message)
+    if not isinstance(link := _link_of(entry), DurableForwarder):
+        return {"messages": [], "total": 0}
+    ids = message.get("ids")
+    secrets = _secrets_of(entry)
+    with outbox_errors():
+        match message["todo"]:
+            case "retry":
+                await link.outbox.retry_refused(ids)
+            case "delete":
+                await link.outbox.delete_refused(ids)
+        refused = await link.outbox.refused(_MAX_REFUSED)
+    link.delivery.wake()
+    return {
+        "messages": [
+            {**each, "body": _redacted(each["body"], secrets)}
+            for each in map(refused_as_dict, refused)
+        ],
+        "total": link.outbox.refused_records,
+    }
 
 
 def _entry_of(hass: HomeAssistant, message: Message) -> GridTelemetryConfigEntry:

@@ -96,11 +96,62 @@ export interface CheckAnswer {
   mistakes: Mistake[];
 }
 
+/** Which link. */
+export interface EntryRequest {
+  entry_id: string;
+}
+
+/** A message of a link, without what is secret. */
+export interface MessageItem {
+  /** Epoch seconds. */
+  at: number;
+  direction: "in" | "out";
+  kind: string;
+  about: string;
+  /** In bytes. */
+  size: number;
+  /** A long one is cut. */
+  body: string;
+  /** After how long it was acknowledged or answered. */
+  confirmed_s: number | null;
+  /** The words of whoever did not take it. */
+  refused: string | null;
+}
+
+/** What to do with which refused messages of a link. */
+export interface RefusedRequest {
+  entry_id: string;
+  todo: "list" | "retry" | "delete";
+  /** All of them where it is left out. */
+  ids?: number[];
+}
+
+/** A message that the platform refused. */
+export interface RefusedMessage {
+  id: number;
+  kind: string;
+  device: string;
+  at: string;
+  samples: number;
+  refused_at: string;
+  reason: string;
+  body: string;
+}
+
+/** What is in the lane of the refused messages now. */
+export interface RefusedAnswer {
+  /** The newest. */
+  messages: RefusedMessage[];
+  total: number;
+}
+
 export interface Answers {
   "grid_telemetry/check": [request: CheckRequest, item: CheckAnswer];
+  "grid_telemetry/refused": [request: RefusedRequest, item: RefusedAnswer];
 }
 
 export interface Streams {
   "grid_telemetry/links": [request: Nothing, item: LinkItem];
   "grid_telemetry/points": [request: PointsRequest, item: PointItem];
+  "grid_telemetry/traffic": [request: EntryRequest, item: MessageItem];
 }

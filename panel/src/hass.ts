@@ -74,3 +74,10 @@ export function navigate(path: string): void {
 export function deviceName(device: Device): string {
   return device.name_by_user || device.name || device.id;
 }
+
+/** Define an element; a page that was open during an update keeps the one that it has. */
+export function define(name: string, element: CustomElementConstructor): void {
+  if (!customElements.get(name)) {
+    customElements.define(name, element);
+  }
+}

@@ -1,14 +1,15 @@
 // The panel: its head with the views, and what they share.
 
 import { css, html, LitElement, type TemplateResult } from "lit";
-import { type Hass, navigate, text } from "./hass.ts";
+import { define, type Hass, navigate, text } from "./hass.ts";
 import { Live } from "./live.ts";
 import { Rate } from "./rate.ts";
 import { styles } from "./styles.ts";
 import "./views/pipeline.ts";
 import "./views/points.ts";
+import "./views/traffic.ts";
 
-const VIEWS = ["pipeline", "points"] as const;
+const VIEWS = ["pipeline", "points", "traffic"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
@@ -140,6 +141,12 @@ class GridTelemetryPanel extends LitElement {
     switch (this.view) {
       case "points":
         return html`<gt-points .hass=${hass} .model=${this.model} .now=${this.now}></gt-points>`;
+      case "traffic":
+        return html`<gt-traffic
+          .hass=${hass}
+          .model=${this.model}
+          .now=${this.now}
+        ></gt-traffic>`;
       default:
         return html`<gt-pipeline
           .hass=${hass}
@@ -227,4 +234,4 @@ class GridTelemetryPanel extends LitElement {
   ];
 }
 
-customElements.define("grid-telemetry-panel", GridTelemetryPanel);
+define("grid-telemetry-panel", GridTelemetryPanel);

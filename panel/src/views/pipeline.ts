@@ -5,7 +5,7 @@ import { css, html, LitElement, svg, type TemplateResult } from "lit";
 import type { LinkItem } from "../api.ts";
 import { duration, number, rate } from "../format.ts";
 import { type Edge, type Graph, graphOf, linkHealth, type Node } from "../graph.ts";
-import { errorText, type Hass, navigate, text, type Unsubscribe } from "../hass.ts";
+import { define, errorText, type Hass, navigate, text, type Unsubscribe } from "../hass.ts";
 import { Live } from "../live.ts";
 import type { Model } from "../panel.ts";
 import { styles } from "../styles.ts";
@@ -225,7 +225,16 @@ class PipelineView extends LitElement {
 
   private renderLinks(): TemplateResult {
     const { hass, model } = this;
-    const head = ["link", "last_delivery", "queued", "oldest", "delivered", "refused", "error"];
+    const head = [
+      "link",
+      "last_delivery",
+      "queued",
+      "oldest",
+      "delivered",
+      "refused",
+      "messages",
+      "error",
+    ];
     return html`<table>
       <thead>
         <tr>
@@ -264,6 +273,11 @@ class PipelineView extends LitElement {
       <td class="number">${ago(link.oldest_at)}</td>
       <td class="number">${rate(hass.language, model.delivered.get(id)?.perMinute ?? null)}</td>
       <td class="number">${count(link.refused)}</td>
+      <td>
+        <button class="link" @click=${() => navigate(`/grid-telemetry/traffic?link=${id}`)}>
+          ${text(hass, "views.traffic")}
+        </button>
+      </td>
       <td>${fault ? this.renderFault(link) : html`<span class="muted">–</span>`}</td>
     </tr>`;
   }
@@ -329,4 +343,4 @@ function short(words: string, most = 24): string {
   return words.length > most ? `${words.slice(0, most - 1)}…` : words;
 }
 
-customElements.define("gt-pipeline", PipelineView);
+define("gt-pipeline", PipelineView);

@@ -5,7 +5,7 @@ import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { createRef, ref } from "lit/directives/ref.js";
 import type { CheckAnswer, PointItem } from "../api.ts";
 import { duration, number } from "../format.ts";
-import { type Hass, text } from "../hass.ts";
+import { define, type Hass, text } from "../hass.ts";
 import { ask, Live } from "../live.ts";
 import {
   type Column,
@@ -806,4 +806,4 @@ class PointsView extends LitElement {
   ];
 }
 
-customElements.define("gt-points", PointsView);
+define("gt-points", PointsView);

@@ -19,6 +19,7 @@ from ...connection.errors import SLOW_RETRY_S, ConnectionFailed, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
@@ -117,7 +118,8 @@ class PowernautLink(LinkWithHealth, LinkWithPoints, Link):
             ),
         )
         self._issues = Issues(hass, entry)
-        self._stream = Stream(entry.title, self.health, self._judge_refusal)
+        self._traffic = traffic_of(hass, entry.entry_id)
+        self._stream = Stream(entry.title, self.health, self._judge_refusal, self._traffic)
         self._silent = SilentEntities(hass, self._issues)
         self._sampler = Sampler(
             hass,
@@ -436,6 +438,7 @@ class PowernautLink(LinkWithHealth, LinkWithPoints, Link):
         """Act on the activations until the end of the connection."""
         async for message in session.messages():
             resource_id = resource_of_activation(message.topic)
+            self._traffic.note(Direction.IN, message.topic, resource_id or "", message.payload)
             if resource_id in self.schedule.resources:
                 self.schedule.receive(resource_id, message.payload)
                 self._work_now.set()  # an acceptance cancels the site's other bids

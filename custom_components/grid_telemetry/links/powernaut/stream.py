@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 
 from ...connection.errors import ConnectionFailed, LinkError
 from ...connection.health import Health, as_datetime
+from ...connection.traffic import Traffic
 from ...protocols.mqtt import MqttPublishRefused, MqttTooLarge
 from .payload import SENDABLE_S, Reading, messages
 
@@ -67,7 +68,11 @@ class Stream:
     """
 
     def __init__(
-        self, title: str, health: Health, on_refusal: Callable[[str, str | None], None]
+        self,
+        title: str,
+        health: Health,
+        on_refusal: Callable[[str, str | None], None],
+        traffic: Traffic,
     ) -> None:
         """Begin without a connection; `on_refusal` gets a topic and the reason, None at its end."""
         self.sent: dict[str, Sent] = {}
@@ -79,6 +84,7 @@ class Stream:
         self._in_flight: dict[asyncio.Future[None], _InFlight] = {}
         self._refusing: dict[str, str] = {}
         self._on_refusal = on_refusal
+        self._traffic = traffic
 
     @callback
     def take(self, readings: Mapping[str, Reading]) -> None:
@@ -152,6 +158,7 @@ class Stream:
             except LinkError:
                 self._wait(topic, readings)
                 return
+            self._traffic.sent(topic, "", body, future)
             self._in_flight[future] = _InFlight(topic, sent)
             future.add_done_callback(self._acknowledged)
 

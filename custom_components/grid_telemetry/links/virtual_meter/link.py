@@ -1,6 +1,7 @@
 """Virtual meter link: the states of sensors, served as Modbus meters that others can read."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from homeassistant.const import Platform
@@ -8,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.entity import Entity
 
+from ...connection.traffic import Direction, Traffic, traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
@@ -16,6 +18,7 @@ from ...link import GridTelemetryConfigEntry, Link
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.reader import LinkWithPoints, PresentPoint
+from ...protocols.modbus_server import RequestRefusedError
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
@@ -97,6 +100,25 @@ class VirtualMeterLink(LinkWithPoints, Link):
         return [f"{meter.unit}: {key}" for meter in self._meters for key in meter.stale()]
 
 
+def _read(
+    traffic: Traffic, meter: PlayedMeter, function: int, address: int, count: int
+) -> Sequence[int]:
+    """Return registers of a meter; raises `RequestRefusedError`."""
+    if not traffic.watched:
+        return meter.read(function, address, count)
+    place = f"{meter.unit}: {address} … {address + count - 1}"
+    message = traffic.note(Direction.IN, f"0x{function:02x}", place, "")
+    try:
+        registers = meter.read(function, address, count)
+    except RequestRefusedError as err:
+        message.refused = str(err)
+        raise
+    message.confirmed_s = 0.0
+    message.size = 2 * count
+    message.body = " ".join(f"{register:04x}" for register in registers)
+    return registers
+
+
 async def async_setup_link(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> VirtualMeterLink:
@@ -105,7 +127,8 @@ async def async_setup_link(
     meters = await hass.async_add_executor_job(
         lambda: [meter_of(hass, subentry) for subentry in subentries]
     )
-    server = server_of(entry.data, {meter.unit: meter.read for meter in meters})
+    traffic = traffic_of(hass, entry.entry_id)
+    server = server_of(entry.data, {meter.unit: partial(_read, traffic, meter) for meter in meters})
     # Gives the port back wherever the setup ends.
     entry.async_on_unload(server.stop)
     try:
