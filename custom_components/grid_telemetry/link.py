@@ -120,6 +120,8 @@ class LinkModule:
     package: str
     """The name of its package."""
     direction: Direction = Direction.SEND
+    forwards: bool = False
+    """Whether its entries send or serve points."""
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

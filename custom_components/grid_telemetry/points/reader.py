@@ -4,12 +4,13 @@ Every link that forwards or serves points reads them here, so that a value is as
 as credible, to one platform as to the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 import logging
 import math
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorStateClass
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, State, callback
@@ -57,6 +58,26 @@ class Reading:
     """How long ago that was, by a clock that nobody sets."""
     is_stale: bool
     """Whether that is longer than its kind, or the point, allows."""
+
+
+@dataclass(frozen=True, slots=True)
+class PresentPoint:
+    """A point with what would go out of it now."""
+
+    point: Point
+    entity_id: str | None
+    reading: Reading | Refusal
+
+
+@runtime_checkable
+class LinkWithPoints(Protocol):
+    """A link that forwards or serves points."""
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return each point with what would go out of it now, by the id of its subentry.
+
+        Whoever looks changes nothing of what is sent.
+        """
 
 
 class PointReader:
@@ -141,6 +162,12 @@ class PointReader:
             return Refusal.NOT_FINITE
         return Reading(value, at, age.age_s(now), age.is_stale(now))
 
+    def present(self) -> PresentPoint:
+        """Return what `read` would, without taking note of anything."""
+        looking = copy(self)
+        looking.__dict__.update(_age=copy(self._age), _counter=copy(self._counter))
+        return PresentPoint(self.point, self.entity_id, looking.read())
+
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
@@ -199,6 +226,7 @@ class PointReaders:
             )
             for point in points
         )
+        self.of: Mapping[Point, PointReader] = {reader.point: reader for reader in self.readers}
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None
 

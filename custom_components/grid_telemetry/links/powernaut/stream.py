@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 
 from ...connection.errors import ConnectionFailed, LinkError
 from ...connection.health import Health, as_datetime
+from ...connection.traffic import Traffic
 from ...protocols.mqtt import MqttPublishRefused, MqttTooLarge
 from .payload import SENDABLE_S, Reading, messages
 
@@ -69,7 +70,11 @@ class Stream:
     """
 
     def __init__(
-        self, title: str, health: Health, on_refusal: Callable[[str, str | None], None]
+        self,
+        title: str,
+        health: Health,
+        on_refusal: Callable[[str, str | None], None],
+        traffic: Traffic,
     ) -> None:
         """Begin without a connection; `on_refusal` gets a topic and the reason, None at its end."""
         self.sent: dict[str, Sent] = {}
@@ -81,6 +86,7 @@ class Stream:
         self._in_flight: dict[asyncio.Future[None], _InFlight] = {}
         self._refusing: dict[str, str] = {}
         self._on_refusal = on_refusal
+        self._traffic = traffic
 
     @callback
     def take(self, readings: Mapping[str, Reading]) -> None:
@@ -156,6 +162,7 @@ class Stream:
             except LinkError:
                 self._wait(topic, readings)
                 return
+            self._traffic.sent(topic, "", body, future)
             self._in_flight[future] = _InFlight(topic, sent, time.monotonic())
             future.add_done_callback(self._acknowledged)
 

@@ -1,7 +1,7 @@
 """One subscriber's connection to the publisher: its commands, and what it is sent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -51,6 +51,10 @@ class _Offer:
     ids: Mapping[int, UUID]
 
 
+type OnCommand = Callable[[str, str, int], None]
+"""Hears of each command of a subscriber: its address, what it is, and its size in bytes."""
+
+
 class Connection(Member):
     """Serves one subscriber."""
 
@@ -67,7 +71,9 @@ class Connection(Member):
         secure: bool,
         history: History | None,
         replays: asyncio.Semaphore,
+        on_command: OnCommand,
     ) -> None:
+        self._on_command = on_command
         self.id = uuid4()
         self._peer = peer
         self._reader, self._writer = reader, writer
@@ -221,6 +227,12 @@ class Connection(Member):
 
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
+        known = code in ServerCommand
+        self._on_command(
+            f"{self._peer.address}:{self._peer.port}",
+            ServerCommand(code).name if known else f"0x{code:02X}",
+            len(data),
+        )
         try:
             match code:
                 case ServerCommand.METADATA_REFRESH:
