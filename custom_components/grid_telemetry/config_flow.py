@@ -23,7 +23,7 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
-from .const import CONF_KIND, DOMAIN
+from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
 from .link import Direction
 from .links.registry import LINKS, link_module
 
@@ -37,7 +37,8 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
     own, which shares all state with this one: hass, flow id, context and progress.
     """
 
-    VERSION = 1
+    VERSION = ENTRY_VERSION
+    MINOR_VERSION = ENTRY_MINOR_VERSION
     _flow: ConfigFlow | None = None
 
     @classmethod

@@ -77,6 +77,16 @@ class StoringRuntimeModule(RuntimeModule, Protocol):
         """Delete what was stored, as the entry is removed."""
 
 
+@runtime_checkable
+class MigratingRuntimeModule(RuntimeModule, Protocol):
+    """The module `link` of a kind whose entries were once kept in another way."""
+
+    async def async_migrate_link(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
+    ) -> None:
+        """Bring an entry of an earlier minor version up to date."""
+
+
 class FlowModule(Protocol):
     """The module `flow` of a kind."""
 
@@ -110,6 +120,8 @@ class LinkModule:
     package: str
     """The name of its package."""
     direction: Direction = Direction.SEND
+    forwards: bool = False
+    """Whether its entries send or serve points."""
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

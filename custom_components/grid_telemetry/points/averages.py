@@ -1,6 +1,7 @@
 """What points were over an interval: mean, minimum and maximum of the states of their entities."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
@@ -63,6 +64,10 @@ class Averages:
         now = elapsed_s()
         results = {key: aggregate.take(now) for key, aggregate in self._aggregates.items()}
         return {key: result for key, result in results.items() if result is not None}
+
+    def present(self, point: Point) -> Aggregated | None:
+        """Return what a value was since the last `take` so far; None where it had none."""
+        return copy(self._aggregates[average_key(point)]).take(elapsed_s())
 
     @callback
     def _follow(self, _: object = None) -> None:

@@ -4,12 +4,13 @@ Every link that forwards or serves points reads them here, so that a value is as
 as credible, to one platform as to the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
 import logging
 import math
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorStateClass
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, State, callback
@@ -17,7 +18,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
-from ..vocabulary.age import Age
+from ..vocabulary.age import FLOW_LIMIT_S, Age
 from ..vocabulary.clock import elapsed_s
 from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
@@ -59,20 +60,47 @@ class Reading:
     """Whether that is longer than its kind, or the point, allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresentPoint:
+    """A point with what would go out of it now."""
+
+    point: Point
+    entity_id: str | None
+    reading: Reading | Refusal
+
+
+@runtime_checkable
+class LinkWithPoints(Protocol):
+    """A link that forwards or serves points."""
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return each point with what would go out of it now, by the id of its subentry.
+
+        Whoever looks changes nothing of what is sent.
+        """
+
+
 class PointReader:
     """One point and what is known of its entity."""
 
     def __init__(
-        self, hass: HomeAssistant, point: Point, *, flow_limit_s: float | None = None
+        self,
+        hass: HomeAssistant,
+        point: Point,
+        *,
+        flow_limit_s: float | None = None,
+        kind_limit_s: float = FLOW_LIMIT_S,
     ) -> None:
         """Prepare; nothing is looked at before the first `read`.
 
         `flow_limit_s` is how old the value may be if it flows and its point says nothing of it.
+        Without that `kind_limit_s` is, and more where its source reports more seldom.
         """
         self.point = point
         self.has_limit = point.max_age_s is not None or flow_limit_s is not None
         """Whether somebody chose how old the value may be."""
         self.flow_limit_s = flow_limit_s
+        self._kind_limit_s = kind_limit_s
         self._hass = hass
         is_bare = point.factor == 1.0 and not point.offset
         self._bare = point if is_bare else replace(point, factor=1.0, offset=0.0)
@@ -134,6 +162,12 @@ class PointReader:
             return Refusal.NOT_FINITE
         return Reading(value, at, age.age_s(now), age.is_stale(now))
 
+    def present(self) -> PresentPoint:
+        """Return what `read` would, without taking note of anything."""
+        looking = copy(self)
+        looking.__dict__.update(_age=copy(self._age), _counter=copy(self._counter))
+        return PresentPoint(self.point, self.entity_id, looking.read())
+
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
@@ -143,7 +177,7 @@ class PointReader:
             limit_s = self.point.max_age_s
             if limit_s is None and not counter:
                 limit_s = self.flow_limit_s
-            self._age = Age(counter=counter, limit_s=limit_s)
+            self._age = Age(counter=counter, limit_s=limit_s, kind_limit_s=self._kind_limit_s)
         return self._age
 
     def _is_guarded(self, state: State) -> bool:
@@ -179,12 +213,20 @@ class PointReaders:
         hass: HomeAssistant,
         points: Iterable[Point],
         flow_limits: Mapping[Point, float] | None = None,
+        kind_limits: Mapping[Point, float] | None = None,
     ) -> None:
         """Prepare a reader for each point; how old one may be that flows is by point."""
-        limits = {} if flow_limits is None else flow_limits
+        limits, kinds = flow_limits or {}, kind_limits or {}
         self.readers: tuple[PointReader, ...] = tuple(
-            PointReader(hass, point, flow_limit_s=limits.get(point)) for point in points
+            PointReader(
+                hass,
+                point,
+                flow_limit_s=limits.get(point),
+                kind_limit_s=kinds.get(point, FLOW_LIMIT_S),
+            )
+            for point in points
         )
+        self.of: Mapping[Point, PointReader] = {reader.point: reader for reader in self.readers}
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None
 

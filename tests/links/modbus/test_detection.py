@@ -760,6 +760,7 @@ async def test_what_was_found_is_shown_with_its_values_and_added(
                 "register_map": "eastron_sdm630",
                 "fast_interval_s": 2,
                 "slow_interval_s": 20,
+                "identity": f"eastron_{unit_id}",
             },
         )
         for title, unit_id in (("Eastron SDM630", 2), ("Eastron SDM630 4", 4))

@@ -111,7 +111,11 @@ async def test_a_pasted_map_is_tried_and_kept(
     result = await submit(hass, result, {"next_step_id": "save"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Acme M 1"
-    assert result["data"] == {**METER, "register_map": "my_meter"}
+    assert result["data"] == {
+        **METER,
+        "register_map": "my_meter",
+        "identity": "tcp:192.0.2.1:502_3",
+    }
     assert (folder / "my_meter.yaml").read_text() == MAP
     power = hass.states.get("sensor.acme_m_1_active_power")
     assert power is not None

@@ -46,7 +46,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         entry: GridTelemetryConfigEntry,
         meter: Meter,
         *,
-        subentry_id: str,
+        identity: str,
         group: str,
         interval: timedelta,
     ) -> None:
@@ -59,7 +59,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         )
         self.data = {}
         self.meter = meter
-        self.subentry_id = subentry_id
+        self.identity = identity
         self.group = group
         self.guards = {
             key: Counter(
@@ -116,7 +116,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
             return
         devices = dr.async_get(self.hass)
         device = devices.async_get_device_by_identifier(
-            (DOMAIN, self.subentry_id), self.config_entry.entry_id
+            (DOMAIN, self.identity), self.config_entry.entry_id
         )
         if device is not None:
             # A lost answer is no reason to forget what an earlier one told.

@@ -32,6 +32,7 @@ from .const import (
     CONF_ABSENT,
     CONF_CURRENT_RATIO,
     CONF_FAST_INTERVAL_S,
+    CONF_IDENTITY,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
@@ -41,6 +42,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, Results, Unknown, search
+from .identity import new_identity
 from .maps import async_load_register_maps
 from .preview import async_readings
 from .unit_access import (
@@ -236,13 +238,25 @@ class SearchSteps(ConfigSubentryFlow):
 
     def _subentries(self, chosen: Sequence[Found]) -> Iterator[ConfigSubentryData]:
         titles = {meter.title for meter in meters_of(self._get_entry())}
+        identities: set[str] = set()
         for meter in chosen:
+            identity = new_identity(
+                self.hass,
+                self._get_entry(),
+                meter.unit_id,
+                meter.place,
+                meter.map.manufacturer,
+                meter.identity.serial_number,
+                identities,
+            )
+            identities.add(identity)
             title = f"{meter.map.manufacturer} {meter.map.models[0]}"
             if title in titles:
                 title = f"{title} {meter.unit_id}"
             titles.add(title)
             yield ConfigSubentryData(
                 data=found_data(meter)
+                | {CONF_IDENTITY: identity}
                 | {
                     key: self._search_input[key]
                     for key in (

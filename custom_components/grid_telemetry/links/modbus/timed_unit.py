@@ -12,12 +12,14 @@ import time
 from typing import cast
 
 from modbus_connection import (
+    ModbusError,
     ModbusExceptionError,
     ModbusProtocolError,
     ModbusTimeoutError,
     ModbusUnit,
 )
 
+from ...connection.traffic import Direction
 from .line import Line
 
 # The longest that an answer is waited for; nobody else on the line can be read meanwhile. The
@@ -135,7 +137,19 @@ class Reads:
             self._learn(count, time.monotonic() - self._sent)
             return registers
 
-        return await self._believed(ask)
+        if not self._line.traffic.watched:
+            return await self._believed(ask)
+        place = f"{self._unit_id}: {address} … {address + count - 1}"
+        message = self._line.traffic.note(Direction.OUT, read.__name__, place, "")
+        try:
+            registers = await self._believed(ask)
+        except ModbusError as err:
+            message.refused = str(err) or type(err).__name__
+            raise
+        message.confirmed_s = time.monotonic() - self._sent
+        message.size = 2 * count
+        message.body = " ".join(f"{register:04x}" for register in registers)
+        return registers
 
     async def _believed[T](self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return an answer that cannot be the one to an earlier request."""

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import logging
 import time
 from typing import Final, NoReturn, Protocol
@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 
 from ...connection.errors import ConnectionFailed, LinkError
 from ...connection.health import Health, as_datetime
+from ...connection.traffic import Traffic
 from ...protocols.mqtt import MqttPublishRefused, MqttTooLarge
 from .payload import SENDABLE_S, Reading, messages
 
@@ -55,7 +56,7 @@ class Sent:
 class _InFlight:
     topic: str
     readings: Sequence[Reading]
-    sent_at: float = field(default_factory=time.monotonic)
+    sent_at: float
     forgotten: bool = False
     """Whether nothing is sent on its topic any more: what is lost on its way is not sent again."""
 
@@ -69,7 +70,11 @@ class Stream:
     """
 
     def __init__(
-        self, title: str, health: Health, on_refusal: Callable[[str, str | None], None]
+        self,
+        title: str,
+        health: Health,
+        on_refusal: Callable[[str, str | None], None],
+        traffic: Traffic,
     ) -> None:
         """Begin without a connection; `on_refusal` gets a topic and the reason, None at its end."""
         self.sent: dict[str, Sent] = {}
@@ -81,6 +86,7 @@ class Stream:
         self._in_flight: dict[asyncio.Future[None], _InFlight] = {}
         self._refusing: dict[str, str] = {}
         self._on_refusal = on_refusal
+        self._traffic = traffic
 
     @callback
     def take(self, readings: Mapping[str, Reading]) -> None:
@@ -156,7 +162,8 @@ class Stream:
             except LinkError:
                 self._wait(topic, readings)
                 return
-            self._in_flight[future] = _InFlight(topic, sent)
+            self._traffic.sent(topic, "", body, future)
+            self._in_flight[future] = _InFlight(topic, sent, time.monotonic())
             future.add_done_callback(self._acknowledged)
 
     @callback

@@ -55,6 +55,7 @@ from .const import (
     CONF_MIN_POWER_W,
     CONF_MIN_PRICE,
     CONF_MIN_SOC,
+    CONF_OTHERWISE_W,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
@@ -230,6 +231,11 @@ _HISTORY: dict[vol.Marker, Any] = {
         RangedNumber(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
+    **_SERIES,
+}
+_CALENDAR: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
     **_SERIES,
 }
 
@@ -569,6 +575,12 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         """Ask for the sensor whose like days count."""
         return self._source_form("history", _HISTORY, user_input)
 
+    async def async_step_calendar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the calendar whose events name a power."""
+        return self._source_form("calendar", _CALENDAR, user_input)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
@@ -581,9 +593,13 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         return await self._async_source()
 
     async def _async_source(self) -> SubentryFlowResult:
-        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
-            return await self.async_step_forecast()
-        return await self.async_step_history()
+        match self._data[CONF_SOURCE]:
+            case BaselineSource.FORECAST:
+                return await self.async_step_forecast()
+            case BaselineSource.CALENDAR:
+                return await self.async_step_calendar()
+            case _:
+                return await self.async_step_history()
 
     def _source_form(
         self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None

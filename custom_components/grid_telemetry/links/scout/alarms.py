@@ -17,7 +17,7 @@ from homeassistant.helpers.event import (
 from ...connection.issues import Issues
 from ...link import GridTelemetryConfigEntry
 from ...outbox.store import Mark, Outbox, Record
-from ...points.issues import ENTITY_REMOVED, gone_data, last_entity_id
+from ...points.issues import ENTITIES_REMOVED, fix_data, gone_data, last_entity_id
 from ...points.point import Point, entity_id_of, moves_an_entity
 from ...points.table import CONF_ENTITY
 from .const import (
@@ -73,15 +73,15 @@ class AlarmWatch:
         While the entity is gone, which is an issue, wait for it to come back.
         """
         entity_id = entity_id_of(self._hass, self._point)
-        shown = entity_id or last_entity_id(self._hass, self._point)
+        last = entity_id or last_entity_id(self._hass, self._point)
         self._issues.set(
             entity_id is None,
-            ENTITY_REMOVED,
+            ENTITIES_REMOVED,
             self.subentry_id,
             fixable=True,
-            data=gone_data(self._entry, self._point, shown),
-            name=self._point.name,
-            entity=shown,
+            data=fix_data(self._entry, [gone_data(self._point, last)]),
+            source=last,
+            points=f"- {self._point.name}: `{last}`",
         )
         if entity_id is None:
             self._untrack = [

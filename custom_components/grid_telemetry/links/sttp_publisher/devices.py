@@ -33,6 +33,7 @@ _STORE_VERSION: Final = 1
 class Device:
     """A device that is published."""
 
+    subentry_id: str
     acronym: str
     unique_id: UUID
     signals: tuple[Signal, ...]
@@ -108,6 +109,7 @@ async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Se
 
     return [
         Device(
+            subentry_id=subentry.subentry_id,
             acronym=subentry.data[CONF_ACRONYM],
             unique_id=uuid5(namespace, subentry.subentry_id),
             signals=tuple(

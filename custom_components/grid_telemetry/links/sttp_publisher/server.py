@@ -1,6 +1,6 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 import ssl
 from typing import Any
@@ -21,8 +21,9 @@ from ...protocols.sttp import (
     Dialing,
     History,
     Limits,
+    OnCommand,
+    OnUserCommand,
     Publisher,
-    SubscriberInfo,
     fingerprint_of,
     target_of,
 )
@@ -53,7 +54,9 @@ def publisher_of(
     data: Mapping[str, Any],
     tls: TlsContexts,
     history: History,
-    on_user_command: Callable[[SubscriberInfo, int, bytes], None],
+    *,
+    on_command: OnCommand,
+    on_user_command: OnUserCommand,
 ) -> Publisher:
     """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
@@ -63,6 +66,7 @@ def publisher_of(
         tls=tls.server,
         history=history,
         on_user_command=on_user_command,
+        on_command=on_command,
         dialing=Dialing(
             targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
             tls=tls.dialing,

@@ -41,7 +41,7 @@ _CONFIRMATIONS: Final = frozenset(
 )
 
 
-type UserCommandTaker = Callable[[SubscriberInfo, int, bytes], None]
+type OnUserCommand = Callable[[SubscriberInfo, int, bytes], None]
 """Takes a user command: who sent it, its number (0 to 15) and its data."""
 
 
@@ -54,6 +54,10 @@ class _Offer:
     form: Format
     past: Past | None
     ids: Mapping[int, UUID]
+
+
+type OnCommand = Callable[[str, str, int], None]
+"""Hears of each command of a subscriber: its address, what it is, and its size in bytes."""
 
 
 class Connection(Member):
@@ -72,8 +76,10 @@ class Connection(Member):
         secure: bool,
         history: History | None,
         replays: asyncio.Semaphore,
-        on_user_command: UserCommandTaker | None,
+        on_user_command: OnUserCommand | None,
+        on_command: OnCommand,
     ) -> None:
+        self._on_command = on_command
         self.id = uuid4()
         self._peer = peer
         self._reader, self._writer = reader, writer
@@ -230,6 +236,12 @@ class Connection(Member):
 
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
+        known = code in ServerCommand
+        self._on_command(
+            f"{self._peer.address}:{self._peer.port}",
+            ServerCommand(code).name if known else f"0x{code:02X}",
+            len(data),
+        )
         try:
             match code:
                 case ServerCommand.METADATA_REFRESH:
@@ -262,7 +274,7 @@ class Connection(Member):
         )
         self.send(response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH, document))
 
-    def _user_command(self, code: int, data: bytes, take: UserCommandTaker) -> None:
+    def _user_command(self, code: int, data: bytes, take: OnUserCommand) -> None:
         """Hand a user command on, and say so; raises SttpError for too many and too long ones."""
         limits, now = self._limits, asyncio.get_running_loop().time()
         if len(data) > limits.user_command_bytes:
