@@ -844,3 +844,24 @@ async def test_user_commands_that_nobody_takes_are_refused(
     subscriber = await wire(await serve())
     subscriber.send(code)
     assert await failed(subscriber) == f"The command 0x{code:02X} is not offered"
+
+
+async def test_what_fails_once_is_done_again(
+    serve: Serve, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Subscribers take silence for a broken connection."""
+    again = asyncio.Event()
+    calls = 0
+
+    def repeat(streams: Streams) -> None:
+        nonlocal calls
+        calls += 1
+        if calls == 1:
+            raise RuntimeError("a mistake of ours")
+        again.set()
+
+    monkeypatch.setattr(Streams, "repeat", repeat)
+    await serve(repeat_s=0.001)
+    async with asyncio.timeout(10):
+        await again.wait()
+    assert caplog.text.count("Unexpected error of the publisher") == 1

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from contextlib import suppress
+import logging
 import ssl
 from typing import Final
 from uuid import UUID
@@ -18,6 +19,8 @@ from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
 from .streams import Streams
+
+_LOGGER = logging.getLogger(__name__)
 
 # How long the last answer may take to get away.
 _GOODBYE_S: Final = 2.0
@@ -236,7 +239,10 @@ async def _goodbye(writer: asyncio.StreamWriter) -> None:
 
 
 async def _every(interval_s: float, action: Callable[[], None]) -> None:
-    """Do something again and again."""
+    """Do something again and again, whatever becomes of it once."""
     while True:
         await asyncio.sleep(interval_s)
-        action()
+        try:
+            action()
+        except Exception:
+            _LOGGER.exception("Unexpected error of the publisher")
