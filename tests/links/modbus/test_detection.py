@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.components.modbus.connection import ModbusConnectionInfo
 from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import (
@@ -42,6 +43,7 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
 from custom_components.grid_telemetry.links.modbus.line import Line
 from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
+from custom_components.grid_telemetry.links.modbus.transport import modbus_params
 from custom_components.grid_telemetry.links.modbus.unit_access import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
@@ -1017,6 +1019,25 @@ async def test_the_line_waits_as_long_as_the_search_does(
     assert unit.required_timeout == (2.0 if polled else None)
     # Only a new connection has the shorter wait again.
     assert disconnect.await_count == (1 if wait_s > 2 else 0)
+
+
+async def test_a_connection_that_others_hold_is_left_open_after_a_longer_wait(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    unit = sdm630(silent, 1)
+    entry = link_entry()
+    await start(hass, entry)
+    held = ModbusConnectionInfo(
+        endpoint=modbus_params(entry.data).endpoint, connected=True, units={"another": [9]}
+    )
+    with (
+        patch(f"{LINK}.transport.async_get_connection_info", return_value=[held]),
+        patch(f"{LINK}.search_flow.search", return_value=NOTHING),
+        patch.object(unit, "disconnect") as disconnect,
+    ):
+        await look_for(hass, entry, timeout_s=5)
+
+    disconnect.assert_not_awaited()
 
 
 # --- SunSpec without a search

@@ -304,3 +304,43 @@ async def test_an_entry_of_another_kind_is_refused(
         await call(hass, "scout_send_attributes", config_entry_id=meters.entry_id)
     assert raised.value.translation_key == "wrong_kind"
     await hass.config_entries.async_unload(meters.entry_id)
+
+
+# What ends a header, a frame, a path or a topic where it is not escaped.
+HOSTILE = ["a\nreceipt:1", "a\n\n\0SEND\ndestination:/exchange/other/x", "../a", "gateways.#", "*"]
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2])
+async def test_no_device_and_no_code_has_a_line_break(
+    hass: HomeAssistant, entry: MockConfigEntry, text: str
+) -> None:
+    channel = {"name": "V", "sample_factor": 1, "samples": [[0, 1]]}
+    waveform = {"start_at": TS, "sample_rate": 1, "channels": [channel]}
+    for action, data in (
+        ("scout_send_event", {"event_type": text}),
+        ("scout_send_event", {"event_type": "A", "gateway_device_id": text}),
+        ("scout_send_metrics", {"metrics": [{"data": {text: 1}}]}),
+        ("scout_send_metrics", {"metrics": [{"data": {"P": 1}}], "gateway_device_id": text}),
+        ("scout_send_attributes", {"gateway_attributes": {text: "1"}}),
+        ("scout_send_attributes", {"device_attributes": {text: {"A": "1"}}}),
+        ("scout_send_waveform", {**waveform, "gateway_device_id": text}),
+        ("scout_send_waveform", {**waveform, "channels": [{**channel, "name": text}]}),
+        ("scout_backfill", {"start": TS, "gateway_device_id": text}),
+    ):
+        with pytest.raises(vol.Invalid):
+            await call(hass, action, **data)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_no_free_text_leaves_the_body(
+    hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry, text: str
+) -> None:
+    """The stand-in refuses headers and destinations that are none of the platform's."""
+    given = {"id": text, "index": text, "custom_name": text, "info": {text: text}}
+    await call(hass, "scout_send_event", event_type="A", **given)
+    await server.wait_for(lambda: len(server.events) == 2, WITHIN_S)
+    event = server.events[1]
+    assert (event.id, event.index) == (text, text)
+    assert event.info == {text: text, "EVENT_CUSTOM_NAME": text}
+    assert not server.refusals
+    assert entry.runtime_data.outbox.refused_records == 0

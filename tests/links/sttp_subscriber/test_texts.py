@@ -6,6 +6,7 @@ import re
 from typing import Any
 
 from homeassistant.data_entry_flow import section
+from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_subscriber import flow
@@ -55,3 +56,11 @@ def test_each_figure_has_a_name_and_an_icon() -> None:
     for key in {"sttp_signals", "sttp_rate"} & set(keys):
         assert TEXTS["entity"]["sensor"][key]["name"]
         assert ICONS["entity"]["sensor"][key]
+
+
+def test_the_action_is_described() -> None:
+    described = load_yaml_dict(str(ROOT / "services.yaml"))["sttp_send_command"]
+    texts = TEXTS["services"]["sttp_send_command"]
+    assert texts["description"]
+    assert ICONS["services"]["sttp_send_command"]
+    assert described["fields"].keys() == texts["fields"].keys()

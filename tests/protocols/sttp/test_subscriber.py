@@ -519,3 +519,47 @@ async def test_parameters_are_plain_data() -> None:
     parameters = SubscriberParameters(host="a", filter_expression=ALL)
     assert replace(parameters, port=1).port == 1
     assert parameters.port == 7165
+
+
+# --- user commands
+
+
+async def test_a_user_command_is_answered(serve: Serve, subscribe: Callable[..., Running]) -> None:
+    taken: list[tuple[int, bytes]] = []
+    publisher = await serve(
+        on_user_command=lambda sender, number, data: taken.append((number, data))
+    )
+    running = subscribe(publisher)
+    await running.until(lambda: bool(running.metadata))
+    answer = await running.subscriber.user_command(3, b"on", within_s=TIMEOUT_S)
+    assert (answer, taken) == ("User command taken", [(3, b"on")])
+
+
+async def test_a_user_command_may_be_refused_or_left_without_an_answer(
+    scripted: Callable[..., Any],
+) -> None:
+    running, script = await scripted()
+    await script.greet()
+    command = asyncio.create_task(running.subscriber.user_command(15, b"x", within_s=TIMEOUT_S))
+    assert await script.expect(0xDF) == b"x"
+    script.send(ServerResponse.FAILED, b"not you", 0xDF)
+    with pytest.raises(SttpRefusedError, match="not you"):
+        await command
+    assert await running.subscriber.user_command(0, b"", within_s=0) is None
+    # An answer that comes later is for nobody.
+    await script.expect(0xD0)
+    script.send(ServerResponse.FAILED, b"too late", 0xD0)
+    await script.offer(1)
+
+
+async def test_a_user_command_needs_a_connection(scripted: Callable[..., Any]) -> None:
+    running, script = await scripted()
+    await script.greet()
+    command = asyncio.create_task(running.subscriber.user_command(1, b"", within_s=TIMEOUT_S))
+    await script.expect(0xD1)
+    script.close()
+    with pytest.raises(ConnectionResetError, match="ended before"):
+        await command
+    await running.ended()
+    with pytest.raises(ConnectionResetError, match="no connection"):
+        await running.subscriber.user_command(1, b"", within_s=TIMEOUT_S)

@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
-from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -36,7 +35,7 @@ from .identity import identity_of, migrate
 from .line import Line
 from .maps import async_load_register_maps, tell_missing_maps
 from .sunspec import map_finder
-from .transport import is_numbered, modbus_params
+from .transport import is_numbered, is_shared, modbus_params
 
 FAST = "fast"
 SLOW = "slow"
@@ -136,19 +135,9 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
-    params = modbus_params(entry.data)
-
-    def is_shared() -> bool:
-        """Return whether another integration holds a unit on the same connection."""
-        return any(
-            info.units.keys() - {entry.entry_id}
-            for info in async_get_connection_info(hass)
-            if info.endpoint == params.endpoint
-        )
-
     line = Line(
         numbered=is_numbered(entry.data),
-        is_shared=is_shared,
+        is_shared=partial(is_shared, hass, entry),
         traffic=traffic_of(hass, entry.entry_id),
     )
     return ModbusLink(

@@ -15,7 +15,7 @@ from .const import CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S, CONF_UNIT_ID, SUB
 from .line import Line
 from .link import ModbusLink
 from .timed_unit import REQUEST_TIMEOUT_S, Reads
-from .transport import is_numbered, modbus_params
+from .transport import is_numbered, is_shared, modbus_params
 from .wording import modbus_words
 
 
@@ -54,7 +54,7 @@ async def async_look(
                 # A meter that is polled as this unit goes on to need what it asked for.
                 polled = any(meter.data[CONF_UNIT_ID] == unit_id for meter in meters_of(entry))
                 unit.require_timeout(REQUEST_TIMEOUT_S if polled else None)
-                if timeout_s > REQUEST_TIMEOUT_S:
+                if timeout_s > REQUEST_TIMEOUT_S and not is_shared(hass, entry):
                     # The library gives up a longer wait with the next connection only.
                     with suppress(ModbusConnectionError):
                         await unit.disconnect()

@@ -3,10 +3,12 @@
 from typing import Final
 
 from ...link import Direction, LinkModule
+from .actions import ACTIONS
 from .const import KIND
 
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     direction=Direction.READ,
+    actions=ACTIONS,
 )
