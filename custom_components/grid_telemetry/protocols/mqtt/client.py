@@ -313,10 +313,12 @@ class MqttConnection:
         """Whether it can be used."""
         return not self._end.done()
 
-    @property
-    def unread(self) -> int:
-        """How many messages have come and wait for their reader."""
-        return len(self._inbox)
+    def take_unread(self) -> list[Message]:
+        """Return the messages that have come and wait for the reader of `messages`, at once."""
+        taken = list(self._inbox)
+        self._inbox.clear()
+        self._inbox_changed.set()
+        return taken
 
     async def wait_closed(self) -> MqttError | None:
         """Wait for the end and return why; None when it was `close`. Safe to cancel."""
