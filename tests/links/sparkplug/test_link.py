@@ -18,6 +18,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.links.sparkplug.link import SparkplugLink
+from custom_components.grid_telemetry.links.sparkplug.payload import data_records
+from custom_components.grid_telemetry.protocols.sparkplug import Reading
 from simulators.sparkplug import HOST_ID, Host, Sparkplug
 from simulators.sparkplug_messages import Arrival, Ledger
 
@@ -25,6 +27,7 @@ from .conftest import AddEntry, command, device, point
 
 pytestmark = pytest.mark.needs("mosquitto")
 
+NAMES = ("power", "energy")
 POWER, ENERGY = "sensor.power", "sensor.energy"
 
 
@@ -389,3 +392,46 @@ async def test_diagnostics_tell_how_it_fares_and_no_secret(
     assert "'primary_host_online': True" in str(link)
     assert "'points': {'meter': 2}" in str(link)
     assert hass.states.get("sensor.sparkplug_primary_host").state in ("online", "offline")
+
+
+async def test_the_backlog_of_a_meter_that_is_silent_by_now_is_sent(
+    hass: HomeAssistant, scada: Sparkplug, add_entry: AddEntry
+) -> None:
+    """It is born for the sake of it, and dies again."""
+    await scada.host.go_offline()
+    set_power(hass, 1)
+    link = await start(hass, add_entry(meter(), primary_host=HOST_ID))
+    await sampled(hass, link, 2, 3)
+    set_power(hass, "unavailable")
+    async with asyncio.timeout(5):
+        while not link.diagnostics()["silent"]:
+            await asyncio.sleep(0.02)
+    await scada.host.go_online()
+    await scada.until(lambda: not link.outbox.queued_samples, "an empty outbox")
+    assert powers(scada.ledger, historical=True) == [2, 3]
+    await scada.until(lambda: "DDEATH/meter" in scada.ledger.types, "the death")
+    assert not scada.ledger.devices
+
+
+async def test_a_large_backlog_arrives_in_order(
+    hass: HomeAssistant, scada: Sparkplug, add_entry: AddEntry
+) -> None:
+    """More than one packet, and more than one read of the outbox, holds."""
+    await scada.host.go_offline()
+    link = await start(hass, add_entry(meter(), primary_host=HOST_ID))
+    await link.outbox.put(
+        [
+            record
+            for number in range(3_000)
+            for record in data_records(
+                "meter",
+                number,
+                [(name, Reading(value=float(number), timestamp_ms=number)) for name in NAMES],
+            )
+        ]
+    )
+    await scada.host.go_online()
+    await scada.until(lambda: not link.outbox.queued_samples, "an empty outbox")
+    for name in NAMES:
+        arrivals = scada.ledger.samples("meter", name, historical=True)
+        assert [each.value for each in arrivals] == list(range(3_000))

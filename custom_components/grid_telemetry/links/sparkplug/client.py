@@ -281,6 +281,8 @@ class SparkplugSession:
             for message in self._connection.take_unread():
                 self._connection.acknowledge(message)
                 self._take(message.topic, message.payload, born=True)
+            if not self._node.may_be_born:  # its reader has taken it
+                raise self._host_offline()
             for packet, future in waiting:
                 self._figures.unconfirmed.difference_update(packet.ids)
                 if not future.done():
@@ -317,9 +319,7 @@ class SparkplugSession:
                 case HostChanged():
                     self._hooks.on_host()
                     if born and not event.online:
-                        raise ConnectionFailed(
-                            HOST_OFFLINE, self._node.primary_host or "", retry_after_s=1.0
-                        )
+                        raise self._host_offline()
                 case CommandRefused():
                     self._figures.refused_commands += 1
                     self._figures.last_refusal = f"{event.target}: {event.reason}"
@@ -330,6 +330,9 @@ class SparkplugSession:
                     self._hooks.on_command(event)
                 case _:
                     pass  # births come anyway, and nobody may write to what is not born
+
+    def _host_offline(self) -> LinkError:
+        return ConnectionFailed(HOST_OFFLINE, self._node.primary_host or "", retry_after_s=1.0)
 
     def _rebirth_soon(self) -> None:
         if self._rebirth is not None:

@@ -426,7 +426,8 @@ class MqttConnection:
         connection.
         """
         self._check_open()
-        await asyncio.shield(self._ping())
+        # Cancelled it stays in the line, for the answer to it comes all the same.
+        await self._ping()
 
     async def close(self, code: int = SUCCESS) -> None:
         """Say goodbye and close; an MQTT 5 server publishes the will for any code but 0.
