@@ -9,6 +9,7 @@ from ..link import GridTelemetryConfigEntry, LinkModule
 _PACKAGES: Final = (
     "modbus",
     "scout",
+    "sparkplug",
     "powernaut",
     "sttp_publisher",
     "sttp_subscriber",

@@ -1,0 +1,9 @@
+"""Sparkplug B: the states of sensors to any SCADA system or historian that speaks it over MQTT."""
+
+from typing import Final
+
+from ...link import LinkModule
+from .actions import ACTIONS
+from .const import KIND
+
+LINK: Final = LinkModule(kind=KIND, package=__name__, actions=ACTIONS)
