@@ -11,6 +11,8 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
+from modbus_connection import IllegalDataAddressError
+from modbus_connection.mock import MockModbusConnection
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -31,10 +33,11 @@ from custom_components.grid_telemetry.panel_api import COMMANDS, differences
 from custom_components.grid_telemetry.websocket import STREAM_INTERVAL
 from simulators.scout import ScoutServer
 
+from .links.modbus.conftest import line, link_entry, meter, start as start_line, write_sdm630
 from .links.scout.conftest import AddEntry, add_entry, device, server
 from .texts import INTEGRATION, TEXTS
 
-__all__ = ["add_entry", "server"]
+__all__ = ["add_entry", "line", "server"]
 
 # Home Assistant's own web server.
 pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web")
@@ -369,6 +372,58 @@ async def test_refused_messages_are_shown_sent_again_and_deleted(
     assert (await refused("delete"))["total"] == 0
     await hass.config_entries.async_unload(entry.entry_id)
     assert await refused("list") == {"messages": [], "total": 0}
+
+
+@pytest.mark.usefixtures("panel")
+async def test_a_meter_tells_how_it_fares_and_shows_its_registers(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    line: MockModbusConnection,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    unit = line.for_unit(1)
+    write_sdm630(unit, voltage_l1=230.5)
+    entry = link_entry(meter())
+    await start_line(hass, entry)
+    [subentry_id] = entry.subentries
+    client = await hass_ws_client(hass)
+    [item] = (await subscribe(client, "meters"))["changed"].values()
+    assert (item["name"], item["unit_id"], item["answering"]) == ("Main meter", 1, True)
+    assert item["model"] == "Eastron SDM630"
+    assert item["requests"]["fast"] > 0
+
+    async def read(address: int, count: int, subentry: str = subentry_id) -> dict[str, Any]:
+        await client.send_json_auto_id(
+            {
+                "type": f"{DOMAIN}/registers",
+                "entry_id": entry.entry_id,
+                "subentry_id": subentry,
+                "space": "input",
+                "address": address,
+                "count": count,
+            }
+        )
+        answer: dict[str, Any] = await client.receive_json()
+        return answer
+
+    answer = (await read(0, 2))["result"]
+    assert answer["words"] == [0x4366, 0x8000]
+    assert answer["known"] == [
+        {
+            "quantity": "voltage_l1",
+            "address": 0,
+            "count": 2,
+            "type": "float32",
+            "word_order": "big",
+        }
+    ]
+    assert len((await read(0, 1000))["result"]["words"]) == 125
+    unit.fail_requests(IllegalDataAddressError())
+    refused = await read(0, 2)
+    assert refused["error"]["translation_key"] == "panel_registers"
+    assert (await read(0, 2, "gone"))["error"]["translation_key"] == "panel_registers"
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert (await read(0, 2))["error"]["translation_key"] == "panel_unknown"
 
 
 def test_differences_are_of_fields() -> None:

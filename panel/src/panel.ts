@@ -5,11 +5,12 @@ import { define, type Hass, navigate, text } from "./hass.ts";
 import { Live } from "./live.ts";
 import { Rate } from "./rate.ts";
 import { styles } from "./styles.ts";
+import "./views/meters.ts";
 import "./views/pipeline.ts";
 import "./views/points.ts";
 import "./views/traffic.ts";
 
-const VIEWS = ["pipeline", "points", "traffic"] as const;
+const VIEWS = ["pipeline", "points", "traffic", "meters"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
@@ -147,6 +148,8 @@ class GridTelemetryPanel extends LitElement {
           .model=${this.model}
           .now=${this.now}
         ></gt-traffic>`;
+      case "meters":
+        return html`<gt-meters .hass=${hass} .model=${this.model}></gt-meters>`;
       default:
         return html`<gt-pipeline
           .hass=${hass}
