@@ -30,6 +30,8 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.scout.payload import EventStatus, event_record
 from custom_components.grid_telemetry.outbox.store import Record
 from custom_components.grid_telemetry.panel_api import COMMANDS, differences
+from custom_components.grid_telemetry.points.point import Point
+from custom_components.grid_telemetry.points.reader import PresentPoint, Reading, tried
 from custom_components.grid_telemetry.websocket import STREAM_INTERVAL
 from simulators.scout import ScoutServer
 
@@ -426,6 +428,49 @@ async def test_a_meter_tells_how_it_fares_and_shows_its_registers(
     assert (await read(0, 2))["error"]["translation_key"] == "panel_unknown"
 
 
+@pytest.mark.usefixtures("panel")
+async def test_points_can_be_sent_to_see_what_becomes_of_them(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    add_entry: AddEntry,
+    server: ScoutServer,
+) -> None:
+    set_power(hass, 1)
+    entry = await running(hass, add_entry, POWER, ENERGY)
+    client = await hass_ws_client(hass)
+
+    async def try_points() -> Any:
+        await client.send_json_auto_id({"type": f"{DOMAIN}/try", "entry_id": entry.entry_id})
+        return await client.receive_json()
+
+    item = (await subscribe(client, "links"))["changed"][entry.entry_id]
+    assert item["can_try"]
+    power, energy = (await try_points())["result"]["points"]
+    assert power == {
+        "subentry": "MAIN",
+        "name": "P_CON",
+        "outcome": "taken",
+        "value": 1000,
+        "why": None,
+    }
+    assert (energy["outcome"], energy["why"]) == ("no_value", "missing")
+    assert server.metrics[-1].value == 1000
+
+    with patch("custom_components.grid_telemetry.links.scout.link._TRIED_WITHIN_S", 0):
+        await entry.runtime_data.delivery.stop()
+        [power, _] = (await try_points())["result"]["points"]
+    assert power["outcome"] == "waiting"
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert (await try_points())["error"]["translation_key"] == "panel_unknown"
+
+
+def test_a_point_that_was_refused_has_the_words_of_the_platform() -> None:
+    point = Point(entity="sensor.power", name="P")
+    present = PresentPoint(point, "sensor.power", Reading(1.0, 0.0, 0.0, is_stale=False))
+    told = tried(present, "MAIN", waiting=(), refused={"MAIN": "not authorized"})
+    assert (told.outcome, told.value, told.why) == ("refused", 1.0, "not authorized")
+
+
 def test_differences_are_of_fields() -> None:
     before = {"a": {"x": 1, "y": 2}, "b": {"x": 1}}
     after = {"a": {"x": 1, "y": 3}, "c": {"x": 1}}
@@ -447,7 +492,7 @@ def test_the_panel_shows_the_texts_that_there_are_and_no_other() -> None:
     named = set(re.findall(r"text\(\s*[\w.]+,\s*\"(\w+\.\w+)\"", source))
     assert named <= known
     # Of `state.${link.state}` every text of the section may be meant.
-    sections = set(re.findall(r"`(\w+)\.\$\{", source))
+    sections = set(re.findall(r"`(\w+)\.\w*\$\{", source))
     unused = {
         key for key in known if f'"{key}"' not in source and key.split(".")[0] not in sections
     }

@@ -31,6 +31,8 @@ class LinkItem(TypedDict):
 
     title: str
     kind: str
+    can_try: bool
+    """Whether its points can be sent at once, to see what becomes of them."""
     state: str
     """That of the config entry: loaded, setup_retry …"""
     forwards: bool
@@ -169,6 +171,24 @@ class RefusedAnswer(TypedDict):
     total: int
 
 
+class TriedItem(TypedDict):
+    """What became of a point that was sent to try it."""
+
+    subentry: str
+    """The title of the subentry."""
+    name: str
+    outcome: Literal["taken", "waiting", "refused", "no_value"]
+    value: float | None
+    why: str | None
+    """The words of the platform; of a point without a value, why it has none."""
+
+
+class TriedAnswer(TypedDict):
+    """What became of the points of a link."""
+
+    points: list[TriedItem]
+
+
 class MeterItem(TypedDict):
     """A meter that is read, by the id of its subentry."""
 
@@ -241,7 +261,9 @@ REFUSED: Final = Command(name="refused", request=RefusedRequest, answer=RefusedA
 METERS: Final = Command(name="meters", request=Nothing, answer=MeterItem, streams=True)
 REGISTERS: Final = Command(name="registers", request=RegistersRequest, answer=RegistersAnswer)
 
-COMMANDS: Final = (LINKS, POINTS, CHECK, TRAFFIC, REFUSED, METERS, REGISTERS)
+TRY: Final = Command(name="try", request=EntryRequest, answer=TriedAnswer)
+
+COMMANDS: Final = (LINKS, POINTS, CHECK, TRAFFIC, REFUSED, METERS, REGISTERS, TRY)
 
 type Items = Mapping[str, Mapping[str, Any]]
 

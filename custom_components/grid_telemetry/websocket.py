@@ -30,6 +30,7 @@ from .panel_api import (
     REFUSED,
     REGISTERS,
     TRAFFIC,
+    TRY,
     CheckAnswer,
     Command,
     Items,
@@ -39,10 +40,11 @@ from .panel_api import (
     RefusedAnswer,
     RegistersAnswer,
     RowValue,
+    TriedAnswer,
     differences,
 )
 from .points.point import Point, Refusal, entity_id_of, evaluate
-from .points.reader import LinkWithPoints, PresentPoint
+from .points.reader import LinkWithPoints, LinkWithTrial, PresentPoint
 from .points.table import CONF_POINTS, PointsSubentryFlow, PointsTable, Row
 from .points.table_text import MappingError, RowsError
 
@@ -73,6 +75,7 @@ def async_setup_commands(hass: HomeAssistant) -> None:
         (REFUSED, _answering(_async_refused)),
         (METERS, _meters),
         (REGISTERS, _answering(_async_registers)),
+        (TRY, _answering(_async_try)),
     ):
         _register(hass, command, handler)
 
@@ -177,6 +180,7 @@ def _link_item(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> LinkItem
     return {
         "title": entry.title,
         "kind": module.kind,
+        "can_try": isinstance(link, LinkWithTrial),
         "state": entry.state.value,
         "forwards": module.forwards,
         "device_id": None if device is None else device.id,
@@ -417,6 +421,29 @@ async def _async_registers(hass: HomeAssistant, message: Message) -> RegistersAn
             }
             for each in found.known
         ],
+    }
+
+
+async def _async_try(hass: HomeAssistant, message: Message) -> TriedAnswer:
+    """Send the points of a link now, and tell what became of each."""
+    entry = _entry_of(hass, message)
+    if not isinstance(link := _link_of(entry), LinkWithTrial):
+        raise _unknown(message["entry_id"])
+    secrets = _secrets_of(entry)
+    tried = await link.async_try_points()
+    return {
+        "points": [
+            {
+                "subentry": entry.subentries[subentry_id].title,
+                "name": each.point.name,
+                "outcome": each.outcome.value,
+                "value": each.value,
+                "why": each.why and _redacted(each.why, secrets),
+            }
+            for subentry_id, points in tried.items()
+            if subentry_id in entry.subentries
+            for each in points
+        ]
     }
 
 

@@ -18,6 +18,8 @@ export interface Nothing {
 export interface LinkItem {
   title: string;
   kind: string;
+  /** Whether its points can be sent at once, to see what becomes of them. */
+  can_try: boolean;
   /** That of the config entry: loaded, setup_retry … */
   state: string;
   /** Whether it sends or serves points; else it brings values in, or takes commands. */
@@ -145,6 +147,22 @@ export interface RefusedAnswer {
   total: number;
 }
 
+/** What became of a point that was sent to try it. */
+export interface TriedItem {
+  /** The title of the subentry. */
+  subentry: string;
+  name: string;
+  outcome: "taken" | "waiting" | "refused" | "no_value";
+  value: number | null;
+  /** The words of the platform; of a point without a value, why it has none. */
+  why: string | null;
+}
+
+/** What became of the points of a link. */
+export interface TriedAnswer {
+  points: TriedItem[];
+}
+
 /** A meter that is read, by the id of its subentry. */
 export interface MeterItem {
   entry_id: string;
@@ -191,6 +209,7 @@ export interface Answers {
   "grid_telemetry/check": [request: CheckRequest, item: CheckAnswer];
   "grid_telemetry/refused": [request: RefusedRequest, item: RefusedAnswer];
   "grid_telemetry/registers": [request: RegistersRequest, item: RegistersAnswer];
+  "grid_telemetry/try": [request: EntryRequest, item: TriedAnswer];
 }
 
 export interface Streams {

@@ -7,10 +7,11 @@ import { Rate } from "./rate.ts";
 import { styles } from "./styles.ts";
 import "./views/meters.ts";
 import "./views/pipeline.ts";
+import "./views/plots.ts";
 import "./views/points.ts";
 import "./views/traffic.ts";
 
-const VIEWS = ["pipeline", "points", "traffic", "meters"] as const;
+const VIEWS = ["pipeline", "points", "traffic", "meters", "plots"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
@@ -150,6 +151,8 @@ class GridTelemetryPanel extends LitElement {
         ></gt-traffic>`;
       case "meters":
         return html`<gt-meters .hass=${hass} .model=${this.model}></gt-meters>`;
+      case "plots":
+        return html`<gt-plots .hass=${hass} .now=${this.now}></gt-plots>`;
       default:
         return html`<gt-pipeline
           .hass=${hass}
