@@ -9,15 +9,16 @@ import "./views/meters.ts";
 import "./views/pipeline.ts";
 import "./views/plots.ts";
 import "./views/points.ts";
+import "./views/start.ts";
 import "./views/traffic.ts";
 
-const VIEWS = ["pipeline", "points", "traffic", "meters", "plots"] as const;
+const VIEWS = ["pipeline", "points", "traffic", "meters", "plots", "start"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
 const REDRAW_MS = 1000;
 const DOMAIN = "grid_telemetry";
-const TEXTS = ["config_panel", "config", "config_subentries", "entity", "title"];
+const TEXTS = ["config_panel", "config", "config_subentries", "selector", "entity", "title"];
 
 /** What the views are made of. */
 export interface Model {
@@ -153,6 +154,12 @@ class GridTelemetryPanel extends LitElement {
         return html`<gt-meters .hass=${hass} .model=${this.model}></gt-meters>`;
       case "plots":
         return html`<gt-plots .hass=${hass} .now=${this.now}></gt-plots>`;
+      case "start":
+        return html`<gt-start
+          .hass=${hass}
+          .model=${this.model}
+          .now=${this.now}
+        ></gt-start>`;
       default:
         return html`<gt-pipeline
           .hass=${hass}

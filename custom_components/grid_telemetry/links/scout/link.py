@@ -353,6 +353,8 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     link = ScoutLink(hass, entry)
     try:
         await async_open_outbox(hass, link.outbox)
+        # Before there are entities: a count that begins at 0 counts for statistics once more.
+        link.delivery.show_queue()
         await link.alarms.async_load()
     except BaseException:
         await link.outbox.close()
