@@ -87,7 +87,7 @@ class PipelineView extends LitElement {
       return html`<section class="card">
         <h2>${text(hass, "pipeline.empty_title")}</h2>
         <p>${text(hass, "pipeline.empty")}</p>
-        <button class="action primary" @click=${() => navigate("/config/integrations/dashboard/add?domain=grid_telemetry")}>
+        <button class="action primary" @click=${() => navigate("/grid-telemetry/start")}>
           ${text(hass, "pipeline.add")}
         </button>
       </section>`;
