@@ -98,5 +98,5 @@ def _meters_that_have(function: int, address: int, count: int) -> Sequence[str]:
     return [
         name
         for profile, name in profile_names().items()
-        if image_of(profile, unit=1, serial_number=0).has(function, address, count)
+        if image_of(profile, {}, unit=1, serial_number=0).has(function, address, count)
     ][:_MOST_METERS]
