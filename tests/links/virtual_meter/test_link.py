@@ -520,6 +520,26 @@ async def test_a_counter_is_held_over_a_restart(
     assert key not in hass_storage
 
 
+async def test_a_counter_without_a_first_value_is_silent_where_the_meter_is(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    bought = point("sensor.bought", "energy_import", unit="kWh")
+    entry = await set_up(hass, add_entry(meter(bought, when_old="silence")))
+    client = await connect(entry, timeout=0.3, retries=0)
+    with pytest.raises(ModbusIOException):
+        await client.read_input_registers(0x48, count=2, device_id=1)
+
+
+async def test_more_than_a_register_holds_is_refused(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 1e12, "W")
+    grid = point("sensor.grid", "power", unit="W")
+    entry = await set_up(hass, add_entry(meter(grid, profile="carlo_gavazzi_et340")))
+    answer = await (await connect(entry)).read_holding_registers(0x28, count=2, device_id=1)
+    assert answer.exception_code == 4
+
+
 async def test_a_net_counter_is_held_too(
     hass: HomeAssistant, add_entry: AddEntry, connect: Connect
 ) -> None:
@@ -624,6 +644,18 @@ async def test_a_meter_that_is_alone_may_answer_for_every_unit(
     client = await connect(await set_up(hass, entry))
     for unit in (0, 1, 3, 240, 255):
         assert await floats(client, 0x34, unit=unit) == 100
+
+
+async def test_on_a_line_nobody_answers_what_is_for_all_units(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 100, "W")
+    grid = point("sensor.grid", "power", unit="W")
+    entry = add_entry(meter(grid, any_unit_id=True), transport="rtu_over_tcp")
+    client = await connect(await set_up(hass, entry), timeout=0.3, retries=0)
+    with pytest.raises(ModbusIOException):
+        await floats(client, 0x34, unit=0)
+    assert await floats(await connect(entry), 0x34, unit=3) == 100
 
 
 async def test_a_meter_can_have_the_unit_id_254(
