@@ -170,6 +170,19 @@ async def test_a_client_that_asks_nothing_makes_room(serve: Serve) -> None:
         each.close()
 
 
+async def test_half_open_connections_of_a_master_do_not_lock_it_out(serve: Serve) -> None:
+    """It lost them with its power, and nobody has told us."""
+    server = await serve()
+    lost = [await connect(server) for _ in range(8)]
+    await until(lambda: server.clients >= 6)
+    reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply()
+    for _, each in (*lost, (reader, writer)):
+        each.close()
+
+
 async def test_a_client_that_has_not_asked_for_long_makes_room(serve: Serve) -> None:
     server = await serve(limits=Limits(connections=1, kept_s=0.0))
     first, second = [await connect(server) for _ in range(2)]

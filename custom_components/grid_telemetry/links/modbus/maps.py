@@ -7,7 +7,7 @@ from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
 
-from ...const import DOMAIN
+from ...const import DOMAIN, MAP_FOLDER
 from ...meters import RegisterMap, load_register_maps
 from .const import CONF_REGISTER_MAP
 
@@ -17,7 +17,7 @@ _MISSING = "register_map_missing"
 
 def map_folder(hass: HomeAssistant) -> Path:
     """Return where users keep maps of their own."""
-    return Path(hass.config.path(DOMAIN, "meters"))
+    return Path(hass.config.path(*MAP_FOLDER))
 
 
 async def async_load_register_maps(

@@ -14,6 +14,7 @@ from ...meters import (
     AsMeter,
     Register,
     RegisterMap,
+    RegisterMapError,
     RegisterSpace,
     Span,
     WhenOld,
@@ -71,6 +72,10 @@ _SUNSPEC: Final[Mapping[str, _SunSpec]] = {
     for family, padding in (("sunspec", ""), ("sunspec", "_padded"), ("fronius", ""))
     for model in (203, 213)
 }
+
+
+class UnknownMeterError(LookupError):
+    """There is no meter of a name: its map is gone or cannot be read."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,7 +161,8 @@ class Image:
 
     def can_say_not_available(self) -> bool:
         """Return whether the meter has a value that says so of a power."""
-        return self.has_nan or bool(self.quantities["power"][0].nan)
+        power = self.quantities.get("power", ())
+        return self.has_nan or any(register.nan for register in power)
 
     def _block(self, space: RegisterSpace, address: int, count: int) -> Block:
         if not (blocks := self.blocks.get(space, ())):
@@ -216,16 +222,39 @@ def register_map_of(profile: str) -> RegisterMap:
     return read_register_map(Path(meters.__file__).with_name(f"{PROFILES[profile]}.yaml"))
 
 
-def image_of(
-    profile: str, *, unit: int, serial_number: int, export_positive: bool | None = None
-) -> Image:
-    """Return the registers of a meter. Blocking: it may read a file.
+def own_maps(folder: Path) -> Mapping[str, RegisterMap]:
+    """Return a user's register maps by the meters that can be played after them.
 
-    `export_positive` is whether a positive power is one that is exported; None leaves it to the
-    profile.
+    Blocking: it reads files. One that cannot be used is left out.
     """
-    register_map = register_map_of(profile)
-    if (sunspec := _SUNSPEC.get(profile)) is not None:
+    found: dict[str, RegisterMap] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            register_map = read_register_map(path)
+        except RegisterMapError:
+            # The reader of meters tells of it.
+            continue
+        found |= dict.fromkeys(register_map.as_meter, register_map)
+    return found
+
+
+def image_of(
+    profile: str,
+    own: Mapping[str, RegisterMap],
+    *,
+    unit: int,
+    serial_number: int,
+    export_positive: bool | None = None,
+) -> Image:
+    """Return the registers of a meter, one of the user's before one that is shipped.
+
+    Blocking: it may read a file. `export_positive` is whether a positive power is one that is
+    exported; None leaves it to the profile. Raises `UnknownMeterError`.
+    """
+    if profile not in own and profile not in PROFILES and profile not in _SUNSPEC:
+        raise UnknownMeterError(profile)
+    register_map = own.get(profile) or register_map_of(profile)
+    if profile not in own and (sunspec := _SUNSPEC.get(profile)) is not None:
         return _sunspec(profile, sunspec, register_map, unit, str(serial_number), export_positive)
     as_meter = register_map.as_meter[profile]
     quantities = _places(register_map, as_meter)

@@ -46,7 +46,8 @@ from .const import (
 )
 from .mapping import check_rows, suggest_rows
 from .masters import MASTERS, OTHER, Master
-from .payload import image_of, profile_names
+from .meter import own_folder
+from .payload import image_of, own_maps, profile_names
 
 MASTER_SELECTOR: Final = SelectSelector(
     SelectSelectorConfig(options=[*MASTERS, OTHER], translation_key="virtual_meter_master")
@@ -121,13 +122,15 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
             self._master = OTHER if self.source == SOURCE_RECONFIGURE else self._entrys_master()
         if self._master is None:
             return await self.async_step_master()
-        names = await self.hass.async_add_executor_job(profile_names)
+        own = await self.hass.async_add_executor_job(own_maps, own_folder(self.hass))
+        shipped = await self.hass.async_add_executor_job(profile_names)
+        names = {**shipped, **{key: found.as_meter[key].name for key, found in own.items()}}
         master = MASTERS.get(self._master, _ANY_MASTER)
         if user_input is None:
             self._quantities = ()
         else:
             image = await self.hass.async_add_executor_job(
-                lambda: image_of(user_input[CONF_PROFILE], unit=1, serial_number=0)
+                lambda: image_of(user_input[CONF_PROFILE], own, unit=1, serial_number=0)
             )
             self._quantities = list(image.quantities)
             self._can_say_not_available = image.can_say_not_available()
