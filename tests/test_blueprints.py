@@ -184,3 +184,47 @@ async def test_a_setup_command_runs_a_script(
             "status": status,
             "message": None,
         }
+
+
+@pytest.mark.parametrize("state", ["1", "unavailable"])
+async def test_an_inverter_is_made_safe_while_its_meter_is_stale(
+    hass: HomeAssistant, tmp_path: Path, freezer: FrozenDateTimeFactory, state: str
+) -> None:
+    calls = async_mock_service(hass, "number", "set_value")
+
+    def limit(value: int) -> list[dict[str, Any]]:
+        return [{"action": "number.set_value", "data": {"value": value}}]
+
+    hass.states.async_set("sensor.stale", "0")
+    await use_blueprint(
+        hass,
+        tmp_path,
+        "zero_export",
+        stale="sensor.stale",
+        make_safe=limit(0),
+        let_go=limit(100),
+    )
+    hass.states.async_set("sensor.stale", state)
+    await after(hass, freezer, seconds=9)
+    assert calls == []
+    await after(hass, freezer, seconds=2)
+    assert [call.data["value"] for call in calls] == [0]
+    hass.states.async_set("sensor.stale", "0")
+    await after(hass, freezer, seconds=31)
+    assert [call.data["value"] for call in calls] == [0, 100]
+
+
+async def test_an_inverter_is_made_safe_when_home_assistant_is_stopped(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    calls = async_mock_service(hass, "number", "set_value")
+    hass.states.async_set("sensor.stale", "0")
+    await use_blueprint(
+        hass,
+        tmp_path,
+        "zero_export",
+        stale="sensor.stale",
+        make_safe=[{"action": "number.set_value", "data": {"value": 0}}],
+    )
+    await hass.async_stop()
+    assert [call.data["value"] for call in calls] == [0]

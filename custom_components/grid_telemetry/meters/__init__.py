@@ -15,19 +15,25 @@ import yaml
 
 from .model import (
     DEFAULT_RATED_POWER_W,
+    AsMeter,
     Check,
+    Constant,
     ObjectCheck,
     Register,
     RegisterMap,
     RegisterSpace,
     Source,
+    Span,
+    WhenOld,
 )
 from .schema import register_map
 
 __all__ = [
     "DEFAULT_RATED_POWER_W",
     "MAX_BYTES",
+    "AsMeter",
     "Check",
+    "Constant",
     "ObjectCheck",
     "Register",
     "RegisterMap",
@@ -35,6 +41,8 @@ __all__ = [
     "RegisterMaps",
     "RegisterSpace",
     "Source",
+    "Span",
+    "WhenOld",
     "load_register_maps",
     "parse_register_map",
     "read_register_map",

@@ -16,7 +16,7 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
-from ..vocabulary.age import Age
+from ..vocabulary.age import FLOW_LIMIT_S, Age
 from ..vocabulary.clock import elapsed_s
 from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
@@ -59,16 +59,23 @@ class PointReader:
     """One point and what is known of its entity."""
 
     def __init__(
-        self, hass: HomeAssistant, point: Point, *, flow_limit_s: float | None = None
+        self,
+        hass: HomeAssistant,
+        point: Point,
+        *,
+        flow_limit_s: float | None = None,
+        kind_limit_s: float = FLOW_LIMIT_S,
     ) -> None:
         """Prepare; nothing is looked at before the first `read`.
 
         `flow_limit_s` is how old the value may be if it flows and its point says nothing of it.
+        Without that `kind_limit_s` is, and more where its source reports more seldom.
         """
         self.point = point
         self.has_limit = point.max_age_s is not None or flow_limit_s is not None
         """Whether somebody chose how old the value may be."""
         self.flow_limit_s = flow_limit_s
+        self._kind_limit_s = kind_limit_s
         self._hass = hass
         is_bare = point.factor == 1.0 and not point.offset
         self._bare = point if is_bare else replace(point, factor=1.0, offset=0.0)
@@ -125,7 +132,7 @@ class PointReader:
             limit_s = self.point.max_age_s
             if limit_s is None and not counter:
                 limit_s = self.flow_limit_s
-            self._age = Age(counter=counter, limit_s=limit_s)
+            self._age = Age(counter=counter, limit_s=limit_s, kind_limit_s=self._kind_limit_s)
         return self._age
 
     def _is_guarded(self, state: State) -> bool:
@@ -161,11 +168,18 @@ class PointReaders:
         hass: HomeAssistant,
         points: Iterable[Point],
         flow_limits: Mapping[Point, float] | None = None,
+        kind_limits: Mapping[Point, float] | None = None,
     ) -> None:
         """Prepare a reader for each point; how old one may be that flows is by point."""
-        limits = {} if flow_limits is None else flow_limits
+        limits, kinds = flow_limits or {}, kind_limits or {}
         self.readers: tuple[PointReader, ...] = tuple(
-            PointReader(hass, point, flow_limit_s=limits.get(point)) for point in points
+            PointReader(
+                hass,
+                point,
+                flow_limit_s=limits.get(point),
+                kind_limit_s=kinds.get(point, FLOW_LIMIT_S),
+            )
+            for point in points
         )
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None

@@ -792,6 +792,15 @@ async def test_a_search_ends_with_its_form(
     assert silent.for_unit(1).required_timeout is None
 
 
+async def test_a_search_that_finds_what_is_there_already_says_so(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2)
+    result = await look_for(hass, link_entry(meter(2)))
+    assert result["errors"] == {"base": "only_known"}
+    assert result["description_placeholders"] == {"error": "2"}
+
+
 async def test_an_empty_line_is_told_and_can_be_searched_again(
     hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:

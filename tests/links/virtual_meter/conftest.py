@@ -32,6 +32,7 @@ def meter(
     profile: str = "eastron_sdm630",
     unit: int = 1,
     max_age_s: int | None = 300,
+    **more: Any,
 ) -> ConfigSubentryData:
     return ConfigSubentryData(
         subentry_type="virtual_meter",
@@ -42,6 +43,7 @@ def meter(
             "profile": profile,
             **({} if max_age_s is None else {"max_age_s": max_age_s}),
             "points": list(points),
+            **more,
         },
     )
 

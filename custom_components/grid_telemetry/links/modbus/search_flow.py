@@ -165,6 +165,9 @@ class SearchSteps(ConfigSubentryFlow):
             )
         if results.found:
             return results
+        answering = {meter.data[CONF_UNIT_ID] for meter in meters_of(entry)}
+        if not results.unknown and (there := sorted(answering.intersection(unit_ids))):
+            raise NoMeterError("only_known", ", ".join(map(str, there)))
         if results.unknown:
             raise NoMeterError("not_recognised", _listed(results.unknown))
         raise NoMeterError("nothing_found")

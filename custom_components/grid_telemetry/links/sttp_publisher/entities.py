@@ -43,7 +43,6 @@ def diagnostic_sensors(
         DiagnosticSensorDescription(
             key="sttp_stale",
             state_class=SensorStateClass.MEASUREMENT,
-            value_fn=lambda: len(stale()),
             names_fn=stale,
         ),
         DiagnosticSensorDescription(

@@ -1,6 +1,6 @@
 """The server of a virtual meter's link: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
@@ -10,11 +10,25 @@ from ...forms.serial_line import CONF_BAUDRATE, CONF_PARITY, CONF_STOPBITS, PARI
 from ...protocols.listener import share_of
 from ...protocols.modbus_server import Limits, Meters, SerialServer, TcpServer
 from .const import CONF_MAX_CLIENTS, CONF_TRANSPORT, Transport
+from .meter import PlayedMeter
 
 
-def server_of(data: Mapping[str, Any], meters: Meters) -> TcpServer | SerialServer:
+def by_unit(meters: Sequence[PlayedMeter], transport: Transport) -> Meters:
+    """Return which meter answers for each unit id."""
+    first = next(iter(meters), None)
+    if first is None or not first.any_unit_id:
+        return {meter.unit: meter for meter in meters}
+    # On a line 0 is for all units, and nobody answers it; over Modbus TCP it is a unit as any.
+    return dict.fromkeys(range(0 if transport is Transport.TCP else 1, 256), first)
+
+
+def server_of(data: Mapping[str, Any], played: Sequence[PlayedMeter]) -> TcpServer | SerialServer:
     """Return the server of an entry."""
     transport = Transport(data[CONF_TRANSPORT])
+    meters = by_unit(played, transport)
+    # Of the master that waits least: a line or a port has one watch.
+    waits_ms = [meter.image.as_meter.timeout_ms for meter in played]
+    stall_s = min(waits_ms) / 1000 if waits_ms else Limits.stall_s
     if transport is Transport.SERIAL:
         return SerialServer(
             meters,
@@ -22,6 +36,7 @@ def server_of(data: Mapping[str, Any], meters: Meters) -> TcpServer | SerialServ
             baudrate=data[CONF_BAUDRATE],
             parity=PARITIES[data[CONF_PARITY]],
             stopbits=data[CONF_STOPBITS],
+            limits=Limits(stall_s=stall_s),
         )
     return TcpServer(
         meters,
@@ -32,6 +47,7 @@ def server_of(data: Mapping[str, Any], meters: Meters) -> TcpServer | SerialServ
         limits=Limits(
             connections=data[CONF_MAX_CLIENTS],
             connections_per_address=share_of(data[CONF_MAX_CLIENTS]),
+            stall_s=stall_s,
         ),
     )
 
