@@ -623,14 +623,14 @@ def offered(result: SubentryFlowResult) -> dict[str, str]:
     """Return the lines of the form with what was found."""
     assert result["step_id"] == "found"
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema.values()
+    field = result["data_schema"].schema["meters"]
     return {option["value"]: option["label"] for option in field.config["options"]}
 
 
 def chosen(result: SubentryFlowResult) -> list[str]:
     """Return what is chosen at first."""
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema
+    field, _ = result["data_schema"].schema
     default: list[str] = field.default()
     return default
 
@@ -686,6 +686,30 @@ async def test_what_was_found_is_shown_with_its_values_and_added(
     assert first is not None
     assert second is not None
     assert (first.state, second.state) == ("1234.5", "-1.5")
+
+
+async def test_names_are_given_before_entity_ids_are_made(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2, power=1234.5)
+    sdm630(silent, 4, power=-1.5)
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    assert result["data_schema"] is not None
+    _, names = result["data_schema"].schema
+    assert names.description == {"suggested_value": "2: Eastron SDM630\n4: Eastron SDM630 4"}
+    meters = [key for key in offered(result) if "sdm630" in key]
+    for wrong in ("5: Cellar", "2 Cellar", "2:"):
+        result = await submit(hass, result, {"meters": meters, "names": f"4: Roof\n{wrong}"})
+        assert result["errors"] == {"names": "names_invalid"}
+        assert (result["description_placeholders"] or {})["row"] == wrong
+    result = await submit(hass, result, {"meters": meters, "names": "4: Roof\n\n2: Cellar: left"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [subentry.title for subentry in entry.subentries.values()] == ["Roof", "Cellar: left"]
+    assert hass.states.get("sensor.roof_active_power") is not None
+    assert hass.states.get("sensor.cellar_left_active_power") is not None
 
 
 async def test_each_sunspec_model_becomes_a_device(
@@ -845,7 +869,7 @@ async def test_a_device_that_is_not_recognised_is_told_beside_what_was_found(
     result = await look_for(hass, link_entry(meter(1)))
 
     assert list(offered(result)) == ["2 eastron_sdm630"]
-    assert result["description_placeholders"] == {"count": "1", "unknown": "3"}
+    assert result["description_placeholders"] == {"count": "1", "unknown": "3", "row": ""}
 
 
 @pytest.mark.parametrize(
