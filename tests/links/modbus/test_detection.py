@@ -1237,3 +1237,65 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
     }
     assert several == {}
     assert server.served / len(units) < 150
+
+
+# --- a form that is closed
+
+
+async def searching(
+    hass: HomeAssistant, line: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> tuple[MockConfigEntry, str, list[str]]:
+    """Begin a search of which the second unit never answers; return what is noted of that read."""
+    unit = line.for_unit(2)
+    noted: list[str] = []
+
+    async def hang(*_: object) -> list[int]:
+        noted.append("asked")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            noted.append("cancelled")
+            raise
+        return []
+
+    monkeypatch.setattr(unit, "read_input_registers", hang)
+    monkeypatch.setattr(unit, "read_holding_registers", hang)
+    entry = link_entry()
+    result = await submit(hass, await begin(hass, entry, "search"), SEARCH)
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    async with asyncio.timeout(5):
+        while not noted:
+            await asyncio.sleep(0)
+    return entry, result["flow_id"], noted
+
+
+async def test_a_search_ends_with_its_form_and_leaves_nothing(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, flow_id, noted = await searching(hass, silent, monkeypatch)
+
+    hass.config_entries.subentries.async_abort(flow_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert silent.for_unit(2).required_timeout is None
+    assert not entry.subentries
+    assert not hass.config_entries.subentries.async_progress()
+
+
+async def test_a_search_ends_with_its_entry(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, _, noted = await searching(hass, silent, monkeypatch)
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert not hass.config_entries.subentries.async_progress()
