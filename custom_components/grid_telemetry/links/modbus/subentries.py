@@ -75,6 +75,7 @@ class MeterSubentryFlow(SearchSteps):
         self._typed: dict[str, Any] = {}
         self._own: OwnMap | None = None
         self._own_label = ""
+        self._unverified = ""
         self._found: dict[str, str] = {}
         self._identity: str | None = None
 
@@ -266,7 +267,9 @@ class MeterSubentryFlow(SearchSteps):
             texts = await async_get_translations(
                 self.hass, self.hass.config.language, "selector", [DOMAIN]
             )
-            self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
+            options = f"component.{DOMAIN}.selector.register_map.options"
+            self._own_label = texts[f"{options}.own_map"]
+            self._unverified = texts[f"{options}.unverified"]
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
@@ -305,11 +308,16 @@ class MeterSubentryFlow(SearchSteps):
         )
 
     def _schema(self) -> vol.Schema:
-        fields: dict[vol.Marker, Any] = {vol.Required(CONF_UNIT_ID, default=1): unit_id_selector()}
+        fields: dict[vol.Marker, Any] = {
+            vol.Required(CONF_UNIT_ID, default=self._free_unit_id()): unit_id_selector()
+        }
         # A SunSpec model stays what it is; another model of the device is another meter.
         if self._place is None:
             fields[vol.Required(CONF_REGISTER_MAP)] = SelectSelector(
-                SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
+                # The frontend looks through the models only where others may be typed as well.
+                SelectSelectorConfig(
+                    options=self._models(), mode=SelectSelectorMode.DROPDOWN, custom_value=True
+                )
             )
         return vol.Schema(
             {
@@ -322,19 +330,21 @@ class MeterSubentryFlow(SearchSteps):
         )
 
     def _models(self) -> list[SelectOptionDict]:
-        labels = {
-            key: register_map.label + ("" if register_map.verified else " (unverified)")
-            for key, register_map in self._maps.items()
-        }
+        labels = {key: register_map.label for key, register_map in self._maps.items()}
         if self._current is None:
             labels[SUNSPEC] = "SunSpec"
         return [
+            SelectOptionDict(value=OWN_MAP, label=self._own_label),
             *(
                 SelectOptionDict(value=key, label=label)
-                for key, label in sorted(labels.items(), key=lambda item: item[1])
+                for key, label in sorted(labels.items(), key=lambda item: item[1].casefold())
             ),
-            SelectOptionDict(value=OWN_MAP, label=self._own_label),
         ]
+
+    def _free_unit_id(self) -> int:
+        """Return the first unit id of the line that no meter has."""
+        taken = {meter.data[CONF_UNIT_ID] for meter in self._others()}
+        return next((each for each in range(1, 248) if each not in taken), 1)
 
     def _suggested(self) -> dict[str, Any]:
         if (current := self._current) is None:
@@ -353,6 +363,9 @@ class MeterSubentryFlow(SearchSteps):
 
     def _check(self, user_input: dict[str, Any]) -> dict[str, str]:
         errors = {}
+        model = user_input.get(CONF_REGISTER_MAP)
+        if model is not None and all(model != option["value"] for option in self._models()):
+            errors[CONF_REGISTER_MAP] = "unknown_model"
         key = meter_key(user_input[CONF_UNIT_ID], self._place)
         if user_input.get(CONF_REGISTER_MAP) != SUNSPEC and any(
             meter.unique_id == key for meter in self._others()
@@ -416,6 +429,7 @@ class MeterSubentryFlow(SearchSteps):
             "meter": register_map.label,
             "unit_id": str(unit_id),
             "serial_number": identity.serial_number or "-",
+            "unverified": "" if register_map.verified else f"\n\n{self._unverified}",
             "values": "\n".join(lines),
         }
 

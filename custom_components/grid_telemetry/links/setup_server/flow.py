@@ -26,6 +26,7 @@ from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
@@ -140,7 +141,9 @@ class SetupServerFlow(EntryFlow):
         suggested = {key: value for key, value in suggested.items() if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="setup_server",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self.add_suggested_values_to_schema(
+                await async_listening_schema(self.hass, _SCHEMA), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

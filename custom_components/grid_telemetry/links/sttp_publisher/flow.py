@@ -13,6 +13,7 @@ from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
@@ -77,7 +78,9 @@ class SttpPublisherFlow(EntryFlow):
             suggested = {**stored, SECTION_DIALING: stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_publisher",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self.add_suggested_values_to_schema(
+                await async_listening_schema(self.hass, _SCHEMA), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

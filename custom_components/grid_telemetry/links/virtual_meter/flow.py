@@ -16,6 +16,7 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
@@ -146,7 +147,9 @@ class VirtualMeterFlow(EntryFlow):
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            data_schema=self.add_suggested_values_to_schema(
+                await async_listening_schema(self.hass, _SCHEMAS[transport]), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

@@ -111,7 +111,6 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
     """Say who reads, choose a meter to play, then fill its quantities."""
 
     table = _table({}, (), _ANY_MASTER)
-    _quantities: Sequence[str]
     _can_say_not_available = True
     _master: str | None = None
 
@@ -126,15 +125,14 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
         shipped = await self.hass.async_add_executor_job(profile_names)
         names = {**shipped, **{key: found.as_meter[key].name for key, found in own.items()}}
         master = MASTERS.get(self._master, _ANY_MASTER)
-        if user_input is None:
-            self._quantities = ()
-        else:
+        quantities: Sequence[str] = ()
+        if user_input is not None:
             image = await self.hass.async_add_executor_job(
                 lambda: image_of(user_input[CONF_PROFILE], own, unit=1, serial_number=0)
             )
-            self._quantities = list(image.quantities)
+            quantities = list(image.quantities)
             self._can_say_not_available = image.can_say_not_available()
-        self.table = _table(names, self._quantities, master)
+        self.table = _table(names, quantities, master)
         return await super().async_step_user(user_input)
 
     async def async_step_master(
