@@ -291,7 +291,9 @@ async def test_each_action_is_described(hass: HomeAssistant, actions: set[str]) 
         assert texts["description"]
         fields = set((description or {}).get("fields", {}))
         assert fields == texts.get("fields", {}).keys(), name
-        assert all(text["name"] and text["description"] for text in texts["fields"].values())
+        assert all(
+            text["name"] and text["description"] for text in texts.get("fields", {}).values()
+        )
         schema = hass.services.async_services_for_domain(DOMAIN)[name].schema
         assert schema is not None
         assert fields == {str(key) for key in schema.schema}, name

@@ -24,6 +24,7 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    CONF_ALLOWED_NETWORKS,
     address_of,
     async_try_to_listen,
     listener_data,
@@ -31,6 +32,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -109,6 +111,18 @@ _SCHEMA: Final = vol.Schema(
 
 class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a server is written in a file; its password is always asked for."""
+        return Written(
+            schemas=one_form({**_SCHEMA.schema, **_SOURCES_SCHEMA.schema}),
+            asks=frozenset({CONF_PASSWORD}),
+            opens=True,
+            opening_fields=frozenset(
+                {CONF_HOST, CONF_ALLOWED_NETWORKS, CONF_ALLOW_RESTART, CONF_ALLOW_REBOOT}
+            ),
+        )
 
     _setup_data: dict[str, Any]
 

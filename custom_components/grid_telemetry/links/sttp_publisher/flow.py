@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
+from homeassistant.const import CONF_HOST
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import voluptuous as vol
@@ -12,6 +13,7 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    CONF_ALLOWED_NETWORKS,
     address_of,
     async_try_to_listen,
     listener_data,
@@ -19,6 +21,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT, fingerprint_of, target_of
 from .const import (
     CONF_FINGERPRINTS,
@@ -56,6 +59,15 @@ _SCHEMA = vol.Schema(
 
 class SttpPublisherFlow(EntryFlow):
     """The steps of an STTP publisher's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a publisher is written in a file."""
+        return Written(
+            schemas=one_form(_SCHEMA),
+            opens=True,
+            opening_fields=frozenset({CONF_HOST, CONF_ALLOWED_NETWORKS, CONF_TARGETS}),
+        )
 
     async def async_step_sttp_publisher(
         self, user_input: dict[str, Any] | None = None

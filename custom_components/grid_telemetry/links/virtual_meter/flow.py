@@ -8,19 +8,21 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_DEVICE
+from homeassistant.const import CONF_DEVICE, CONF_HOST
 import voluptuous as vol
 
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    CONF_ALLOWED_NETWORKS,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
+from ...forms.written import Written
 from .const import (
     CONF_MAX_CLIENTS,
     CONF_TRANSPORT,
@@ -49,6 +51,16 @@ _SCHEMAS: Final = {
 
 class VirtualMeterFlow(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a virtual meter is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+            opens=True,
+            opening_fields=frozenset({CONF_HOST, CONF_ALLOWED_NETWORKS}),
+        )
 
     async def async_step_virtual_meter(
         self, user_input: dict[str, Any] | None = None

@@ -9,6 +9,7 @@ from homeassistant.helpers.selector import SelectOptionDict, SelectSelector, Sel
 import voluptuous as vol
 
 from ...forms.fields import whole_number
+from ...forms.written import Written
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -21,7 +22,9 @@ from ...points.table import (
     PointsSubentryFlow,
     PointsTable,
     Row,
+    written_points,
 )
+from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_PROFILE,
     CONF_QUANTITY,
@@ -73,6 +76,12 @@ def _table(quantities: Sequence[str]) -> PointsTable:
 
 class VirtualMeterSubentryFlow(PointsSubentryFlow):
     """Choose a meter to play, then fill its quantities."""
+
+    @classmethod
+    @override
+    def written(cls) -> Written:
+        """Return how a meter is written in a file; which quantities it has, its form says."""
+        return written_points(_table(list(QUANTITIES)))
 
     table = _table(())
     _quantities: Sequence[str]
