@@ -10,6 +10,7 @@ from ..const import DOMAIN
 from .actions import ATTR_CONFIGURATION
 from .apply import Result, async_apply, async_plan
 from .document import SiteFileError
+from .drift import async_watch
 from .export import async_export
 from .plan import Step
 from .site_file import SiteFile, async_read_site_file
@@ -50,6 +51,7 @@ async def async_handle_apply(call: ServiceCall) -> ServiceResponse:
         outcomes = await async_apply(call.hass, await _async_file(call))
     except SiteFileError as err:
         raise _invalid(err) from err
+    await async_watch(call.hass)
     return {
         str(result): [
             _told(each.id, each.title, changes=each.changes, asks=each.asks, error=each.error)

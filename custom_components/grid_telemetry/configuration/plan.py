@@ -423,6 +423,40 @@ def as_known(wanted: SiteEntry) -> Known:
     return result
 
 
+def wanted_of(remembered: EntryRecord, kind: WrittenKind) -> SiteEntry:
+    """Return what a file said of an entry, as it was remembered."""
+
+    def fields(known_as: Known, written: Written) -> Fields:
+        secrets = written.secrets(known_as)
+        return {
+            key: _secret(value) if key in secrets else value
+            for key, value in known_as.items()
+            if key not in _HEAD
+        }
+
+    file = remembered.file
+    return SiteEntry(
+        id=remembered.id,
+        kind=file[KEY_KIND],
+        name=file[KEY_NAME],
+        owned=remembered.owned,
+        fields=fields(file, kind.entry),
+        subentries=tuple(
+            SiteSubentry(
+                type=each[KEY_TYPE],
+                name=each[KEY_NAME],
+                fields=fields(each, kind.subentries[each[KEY_TYPE]]),
+            )
+            for each in file.get(KEY_SUBENTRIES, ())
+        ),
+    )
+
+
+def _secret(kept_as: str) -> Ask | SecretName:
+    name = kept_as.removeprefix("!secret ")
+    return ASK if name == kept_as else SecretName(name)
+
+
 def with_secrets(
     fields: Fields,
     secrets: Mapping[str, str],

@@ -3,17 +3,15 @@
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any
 
 from homeassistant.core import HomeAssistant
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
 from ..entry_store import EntryStore, entry_store
+from .const import RECORD_KEY, RECORD_VERSION
 from .site_file import SiteEntry
-
-_VERSION: Final = 1
-_KEY: Final = f"{DOMAIN}.configuration"
 
 type Known = dict[str, Any]
 """An entry as plain data: kind, name, its fields and its subentries; of secrets only the names."""
@@ -66,7 +64,7 @@ async def async_record(hass: HomeAssistant) -> Record:
     """Return the record, which is read once."""
     if (loading := hass.data.get(_RECORD)) is None:
         loading = hass.data[_RECORD] = hass.loop.create_future()
-        store: EntryStore[dict[str, Any]] = entry_store(hass, _VERSION, _KEY)
+        store: EntryStore[dict[str, Any]] = entry_store(hass, RECORD_VERSION, RECORD_KEY)
         stored: Mapping[str, Any] = await store.async_load() or {"entries": {}}
         loading.set_result(
             Record(

@@ -1,15 +1,21 @@
-"""What a site file asks of a person: its secrets, once."""
+"""What a site file asks of a person: its secrets, once, and which of two changes counts."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
+from homeassistant.config_entries import ConfigEntry
 import voluptuous as vol
 
+from ..const import CONF_KIND
 from ..forms.fields import SECRET
 from .apply import Result, async_apply_entry
 from .document import SiteFileError
-from .record import async_record
+from .drift import async_check_drift
+from .export import as_yaml, exported_entry, known
+from .plan import wanted_of
+from .record import EntryRecord, async_record
+from .site_file import KEY_ID, WrittenKind, async_written_kinds
 
 
 class SecretsFlow(RepairsFlow):
@@ -42,3 +48,76 @@ class SecretsFlow(RepairsFlow):
             errors=errors,
             description_placeholders={"title": wanted.name or wanted.id, "error": detail},
         )
+
+
+class DriftFlow(RepairsFlow):
+    """Take back a change by hand, or let it stand."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        """Take what the issue was raised with."""
+        self._entry_id = str(data["drifted"])
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Ask which counts."""
+        if (found := await self._async_found()) is None:
+            return self.async_abort(reason="entry_is_gone")
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=["take_file", "take_entry"],
+            description_placeholders={"title": found[0].title},
+        )
+
+    async def async_step_take_file(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Make the entry what the file said, once that was confirmed."""
+        if (found := await self._async_found()) is None:
+            return self.async_abort(reason="entry_is_gone")
+        entry, remembered, kind = found
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            try:
+                outcome = await async_apply_entry(self.hass, wanted_of(remembered, kind), {})
+            except SiteFileError as err:
+                errors["base"], detail = "site_entry_refused", str(err)
+            else:
+                if outcome.result is not Result.FAILED:
+                    return self.async_create_entry(data={})
+                errors["base"], detail = "site_entry_refused", outcome.error or ""
+        return self.async_show_form(
+            step_id="take_file",
+            data_schema=vol.Schema({}),
+            errors=errors,
+            description_placeholders={"title": entry.title, "error": detail},
+        )
+
+    async def async_step_take_entry(
+        self, user_input: dict[str, str] | None = None
+    ) -> RepairsFlowResult:
+        """Show what the file should say, and let the entry be as it is until the file changes."""
+        if (found := await self._async_found()) is None:
+            return self.async_abort(reason="entry_is_gone")
+        entry, remembered, kind = found
+        if user_input is not None:
+            record = await async_record(self.hass)
+            remembered.written = known(self.hass, entry, kind)
+            await record.async_save()
+            await async_check_drift(self.hass, entry)
+            return self.async_create_entry(data={})
+        text = as_yaml([{KEY_ID: remembered.id, **exported_entry(self.hass, entry, kind)}])
+        return self.async_show_form(
+            step_id="take_entry",
+            data_schema=vol.Schema({}),
+            description_placeholders={"title": entry.title, "text": f"```yaml\n{text}```"},
+        )
+
+    async def _async_found(self) -> tuple[ConfigEntry[Any], EntryRecord, WrittenKind] | None:
+        """Return the entry with what is remembered of it; None if either is gone."""
+        record = await async_record(self.hass)
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        remembered = record.entries.get(self._entry_id)
+        if entry is None or remembered is None:
+            return None
+        kinds = await async_written_kinds(self.hass)
+        return entry, remembered, kinds[entry.data[CONF_KIND]]
