@@ -160,9 +160,7 @@ def _properties(written: Written) -> dict[str, Json]:
     return result
 
 
-def _entry(kind: str, flow: type, subentries: Mapping[str, type]) -> Json:
-    written = written_of(flow)
-    assert written is not None
+def _entry(kind: str, written: Written, subentries: Mapping[str, type]) -> Json:
     properties: dict[str, Json] = {
         "id": {"anyOf": [{"type": "string", "pattern": "^[a-z0-9_]{1,64}$"}, _variable()]},
         "kind": {"const": kind},
@@ -197,7 +195,8 @@ def site_schema() -> Json:
     kinds: dict[str, Json] = {}
     for kind, module in LINKS.items():
         flows = import_module(f"{module.package}.flow")
-        kinds[kind] = _entry(kind, flows.FLOW, flows.SUBENTRY_FLOWS)
+        if (written := written_of(flows.FLOW)) is not None:
+            kinds[kind] = _entry(kind, written, flows.SUBENTRY_FLOWS)
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Site file of Grid Telemetry",

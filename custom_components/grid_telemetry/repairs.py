@@ -3,7 +3,7 @@
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
-from .configuration.repairs import DriftFlow, SecretsFlow
+from .configuration.repairs import DriftFlow, PlanFlow, SecretsFlow
 from .outbox.repairs import RefusedMessagesFlow
 from .points.repairs import ReplaceEntityFlow
 
@@ -15,6 +15,8 @@ async def async_create_fix_flow(
     data = data or {}
     if "site_entry" in data:
         return SecretsFlow(data)
+    if "site_plan" in data:
+        return PlanFlow(data)
     if "drifted" in data:
         return DriftFlow(data)
     if "entity" in data:

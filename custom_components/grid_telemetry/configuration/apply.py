@@ -261,6 +261,7 @@ class _Application:
             owned=wanted.owned,
             file=as_known(wanted),
             written=known(self.hass, entry, kind),
+            pulled=wanted.secrets is not None,
         )
         ir.async_delete_issue(self.hass, DOMAIN, drift_issue_id(entry.entry_id))
 
@@ -363,13 +364,10 @@ class _Snapshot:
 
 async def async_plan(hass: HomeAssistant, file: SiteFile) -> Plan:
     """Return what a file would change. Raises `SiteFileError`."""
-    return make_plan(
-        hass,
-        file,
-        await async_written_kinds(hass),
-        await async_record(hass),
-        await async_secrets(hass, file),
-    )
+    kinds = await async_written_kinds(hass)
+    record = await async_record(hass)
+    secrets = await async_secrets(hass, file)
+    return make_plan(hass, file, kinds, record, secrets)
 
 
 async def async_apply(

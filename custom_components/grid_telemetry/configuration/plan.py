@@ -1,6 +1,6 @@
 """What a file would change: told before anything is done, and what is done then."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 import json
@@ -102,27 +102,38 @@ class Plan:
         return [each for each in self.steps if each.step is step]
 
 
-def secret_names(file: SiteFile) -> set[str]:
-    """Return the secrets that a file names."""
+def secret_names(entries: Iterable[SiteEntry]) -> set[str]:
+    """Return the secrets that entries name."""
     return {
         value.name
-        for entry in file.entries
+        for entry in entries
         for value in entry.fields.values()
         if isinstance(value, SecretName)
     }
 
 
 async def async_secrets(hass: HomeAssistant, file: SiteFile) -> dict[str, str]:
-    """Return the secrets that a file names. Raises `SiteFileError` for one that there is not."""
-    if not (names := secret_names(file)):
-        return {}
-    try:
-        known = await hass.async_add_executor_job(load_yaml_dict, hass.config.path(SECRET_YAML))
-    except (HomeAssistantError, OSError) as err:
-        raise SiteFileError(f"{SECRET_YAML}: {err}") from err
+    """Return the secrets that a file names. Raises `SiteFileError` for one that there is not.
+
+    A centre's file has those of the enrolment only: it could send any other one away.
+    """
+    found: dict[str, str] = {}
+    for entry in file.entries:
+        if entry.secrets is not None:
+            found |= _known_secrets("enrolment", secret_names([entry]), entry.secrets)
+    if names := secret_names(entry for entry in file.entries if entry.secrets is None):
+        try:
+            known = await hass.async_add_executor_job(load_yaml_dict, hass.config.path(SECRET_YAML))
+        except (HomeAssistantError, OSError) as err:
+            raise SiteFileError(f"{SECRET_YAML}: {err}") from err
+        found |= _known_secrets(SECRET_YAML, names, known)
+    return found
+
+
+def _known_secrets(source: str, names: set[str], known: Mapping[str, Any]) -> dict[str, str]:
     faults = Faults()
     for name in sorted(names - known.keys()):
-        faults.unknown(Place(file=SECRET_YAML, line=1), name, "secret", known)
+        faults.unknown(Place(file=source, line=1), name, "secret", known)
     faults.end()
     return {name: str(known[name]) for name in names}
 
@@ -234,7 +245,8 @@ def _entry_step(
         entry_id=entry.entry_id,
         settings=tuple(settings),
         subentries=tuple(subentries),
-        opens=any(line.split(":")[0] in kind.entry.opening_fields for line in settings)
+        opens=bool(settings and kind.entry.opens)
+        or any(line.split(":")[0] in kind.entry.opening_fields for line in settings)
         or any(each.opens for each in subentries),
     )
 
@@ -392,11 +404,7 @@ def _subentry_steps(
                 subentry_id=subentry.subentry_id,
                 title=subentry.title,
                 changes=tuple(changes),
-                opens=any(
-                    line.startswith(opening)
-                    for line in changes
-                    for opening in written.opening_fields
-                ),
+                opens=bool(changes and written.opens),
             )
         )
     if wanted.owned:
@@ -423,7 +431,9 @@ def as_known(wanted: SiteEntry) -> Known:
     return result
 
 
-def wanted_of(remembered: EntryRecord, kind: WrittenKind) -> SiteEntry:
+def wanted_of(
+    remembered: EntryRecord, kind: WrittenKind, own_secrets: Mapping[str, str]
+) -> SiteEntry:
     """Return what a file said of an entry, as it was remembered."""
 
     def fields(known_as: Known, written: Written) -> Fields:
@@ -449,6 +459,7 @@ def wanted_of(remembered: EntryRecord, kind: WrittenKind) -> SiteEntry:
             )
             for each in file.get(KEY_SUBENTRIES, ())
         ),
+        secrets=own_secrets if remembered.pulled else None,
     )
 
 

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -27,10 +27,12 @@ class EntryRecord:
     """As the file had it when it was applied last."""
     written: Known
     """As it was exported after that; a difference is a change by hand."""
+    pulled: bool = False
+    """Whether a centre wrote the file."""
 
     def as_dict(self) -> dict[str, Any]:
         """Return it as it is stored."""
-        return {"id": self.id, "owned": self.owned, "file": self.file, "written": self.written}
+        return asdict(self)
 
 
 @dataclass(kw_only=True)
@@ -41,6 +43,8 @@ class Record:
     entries: dict[str, EntryRecord] = field(default_factory=dict)
     wanted: dict[str, SiteEntry] = field(default_factory=dict)
     """The entries that wait for a secret, by their ids in the file; not stored."""
+    own_secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    """The secrets that a file of the centre may name; not stored here."""
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
     """Held while a file is applied, so that its changes are not taken for changes by hand."""
 

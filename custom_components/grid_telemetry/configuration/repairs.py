@@ -1,15 +1,15 @@
-"""What a site file asks of a person: its secrets, once, and which of two changes counts."""
+"""What a site file asks of a person: secrets, a word, and which of two changes counts."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol, runtime_checkable
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
-from homeassistant.config_entries import ConfigEntry
+from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 import voluptuous as vol
 
 from ..const import CONF_KIND
 from ..forms.fields import SECRET
-from .apply import Result, async_apply_entry
+from .apply import Outcome, Result, async_apply_entry
 from .document import SiteFileError
 from .drift import async_check_drift
 from .export import as_yaml, exported_entry, known
@@ -78,7 +78,10 @@ class DriftFlow(RepairsFlow):
         detail = ""
         if user_input is not None:
             try:
-                outcome = await async_apply_entry(self.hass, wanted_of(remembered, kind), {})
+                secrets = (await async_record(self.hass)).own_secrets
+                outcome = await async_apply_entry(
+                    self.hass, wanted_of(remembered, kind, secrets), {}
+                )
             except SiteFileError as err:
                 errors["base"], detail = "site_entry_refused", str(err)
             else:
@@ -121,3 +124,55 @@ class DriftFlow(RepairsFlow):
             return None
         kinds = await async_written_kinds(self.hass)
         return entry, remembered, kinds[entry.data[CONF_KIND]]
+
+
+@runtime_checkable
+class WaitsForAWord(Protocol):
+    """A link with a plan that waits until a person agrees to it."""
+
+    def waiting(self) -> list[str]:
+        """Return what it would do, a line each."""
+
+    async def async_agree(self) -> list[Outcome]:
+        """Do it. Raises `SiteFileError`."""
+
+
+class PlanFlow(RepairsFlow):
+    """Show what a file would do, and do it once a person agreed."""
+
+    def __init__(self, data: Mapping[str, Any]) -> None:
+        """Take what the issue was raised with."""
+        self._entry_id = str(data["entry_id"])
+        self._version = str(data["site_plan"])
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Show the plan; what of it is refused is told."""
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        link: object = (
+            entry.runtime_data if entry and entry.state is ConfigEntryState.LOADED else None
+        )
+        if not isinstance(link, WaitsForAWord):
+            return self.async_abort(reason="entry_is_gone")
+        errors: dict[str, str] = {}
+        detail = ""
+        if user_input is not None:
+            try:
+                outcomes = await link.async_agree()
+            except SiteFileError as err:
+                detail = str(err)
+            else:
+                refused = [f"{each.title}: {each.error}" for each in outcomes if each.error]
+                if not refused:
+                    return self.async_create_entry(data={})
+                detail = "; ".join(refused)
+            errors["base"] = "site_entry_refused"
+        return self.async_show_form(
+            step_id="init",
+            data_schema=vol.Schema({}),
+            errors=errors,
+            description_placeholders={
+                "version": self._version,
+                "plan": "\n".join(f"- `{line}`" for line in link.waiting()),
+                "error": detail,
+            },
+        )

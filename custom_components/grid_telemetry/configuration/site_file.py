@@ -1,10 +1,11 @@
 """A site file: what it may say, and where it and its templates are read from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 import re
-from typing import Final
+from types import MappingProxyType
+from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 
@@ -75,6 +76,8 @@ class SiteEntry:
     """Whether the file owns it: what it no longer names is removed, and a change is told."""
     fields: Fields = field(repr=False)
     subentries: tuple[SiteSubentry, ...] = ()
+    secrets: Mapping[str, str] | None = field(default=None, repr=False)
+    """The secrets that it may name, where a centre wrote it; None are those of `secrets.yaml`."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,14 +137,10 @@ def _text_of(path: Path) -> str:
 
 
 def template_reader(folder: Path) -> ReadTemplate:
-    """Return what reads the user's templates, which come first, and those that are shipped.
-
-    A kind ships its own, in a folder of its package.
-    """
-    shipped = sorted(Path(__file__).parents[1].glob("links/*/templates"))
+    """Return what reads the user's templates, which come first, and those that are shipped."""
 
     def read(name: str) -> str:
-        paths = {path.stem: path for place in (*shipped, folder) for path in place.glob("*.yaml")}
+        paths = shipped_templates() | {path.stem: path for path in folder.glob("*.yaml")}
         if name not in paths:
             raise KeyError(sorted(paths))
         return _text_of(paths[name])
@@ -149,10 +148,25 @@ def template_reader(folder: Path) -> ReadTemplate:
     return read
 
 
+def shipped_templates() -> dict[str, Path]:
+    """Return the files of the templates that the kinds ship, each in a folder of its package."""
+    links = Path(__file__).parents[1] / "links"
+    return {path.stem: path for path in sorted(links.glob("*/templates/*.yaml"))}
+
+
 def parse_site_file(
-    file: str, text: str, kinds: Mapping[str, WrittenKind], read_template: ReadTemplate
+    file: str,
+    text: str,
+    kinds: Mapping[str, WrittenKind],
+    read_template: ReadTemplate,
+    own_variables: Mapping[str, Any] = MappingProxyType({}),
+    own_secrets: Mapping[str, str] | None = None,
 ) -> SiteFile:
-    """Return what a text says. Raises `SiteFileError`. Blocking: it reads templates."""
+    """Return what a text says. Raises `SiteFileError`. Blocking: it reads templates.
+
+    Variables of the site's own come before those of the file, which then are defaults. With
+    secrets of its own, those of `secrets.yaml` cannot be named.
+    """
     document = read_text(file, text)
     faults = Faults()
     if not isinstance(document, Map):
@@ -163,7 +177,7 @@ def parse_site_file(
         variables = {}
     expansion = Expansion(read_template=read_template, faults=faults)
     document.pop(KEY_VARIABLES, None)
-    document = expansion.expand(document, variables, document.place)
+    document = expansion.expand(document, {**variables, **own_variables}, document.place)
     # What is missing for lack of a template or a variable is no fault of its own.
     faults.end()
     faults.check_keys(document, FILE_KEYS)
@@ -174,7 +188,9 @@ def parse_site_file(
     result = [_entry(raw, kinds, owned, faults) for raw in entries]
     _check_ids(result, entries, faults)
     faults.end()
-    return SiteFile(entries=tuple(entry for entry in result if entry is not None))
+    return SiteFile(
+        entries=tuple(replace(entry, secrets=own_secrets) for entry in result if entry is not None)
+    )
 
 
 def _items(parent: Map, key: str, faults: Faults) -> list[Map]:

@@ -59,9 +59,9 @@ class Written:
     asks: frozenset[str] = frozenset()
     """Secrets that the form would make up, which then nobody could see."""
     opens: bool = False
-    """Whether a new one lets others in, or lets them do something."""
+    """Whether it lets others in, or lets them do something: a person agrees to each change."""
     opening_fields: frozenset[str] = frozenset()
-    """The fields that let others do something."""
+    """The fields that let others do something, where the rest of them does not."""
     fields: Callable[[Mapping[str, Any]], Fields] = _as_it_is
     """Returns the fields of what is stored, where they are not stored under their own names."""
     answers: Callable[[Fields], Fields] = _as_it_is

@@ -24,7 +24,6 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
-    CONF_ALLOWED_NETWORKS,
     address_of,
     async_try_to_listen,
     listener_data,
@@ -119,9 +118,6 @@ class SetupServerFlow(EntryFlow):
             schemas=one_form({**_SCHEMA.schema, **_SOURCES_SCHEMA.schema}),
             asks=frozenset({CONF_PASSWORD}),
             opens=True,
-            opening_fields=frozenset(
-                {CONF_HOST, CONF_ALLOWED_NETWORKS, CONF_ALLOW_RESTART, CONF_ALLOW_REBOOT}
-            ),
         )
 
     _setup_data: dict[str, Any]

@@ -50,7 +50,6 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             schemas=one_form(_SCHEMA),
             identity=(CONF_DESTINATION,),
             opens=True,
-            opening_fields=frozenset({CONF_ACTION}),
             fields=listed,
             answers=listed,
         )

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
-from homeassistant.const import CONF_HOST
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import TextSelector, TextSelectorConfig
 import voluptuous as vol
@@ -13,7 +12,6 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
-    CONF_ALLOWED_NETWORKS,
     address_of,
     async_try_to_listen,
     listener_data,
@@ -66,7 +64,6 @@ class SttpPublisherFlow(EntryFlow):
         return Written(
             schemas=one_form(_SCHEMA),
             opens=True,
-            opening_fields=frozenset({CONF_HOST, CONF_ALLOWED_NETWORKS, CONF_TARGETS}),
         )
 
     async def async_step_sttp_publisher(

@@ -8,14 +8,13 @@ from homeassistant.config_entries import (
     ConfigEntryState,
     ConfigFlowResult,
 )
-from homeassistant.const import CONF_DEVICE, CONF_HOST
+from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
-    CONF_ALLOWED_NETWORKS,
     async_try_to_listen,
     listener_data,
     listener_fields,
@@ -59,7 +58,6 @@ class VirtualMeterFlow(EntryFlow):
             schemas={str(key): schema for key, schema in _SCHEMAS.items()},
             choice=CONF_TRANSPORT,
             opens=True,
-            opening_fields=frozenset({CONF_HOST, CONF_ALLOWED_NETWORKS}),
         )
 
     async def async_step_virtual_meter(
