@@ -22,6 +22,7 @@ import voluptuous as vol
 from ...const import CONF_KIND, DOMAIN
 from ...forms.fields import PORT
 from ...forms.serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from ...forms.written import Written
 from .connection_test import async_open
 from .const import (
     CONF_ANNOUNCED_AS,
@@ -85,6 +86,14 @@ _SCHEMAS: Mapping[Transport, vol.Schema] = {
 
 class ModbusFlow(DiscoverySteps):
     """The steps of a Modbus entry: one form for each transport, new or to change."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a line is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+        )
 
     async def async_step_modbus(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask how the meters are reached."""

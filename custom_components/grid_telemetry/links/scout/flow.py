@@ -18,6 +18,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import SECRET, is_url, whole_number
+from ...forms.written import Written, one_form
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -77,6 +78,11 @@ _GATEWAY_SCHEMA = vol.Schema(
 
 class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a gateway is written in a file."""
+        return Written(schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}))
 
     _scout_login: dict[str, Any]
     _scout_error = ""

@@ -33,6 +33,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -111,6 +112,16 @@ _SCHEMA: Final = vol.Schema(
 
 class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a server is written in a file; its password is always asked for."""
+        return Written(
+            schemas=one_form({**_SCHEMA.schema, **_SOURCES_SCHEMA.schema}),
+            asks=frozenset({CONF_PASSWORD}),
+            menus={"setup_server_plain": "setup_server_sources"},
+            opens=True,
+        )
 
     _setup_data: dict[str, Any]
     _setup_input: Mapping[str, Any] = MappingProxyType({})

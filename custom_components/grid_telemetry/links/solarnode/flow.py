@@ -17,6 +17,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, RangedNumber
+from ...forms.written import Written, one_form
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -61,6 +62,11 @@ _ATTEMPTS: Final = 6
 
 class SolarNodeFlow(EntryFlow):
     """The steps of a SolarNode's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a node is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
 
     async def async_step_solarnode(
         self, user_input: dict[str, Any] | None = None

@@ -20,6 +20,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT, fingerprint_of, target_of
 from .const import (
     CONF_FINGERPRINTS,
@@ -57,6 +58,14 @@ _SCHEMA = vol.Schema(
 
 class SttpPublisherFlow(EntryFlow):
     """The steps of an STTP publisher's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a publisher is written in a file."""
+        return Written(
+            schemas=one_form(_SCHEMA),
+            opens=True,
+        )
 
     async def async_step_sttp_publisher(
         self, user_input: dict[str, Any] | None = None

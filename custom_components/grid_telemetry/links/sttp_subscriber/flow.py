@@ -22,6 +22,7 @@ from ...connection.wording import in_words
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, RangedNumber
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -81,6 +82,11 @@ _SCHEMA = vol.Schema(
 
 class SttpSubscriberFlow(EntryFlow):
     """The steps of an STTP subscriber's entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a subscription is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
 
     async def async_step_sttp_subscriber(
         self, user_input: dict[str, Any] | None = None

@@ -22,6 +22,7 @@ from ...forms.listener import (
     validation_errors,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
+from ...forms.written import Written
 from .const import (
     CONF_MASTER,
     CONF_MAX_CLIENTS,
@@ -54,6 +55,17 @@ class VirtualMeterFlow(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
     _master: str = OTHER
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a virtual meter is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+            opens=True,
+            # Who reads it decides on what the forms propose, and a file says all of that.
+            answers=lambda fields: {**fields, CONF_MASTER: OTHER},
+        )
 
     async def async_step_virtual_meter(
         self, user_input: dict[str, Any] | None = None
