@@ -146,6 +146,7 @@ class ModbusFlow(DiscoverySteps):
         error: str | None = None
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = {CONF_TRANSPORT: transport, **user_input}
             # A field that was emptied comes as an empty text.
             files: dict[str, Any] = data.pop(SECTION_CERTIFICATES, {})
@@ -164,7 +165,7 @@ class ModbusFlow(DiscoverySteps):
         suggested = user_input or ({} if current is None else _as_input(current.data))
         return self.async_show_form(
             step_id=f"modbus_{transport}",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            data_schema=self._form_with_name(_SCHEMAS[transport], suggested),
             errors={} if error is None else {"base": error},
             description_placeholders={"error": detail},
         )

@@ -115,6 +115,7 @@ class ScoutFlow(EntryFlow):
         """Ask how the gateway names itself, how often it sends and how much it keeps."""
         errors: dict[str, str] = {}
         if user_input is not None:
+            user_input = self._without_name(user_input)
             errors = {
                 key: "not_a_header_value"
                 for key, value in user_input.items()
@@ -132,7 +133,7 @@ class ScoutFlow(EntryFlow):
             suggested = {CONF_SERIAL_NUMBER: installation[:12].upper()}
         return self.async_show_form(
             step_id="scout_gateway",
-            data_schema=self.add_suggested_values_to_schema(_GATEWAY_SCHEMA, suggested),
+            data_schema=self._form_with_name(_GATEWAY_SCHEMA, suggested),
             errors=errors,
         )
 

@@ -135,6 +135,7 @@ class SetupServerFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             self._setup_input = user_input
             data = _data_of(user_input)
             password = user_input.get(CONF_PASSWORD, "")
@@ -152,7 +153,7 @@ class SetupServerFlow(EntryFlow):
         suggested = {key: value for key, value in suggested.items() if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="setup_server",
-            data_schema=self.add_suggested_values_to_schema(
+            data_schema=self._form_with_name(
                 await async_listening_schema(self.hass, _SCHEMA), suggested
             ),
             errors=errors,

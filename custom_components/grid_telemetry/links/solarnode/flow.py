@@ -75,6 +75,7 @@ class SolarNodeFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             await self.async_set_unique_id(f"solarnode/{data[CONF_HOST].lower()}:{data[CONF_PORT]}")
             self._abort_if_taken()
@@ -88,7 +89,7 @@ class SolarNodeFlow(EntryFlow):
             suggested = {key: stored[key] for key in stored if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="solarnode",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(_SCHEMA, suggested),
             errors=errors,
             description_placeholders={"error": detail},
         )

@@ -74,6 +74,7 @@ class SttpPublisherFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             if not (errors := validation_errors(data) | _dialing_errors(data)):
                 await self.async_set_unique_id(_unique_id(data))
@@ -87,7 +88,7 @@ class SttpPublisherFlow(EntryFlow):
             suggested = {**stored, SECTION_DIALING: stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_publisher",
-            data_schema=self.add_suggested_values_to_schema(
+            data_schema=self._form_with_name(
                 await async_listening_schema(self.hass, _SCHEMA), suggested
             ),
             errors=errors,

@@ -95,6 +95,7 @@ class SttpSubscriberFlow(EntryFlow):
         error: str | None = None
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             await self.async_set_unique_id(_unique_id(data))
             self._abort_if_taken()
@@ -107,7 +108,7 @@ class SttpSubscriberFlow(EntryFlow):
             suggested = {**stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_subscriber",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(_SCHEMA, suggested),
             errors={} if error is None else {"base": error},
             description_placeholders={"error": detail},
         )

@@ -138,6 +138,7 @@ class VirtualMeterFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             master = self._master if current is None else current.data.get(CONF_MASTER, OTHER)
             data = {
                 CONF_KIND: KIND,
@@ -158,7 +159,7 @@ class VirtualMeterFlow(EntryFlow):
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
-            data_schema=self.add_suggested_values_to_schema(
+            data_schema=self._form_with_name(
                 await async_listening_schema(self.hass, _SCHEMAS[transport]), suggested
             ),
             errors=errors,
