@@ -14,3 +14,5 @@ CONF_KIND: Final = "kind"
 
 MAP_FOLDER: Final = (DOMAIN, "meters")
 """Where users keep register maps of their own, in the folder of `configuration.yaml`."""
+CONTEXT_DRIVEN: Final = "driven"
+"""In the context of a flow that a file answers: it goes on with no other."""

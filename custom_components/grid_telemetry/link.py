@@ -177,7 +177,8 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
-    direction: Direction = Direction.SEND
+    direction: Direction | None = Direction.SEND
+    """The menu that it stands in; None is the first one, beside the others."""
     forwards: bool = False
     """Whether its entries send or serve points."""
     first_subentry: str | None = None

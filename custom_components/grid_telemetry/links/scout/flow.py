@@ -19,6 +19,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import SECRET, is_url, to_change, whole_number, with_stored
+from ...forms.written import Written, one_form
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -80,6 +81,11 @@ _LIMITS_SCHEMA = vol.Schema(_LIMIT_FIELDS)
 class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a gateway is written in a file."""
+        return Written(schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}))
+
     _scout_login: dict[str, Any]
     _scout_error = ""
 
@@ -116,15 +122,21 @@ class ScoutFlow(EntryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask how the gateway names itself, how often it sends and how much it keeps."""
+        if user_input is not None:
+            user_input = self._without_name(user_input)
         errors = _header_errors(user_input)
         if user_input is not None and not errors:
             return self._save({CONF_KIND: KIND, **self._scout_login, **user_input}, entry_title)
-        if user_input is None:
+        if user_input is not None:
+            suggested = user_input
+        elif (current := self._current) is not None:
+            suggested = dict(current.data)
+        else:
             installation = await instance_id.async_get(self.hass)
-            user_input = {CONF_SERIAL_NUMBER: installation[:12].upper()}
+            suggested = {CONF_SERIAL_NUMBER: installation[:12].upper()}
         return self.async_show_form(
             step_id="scout_gateway",
-            data_schema=self.add_suggested_values_to_schema(_GATEWAY_SCHEMA, user_input),
+            data_schema=self._form_with_name(_GATEWAY_SCHEMA, suggested),
             errors=errors,
         )
 
