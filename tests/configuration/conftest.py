@@ -5,6 +5,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
+from unittest.mock import patch
 
 from homeassistant import loader
 from homeassistant.core import HomeAssistant
@@ -192,6 +193,23 @@ entries:
       - unit_id: '1'
         profile: eastron_sdm630
         points: [{{entity: {{meter: House, quantity: power}}, quantity: power}}]
+  - id: plant
+    kind: sparkplug
+    host: 127.0.0.1
+    port: {free_port()}
+    transport: tcp
+    group_id: Plant
+    node_id: ${{site}}
+    subentries:
+      - type: sparkplug_device
+        device_id: main
+        points:
+          - {{entity: {{meter: House, quantity: power}}, name: meter/power, data_type: float}}
+      - type: sparkplug_command
+        device_id: main
+        name: limit
+        data_type: double
+        action: {{action: script.limit}}
   - id: cloud
     kind: ardexa
     url: {world.ardexa.url}
@@ -237,7 +255,9 @@ async def world(socket_enabled: None, tmp_path: Path) -> AsyncGenerator[World]:
     """Run meters and platforms."""
     (tmp_path / "world").mkdir()
     async with World.running(tmp_path / "world") as running:
-        yield running
+        # What an MQTT broker says to a login, Sparkplug's own tests hold.
+        with patch("custom_components.grid_telemetry.links.sparkplug.flow.login_test"):
+            yield running
 
 
 async def call(hass: HomeAssistant, action: str, **data: Any) -> dict[str, Any]:

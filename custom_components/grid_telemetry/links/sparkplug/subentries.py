@@ -1,5 +1,6 @@
 """Config steps of a Sparkplug entry's subentries: a device with its points, a writable metric."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from homeassistant.config_entries import (
@@ -20,6 +21,7 @@ import voluptuous as vol
 
 from ...commands.own import ACTION_NAME, one_action
 from ...forms.fields import whole_number
+from ...forms.written import Fields, Written, one_form
 from ...points.point import Point, entity_id_of, reference_of
 from ...points.table import (
     CONF_ENTITY,
@@ -83,6 +85,24 @@ class DeviceSubentryFlow(PointsSubentryFlow):
 class CommandSubentryFlow(ConfigSubentryFlow):
     """Have hosts write one metric."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a writable metric is written in a file: with the one call of its action."""
+
+        def listed(fields: Mapping[str, Any]) -> Fields:
+            action = fields.get(CONF_ACTION)
+            if action is None or isinstance(action, list):
+                return dict(fields)
+            return {**fields, CONF_ACTION: [action]}
+
+        return Written(
+            schemas=one_form(_command_fields(())),
+            identity=(CONF_DEVICE_ID, CONF_NAME),
+            opens=True,
+            fields=listed,
+            answers=listed,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the metric, and what writing it does."""
         errors: dict[str, str] = {}
@@ -124,30 +144,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             subentry.data[CONF_DEVICE_ID]
             for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_DEVICE)
         ]
-        return vol.Schema(
-            {
-                vol.Required(CONF_DEVICE_ID): SelectSelector(
-                    SelectSelectorConfig(
-                        options=devices, custom_value=True, mode=SelectSelectorMode.DROPDOWN
-                    )
-                ),
-                vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(CONF_DATA_TYPE, default="double"): SelectSelector(
-                    SelectSelectorConfig(
-                        options=list(DATA_TYPES),
-                        mode=SelectSelectorMode.DROPDOWN,
-                        translation_key="sparkplug_data_type",
-                    )
-                ),
-                vol.Optional(CONF_ENTITY): EntitySelector(
-                    EntitySelectorConfig(domain=list(DOMAINS))
-                ),
-                vol.Optional(CONF_ACTION): ActionSelector(),
-                vol.Required(CONF_TIME_LIMIT_S, default=DEFAULT_TIME_LIMIT_S): whole_number(
-                    1, 3600
-                ),
-            }
-        )
+        return vol.Schema(_command_fields(devices))
 
     def _errors(self, data: dict[str, Any]) -> dict[str, str]:
         errors: dict[str, str] = {}
@@ -193,6 +190,28 @@ class CommandSubentryFlow(ConfigSubentryFlow):
                 self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
             )
         return self.async_create_entry(title=title, data=data)
+
+
+def _command_fields(devices: Sequence[str]) -> dict[vol.Marker, Any]:
+    """Return the fields of a writable metric; another device than those of the node is typed."""
+    return {
+        vol.Required(CONF_DEVICE_ID): SelectSelector(
+            SelectSelectorConfig(
+                options=list(devices), custom_value=True, mode=SelectSelectorMode.DROPDOWN
+            )
+        ),
+        vol.Required(CONF_NAME): TextSelector(),
+        vol.Required(CONF_DATA_TYPE, default="double"): SelectSelector(
+            SelectSelectorConfig(
+                options=list(DATA_TYPES),
+                mode=SelectSelectorMode.DROPDOWN,
+                translation_key="sparkplug_data_type",
+            )
+        ),
+        vol.Optional(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=list(DOMAINS))),
+        vol.Optional(CONF_ACTION): ActionSelector(),
+        vol.Required(CONF_TIME_LIMIT_S, default=DEFAULT_TIME_LIMIT_S): whole_number(1, 3600),
+    }
 
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {
