@@ -207,7 +207,7 @@ entries:
           - {{entity: {{meter: House, quantity: power}}, name: meter/power, data_type: float}}
       - type: sparkplug_command
         device_id: main
-        name: limit
+        metric: limit
         data_type: double
         action: {{action: script.limit}}
   - id: cloud

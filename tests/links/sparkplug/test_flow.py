@@ -313,7 +313,7 @@ async def test_a_device_keeps_its_columns(hass: HomeAssistant) -> None:
 
 SETPOINT = {
     "device_id": "meter",
-    "name": "limits/export",
+    "metric": "limits/export",
     "data_type": "double",
     "entity": "number.limit",
     "time_limit_s": 30,
@@ -345,9 +345,9 @@ async def test_an_action_can_be_called(hass: HomeAssistant) -> None:
     ("changes", "errors"),
     [
         ({"device_id": "a/b"}, {"device_id": "invalid_device_id"}),
-        ({"name": "limit/"}, {"name": "invalid_metric_name"}),
-        ({"name": "POWER"}, {"name": "metric_name_in_use"}),
-        ({"name": "Mode"}, {"name": "metric_name_in_use"}),
+        ({"metric": "limit/"}, {"metric": "invalid_metric_name"}),
+        ({"metric": "POWER"}, {"metric": "metric_name_in_use"}),
+        ({"metric": "Mode"}, {"metric": "metric_name_in_use"}),
         ({"data_type": "boolean"}, {"data_type": "wrong_data_type"}),
         ({"entity": None}, {"base": "nothing_to_call"}),
         ({"action": [{"delay": 1}]}, {"action": "one_action"}),

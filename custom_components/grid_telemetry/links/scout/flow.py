@@ -78,13 +78,19 @@ _IDENTITY_SCHEMA = vol.Schema(_IDENTITY_FIELDS)
 _LIMITS_SCHEMA = vol.Schema(_LIMIT_FIELDS)
 
 
+_PARTS: Final = ("scout", "scout_identity", "scout_limits")
+"""The forms that change an entry, each a part of it."""
+
+
 class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
 
     @classmethod
     def written(cls) -> Written:
         """Return how a gateway is written in a file."""
-        return Written(schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}))
+        return Written(
+            schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}), parts=_PARTS
+        )
 
     _scout_login: dict[str, Any]
     _scout_error = ""
@@ -146,7 +152,7 @@ class ScoutFlow(EntryFlow):
         """Ask what to change: what needs no login can be changed while the platform is away."""
         return self.async_show_menu(
             step_id="scout_reconfigure",
-            menu_options=["scout", "scout_identity", "scout_limits"],
+            menu_options=list(_PARTS),
         )
 
     async def async_step_scout_identity(

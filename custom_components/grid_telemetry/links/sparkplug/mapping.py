@@ -19,7 +19,7 @@ from ...points.table import (
 )
 from ...protocols.sparkplug import DataType, MetricDefinition, Property
 from ...vocabulary.quantities import QUANTITIES
-from .const import CONF_DATA_TYPE, CONF_NAME, CONF_QUANTITY
+from .const import CONF_DATA_TYPE, CONF_METRIC, CONF_NAME, CONF_QUANTITY
 from .payload import METRIC_PATTERN
 
 # The types that are offered, by the names that the forms have for them.
@@ -111,7 +111,7 @@ def definition_of(
         if text
     }
     return MetricDefinition(
-        name=stored[CONF_NAME],
+        name=stored[CONF_METRIC if writable else CONF_NAME],
         data_type=DATA_TYPES[stored[CONF_DATA_TYPE]],
         properties=properties,
         writable=writable,

@@ -44,6 +44,7 @@ from .const import (
     CONF_ACTION,
     CONF_DATA_TYPE,
     CONF_DEVICE_ID,
+    CONF_METRIC,
     CONF_NAME,
     CONF_TIME_LIMIT_S,
     DEFAULT_TIME_LIMIT_S,
@@ -97,7 +98,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
 
         return Written(
             schemas=one_form(_command_fields(())),
-            identity=(CONF_DEVICE_ID, CONF_NAME),
+            identity=(CONF_DEVICE_ID, CONF_METRIC),
             opens=True,
             fields=listed,
             answers=listed,
@@ -109,7 +110,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
         if user_input is not None:
             data = {
                 **{key: user_input[key] for key in user_input if key not in _OPTIONAL},
-                CONF_NAME: user_input[CONF_NAME].strip(),
+                CONF_METRIC: user_input[CONF_METRIC].strip(),
                 CONF_DEVICE_ID: user_input[CONF_DEVICE_ID].strip(),
             }
             if entity_id := user_input.get(CONF_ENTITY):
@@ -150,10 +151,10 @@ class CommandSubentryFlow(ConfigSubentryFlow):
         errors: dict[str, str] = {}
         if not ID_PATTERN.fullmatch(data[CONF_DEVICE_ID]):
             errors[CONF_DEVICE_ID] = "invalid_device_id"
-        if not METRIC_PATTERN.fullmatch(data[CONF_NAME]):
-            errors[CONF_NAME] = "invalid_metric_name"
-        elif data[CONF_NAME].lower() in self._names_of(data[CONF_DEVICE_ID]):
-            errors[CONF_NAME] = "metric_name_in_use"
+        if not METRIC_PATTERN.fullmatch(data[CONF_METRIC]):
+            errors[CONF_METRIC] = "invalid_metric_name"
+        elif data[CONF_METRIC].lower() in self._names_of(data[CONF_DEVICE_ID]):
+            errors[CONF_METRIC] = "metric_name_in_use"
         entity_id = data.get(CONF_ENTITY)
         if CONF_ACTION in data:
             if data[CONF_ACTION] is None:
@@ -174,7 +175,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             if subentry.data[CONF_DEVICE_ID] == device_id
             for point in subentry.data[CONF_POINTS]
         } | {
-            subentry.data[CONF_NAME].lower()
+            subentry.data[CONF_METRIC].lower()
             for subentry in entry.get_subentries_of_type(SUBENTRY_COMMAND)
             if subentry.subentry_id != present and subentry.data[CONF_DEVICE_ID] == device_id
         }
@@ -182,7 +183,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
     def _save(self, data: dict[str, Any]) -> SubentryFlowResult:
         entity_id = data.get(CONF_ENTITY)
         what = data[CONF_ACTION][ACTION_NAME] if CONF_ACTION in data else entity_id
-        title = f"{data[CONF_DEVICE_ID]}/{data[CONF_NAME]} → {what}"
+        title = f"{data[CONF_DEVICE_ID]}/{data[CONF_METRIC]} → {what}"
         if entity_id is not None:
             data[CONF_ENTITY] = reference_of(self.hass, entity_id)
         if self.source == SOURCE_RECONFIGURE:
@@ -200,7 +201,7 @@ def _command_fields(devices: Sequence[str]) -> dict[vol.Marker, Any]:
                 options=list(devices), custom_value=True, mode=SelectSelectorMode.DROPDOWN
             )
         ),
-        vol.Required(CONF_NAME): TextSelector(),
+        vol.Required(CONF_METRIC): TextSelector(),
         vol.Required(CONF_DATA_TYPE, default="double"): SelectSelector(
             SelectSelectorConfig(
                 options=list(DATA_TYPES),
