@@ -636,6 +636,22 @@ async def test_a_voltage_that_is_too_old_refuses_no_power(
             assert await floats(client, 0x34) == 90
 
 
+async def test_a_meter_of_abb_says_not_available_of_a_power_only(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    """Its largest number is one that a charger may take for a voltage."""
+    points = (
+        point("sensor.grid", "power", unit="W"),
+        point("sensor.voltage", "voltage_l1", unit="V"),
+    )
+    entry = add_entry(meter(*points, profile="abb_b23", when_old="not_available"))
+    client = await connect(await set_up(hass, entry))
+    voltage = await client.read_holding_registers(0x5B00, count=2, device_id=1)
+    assert voltage.registers == [0, 0]
+    power = await client.read_holding_registers(0x5B14, count=2, device_id=1)
+    assert power.registers == [0x7FFF, 0xFFFF]
+
+
 async def test_a_meter_that_is_alone_may_answer_for_every_unit(
     hass: HomeAssistant, add_entry: AddEntry, connect: Connect
 ) -> None:
