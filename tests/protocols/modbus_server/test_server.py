@@ -393,6 +393,20 @@ async def test_what_waited_while_the_loop_stood_still_is_not_answered(serve: Ser
     assert server.health.requests == 2
 
 
+async def test_of_requests_that_the_network_held_back_the_newest_is_answered(serve: Serve) -> None:
+    """A master of RTU asks on only when it has given an answer up."""
+    server = await serve(rtu=True)
+    reader, writer = await connect(server)
+    writer.write(rtu_request(20) + rtu_request(30))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(30)
+    writer.write(rtu_request(40))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(40)
+    assert (server.health.requests, server.health.expired) == (2, 1)
+    writer.close()
+
+
 async def test_a_stall_that_a_master_waits_for_loses_nothing(serve: Serve) -> None:
     server = await serve(rtu=True)
     reader, writer = await connect(server)

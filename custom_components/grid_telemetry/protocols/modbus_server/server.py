@@ -1,7 +1,7 @@
 """Servers of meters on TCP and on serial lines."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 import logging
@@ -236,7 +236,14 @@ class _Connection(asyncio.Protocol):
         """Answer the requests that are complete now; raises `FramingError`."""
         limits = self._limits
         self._foreign_bytes += len(data)
-        for number, request in enumerate(self._framer.feed(data)):
+        requests: Iterable[Request] = self._framer.feed(data)
+        if not self._framer.numbered:
+            # A master of RTU waits for each answer. It has given up all but the newest, which the
+            # network held back, and would take the first answer for that to the newest.
+            found = list(requests)
+            self._health.expired += len(found[:-1])
+            requests = found[-1:]
+        for number, request in enumerate(requests):
             if number == limits.requests_at_once:
                 self._cut_off(f"More than {limits.requests_at_once} requests at once")
             if self._transport is None:
