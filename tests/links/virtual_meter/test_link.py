@@ -637,6 +637,22 @@ async def test_a_voltage_that_is_too_old_refuses_no_power(
             assert await floats(client, 0x34) == 90
 
 
+async def test_a_meter_of_abb_says_not_available_of_a_power_only(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    """Its largest number is one that a charger may take for a voltage."""
+    points = (
+        point("sensor.grid", "power", unit="W"),
+        point("sensor.voltage", "voltage_l1", unit="V"),
+    )
+    entry = add_entry(meter(*points, profile="abb_b23", when_old="not_available"))
+    client = await connect(await set_up(hass, entry))
+    voltage = await client.read_holding_registers(0x5B00, count=2, device_id=1)
+    assert voltage.registers == [0, 0]
+    power = await client.read_holding_registers(0x5B14, count=2, device_id=1)
+    assert power.registers == [0x7FFF, 0xFFFF]
+
+
 async def test_a_meter_that_is_alone_may_answer_for_every_unit(
     hass: HomeAssistant, add_entry: AddEntry, connect: Connect
 ) -> None:
@@ -686,19 +702,20 @@ async def test_the_age_of_the_power_that_is_served_is_shown(
 
 
 async def test_nothing_is_answered_after_its_master_gave_up(
-    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+    hass: HomeAssistant, add_entry: AddEntry
 ) -> None:
     """The inverters of SolarEdge wait for 100 ms."""
     show(hass, "sensor.grid", 100, "W")
     played = meter(point("sensor.grid", "power", unit="W"), profile="solaredge_se_mtr_3y", unit=2)
     entry = await set_up(hass, add_entry(played, transport="rtu_over_tcp"))
-    client = await connect(entry, timeout=0.5, retries=0)
-    asked = asyncio.create_task(client.read_holding_registers(1008, count=2, device_id=2))
-    await asyncio.sleep(0)
-    time.sleep(0.12)  # the loop stands still: after it is sent, before it is received
-    with pytest.raises(ModbusIOException):
-        await asked
-    assert diagnosed(hass, entry)["expired"] == 1
+    with socket.create_connection(("127.0.0.1", entry.data["port"])) as master:
+        await asyncio.sleep(0.1)
+        master.sendall(bytes.fromhex("02 03 03f0 0002 c44f"))
+        time.sleep(0.12)  # the loop stands still before it is received
+        async with asyncio.timeout(WITHIN_S):
+            while not diagnosed(hass, entry)["expired"]:
+                await asyncio.sleep(0.01)
+        assert diagnosed(hass, entry)["requests"] == 0
 
 
 async def test_a_meter_of_the_users_own_is_played(

@@ -156,7 +156,7 @@ class PlayedMeter(Meter):
             case Kind.STATE:
                 return partial(_state, reader)
 
-    def _flow(self, reader: PointReader) -> float | None:
+    def _flow(self, reader: PointReader) -> float:
         """Return a power or a current that is not too old, or what stands for one that is."""
         if (reading := _fresh(reader.read())) is not None:
             self._oldest_served_s = max(self._oldest_served_s or 0.0, reading.age_s)
@@ -167,7 +167,7 @@ class PlayedMeter(Meter):
             case WhenOld.SILENCE:
                 raise NoAnswerError
             case WhenOld.NOT_AVAILABLE:
-                return None
+                return math.nan
             case WhenOld.ZERO:
                 return 0.0
 

@@ -117,8 +117,8 @@ class Image:
     ) -> list[int]:
         """Return registers, with the values of the mapped quantities in them.
 
-        None is a value that is not known: it reads as one that is not mapped does. Raises
-        `RequestRefusedError` as the meter would, and what a value raises.
+        A value that is None reads as one that is not mapped does, and one that is NaN as "not
+        available". Raises `RequestRefusedError` as the meter would, and what a value raises.
         """
         space = self._space(function)
         end = address + count
@@ -132,8 +132,9 @@ class Image:
                     (self.as_meter.both_spaces or register.space == space)
                     and register.address < end
                     and address < register.end
-                    and (new := self._words(key, register, value())) is not None
+                    and (known := value()) is not None
                 ):
+                    new = self._words(key, register, known)
                     for at, word in enumerate(new, register.address - address):
                         if 0 <= at < count:
                             answer[at] = word
@@ -177,23 +178,23 @@ class Image:
     def _space(self, function: int) -> RegisterSpace:
         return "holding" if self.as_meter.both_spaces else _SPACES[function]
 
-    def _words(self, key: str, register: Register, value: float | None) -> Sequence[int] | None:
-        if value is not None:
-            scale = register.scale.scaleb(self.exponents.get(key, 0))
-            if register.ratio_or_percent and register.scale_address is not None:
-                # The standard has a power factor in percent where it is an integer.
-                scale = scale.scaleb(-2)
-            try:
-                words = encode(register, value / float(scale))
-            except struct.error, OverflowError:
-                # More than the register holds, which nothing but "not available" can stand for.
-                if self.not_available(register) is None or QUANTITIES[key].counter:
-                    raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE) from None
-            else:
-                return words
-        return self.not_available(register)
+    def _words(self, key: str, register: Register, value: float) -> Sequence[int]:
+        if math.isnan(value):
+            return self._not_available(register) or [0] * register.count
+        scale = register.scale.scaleb(self.exponents.get(key, 0))
+        if register.ratio_or_percent and register.scale_address is not None:
+            # The standard has a power factor in percent where it is an integer.
+            scale = scale.scaleb(-2)
+        try:
+            return encode(register, value / float(scale))
+        except (struct.error, OverflowError) as err:
+            # More than the register holds, which nothing but "not available" can stand for.
+            words = self._not_available(register)
+            if words is None or QUANTITIES[key].counter:
+                raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE) from err
+            return words
 
-    def not_available(self, register: Register) -> Sequence[int] | None:
+    def _not_available(self, register: Register) -> Sequence[int] | None:
         """Return what says "not available" in a register; None if nothing does."""
         if register.nan:
             raw = min(register.nan)
