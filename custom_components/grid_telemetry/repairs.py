@@ -5,7 +5,7 @@ from homeassistant.core import HomeAssistant
 
 from .configuration.repairs import DriftFlow, PlanFlow, SecretsFlow
 from .outbox.repairs import RefusedMessagesFlow
-from .points.repairs import ReplaceEntityFlow
+from .points.repairs import PointsFlow
 
 
 async def async_create_fix_flow(
@@ -19,6 +19,6 @@ async def async_create_fix_flow(
         return PlanFlow(data)
     if "drifted" in data:
         return DriftFlow(data)
-    if "entity" in data:
-        return ReplaceEntityFlow(data)
+    if "points" in data:
+        return PointsFlow(data)
     return RefusedMessagesFlow(str(data["entry_id"]))

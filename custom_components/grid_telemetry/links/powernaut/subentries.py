@@ -37,7 +37,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...forms.fields import RangedNumber
 from ...forms.written import Written, one_form
-from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
+from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -56,6 +56,7 @@ from .const import (
     CONF_MIN_POWER_W,
     CONF_MIN_PRICE,
     CONF_MIN_SOC,
+    CONF_OTHERWISE_W,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
@@ -233,6 +234,11 @@ _HISTORY: dict[vol.Marker, Any] = {
     ),
     **_SERIES,
 }
+_CALENDAR: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
+    **_SERIES,
+}
 
 
 class _MeasuredSubentryFlow(ConfigSubentryFlow):
@@ -272,7 +278,7 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
         stored = dict(self._get_reconfigure_subentry().data)
         for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
             if key in stored:
-                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+                stored[key] = entity_id_behind(self.hass, stored[key])
         return {key: value for key, value in stored.items() if value is not None}
 
 
@@ -620,6 +626,12 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         """Ask for the sensor whose like days count."""
         return self._source_form("history", _HISTORY, user_input)
 
+    async def async_step_calendar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the calendar whose events name a power."""
+        return self._source_form("calendar", _CALENDAR, user_input)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
@@ -632,9 +644,13 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         return await self._async_source()
 
     async def _async_source(self) -> SubentryFlowResult:
-        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
-            return await self.async_step_forecast()
-        return await self.async_step_history()
+        match self._data[CONF_SOURCE]:
+            case BaselineSource.FORECAST:
+                return await self.async_step_forecast()
+            case BaselineSource.CALENDAR:
+                return await self.async_step_calendar()
+            case _:
+                return await self.async_step_history()
 
     def _source_form(
         self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None
@@ -652,9 +668,7 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = {}
         if changes:
             suggested = dict(self._get_reconfigure_subentry().data)
-            suggested[CONF_ENTITY] = entity_id_of(
-                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
-            )
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),

@@ -23,7 +23,7 @@ import voluptuous as vol
 
 from ...forms.fields import whole_number
 from ...forms.written import Written, one_form
-from ...points.point import Point, entity_id_of, reference_of
+from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
     CONF_COPY_FROM,
     CONF_ENTITY,
@@ -151,8 +151,7 @@ class AlarmSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = user_input or {}
         if not suggested and self.source == SOURCE_RECONFIGURE:
             suggested = dict(self._get_reconfigure_subentry().data)
-            point = Point(entity=suggested[CONF_ENTITY], name="")
-            suggested[CONF_ENTITY] = entity_id_of(self.hass, point)
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(_ALARM_SCHEMA, suggested),
