@@ -486,7 +486,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
 
     def _device_schema(self) -> vol.Schema:
         table = self.table
-        default = vol.UNDEFINED if table.id_default is None else table.id_default
+        default = self._free_id() or vol.UNDEFINED
         fields: dict[vol.Marker, Any] = {
             vol.Required(table.id_field, default=default): TextSelector(),
             **selection_fields(self.hass),
@@ -500,6 +500,18 @@ class PointsSubentryFlow(ConfigSubentryFlow):
                 SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
             )
         return vol.Schema({**fields, **table.more_fields})
+
+    def _free_id(self) -> str | None:
+        """Return the usual name of a device, or the next number, that no other has."""
+        proposed = self.table.id_default
+        taken = {str(other[self.table.id_field]) for other in self._others()}
+        if proposed is None or proposed not in taken:
+            return proposed
+        if not proposed.isdigit():
+            return None
+        following = map(str, range(int(proposed) + 1, int(proposed) + len(taken) + 1))
+        free = (each for each in following if each not in taken)
+        return next((each for each in free if self.table.id_pattern.fullmatch(each)), None)
 
     def _points_schema(self) -> vol.Schema:
         return vol.Schema(points_field(self.table))
