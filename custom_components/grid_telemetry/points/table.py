@@ -405,7 +405,9 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         shared = f"component.{DOMAIN}.common"
         lines = []
         for each in err.mistakes[:_MAX_MISTAKES]:
-            words = own.get(f"{errors}.{each.key}") or common[f"{shared}.table_{each.key}"]
+            words = own.get(f"{errors}.{each.key}") or common.get(
+                f"{shared}.table_{each.key}", each.key
+            )
             number = each.index if unit == "line" else each.index + 1
             where = common[f"{shared}.table_{unit}"].format(number=number)
             about = {"row": each.about, "device_id": self._device[self.table.id_field]}
