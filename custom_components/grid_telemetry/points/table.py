@@ -406,7 +406,9 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         shared = f"component.{DOMAIN}.common"
         lines = []
         for each in err.mistakes[:_MAX_MISTAKES]:
-            words = own.get(f"{errors}.{each.key}") or common[f"{shared}.table_{each.key}"]
+            words = own.get(f"{errors}.{each.key}") or common.get(
+                f"{shared}.table_{each.key}", each.key
+            )
             number = each.index if unit == "line" else each.index + 1
             where = common[f"{shared}.table_{unit}"].format(number=number)
             about = {"row": each.about, "device_id": self._device[self.table.id_field]}
@@ -488,7 +490,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
 
     def _device_schema(self) -> vol.Schema:
         table = self.table
-        default = vol.UNDEFINED if table.id_default is None else table.id_default
+        default = self._free_id() or vol.UNDEFINED
         fields: dict[vol.Marker, Any] = {
             vol.Required(table.id_field, default=default): TextSelector(),
             **selection_fields(self.hass),
@@ -502,6 +504,18 @@ class PointsSubentryFlow(ConfigSubentryFlow):
                 SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
             )
         return vol.Schema({**fields, **table.more_fields})
+
+    def _free_id(self) -> str | None:
+        """Return the usual name of a device, or the next number, that no other has."""
+        proposed = self.table.id_default
+        taken = {str(other[self.table.id_field]) for other in self._others()}
+        if proposed is None or proposed not in taken:
+            return proposed
+        if not proposed.isdigit():
+            return None
+        following = map(str, range(int(proposed) + 1, int(proposed) + len(taken) + 1))
+        free = (each for each in following if each not in taken)
+        return next((each for each in free if self.table.id_pattern.fullmatch(each)), None)
 
     def _points_schema(self) -> vol.Schema:
         return vol.Schema(points_field(self.table))
