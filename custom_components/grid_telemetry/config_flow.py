@@ -21,6 +21,7 @@ from homeassistant.core import callback
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 
+from . import async_show_panel
 from .const import CONF_KIND, DOMAIN
 from .links.registry import LINKS, link_module
 
@@ -52,7 +53,8 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what to connect to."""
+        """Ask what to connect to; where that is the first entry, the panel offers to guide."""
+        await async_show_panel(self.hass)
         return self.async_show_menu(step_id="user", menu_options=list(LINKS))
 
     @override
