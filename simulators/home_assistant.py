@@ -254,7 +254,7 @@ class HomeAssistant:
                 raise ApiError(f"{method} {path}", response.status, await response.text())
             return await response.json()
 
-    async def command(self, name: str, **arguments: Any) -> Any:
+    async def command(self, name: str, /, **arguments: Any) -> Any:
         """Return the result of a websocket command."""
         assert self._session is not None
         async with self._session.ws_connect("/api/websocket") as socket:

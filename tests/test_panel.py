@@ -137,6 +137,17 @@ async def test_a_checkout_without_the_bundle_works_without_the_panel(
     assert "grid-telemetry" not in hass.data.get("frontend_panels", {})
 
 
+async def test_in_an_empty_installation_the_panel_comes_with_the_first_flow(
+    hass: HomeAssistant, enable_custom_integrations: None, bundle: Path
+) -> None:
+    assert await async_setup_component(hass, "http", {})
+    hass.config.components.add("frontend")
+    with patch("custom_components.grid_telemetry.panel._BUNDLE", bundle.parent):
+        for _ in range(2):
+            await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+            assert "grid-telemetry" in hass.data["frontend_panels"]
+
+
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 @pytest.mark.usefixtures("panel")
 async def test_no_command_answers_whoever_is_no_administrator(

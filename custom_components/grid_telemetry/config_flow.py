@@ -23,6 +23,7 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
+from . import async_show_panel
 from .const import CONF_KIND, CONTEXT_DRIVEN, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
 from .link import Direction
 from .links.registry import LINKS, link_module
@@ -56,7 +57,8 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what is to be done: read, send or serve."""
+        """Ask what is to be done: read, send or serve; at the first entry the panel guides."""
+        await async_show_panel(self.hass)
         first = [kind for kind, link in LINKS.items() if link.direction is None]
         groups = [*map(str, Direction), *first]
         menu = self.async_show_menu(step_id="user", menu_options=groups)

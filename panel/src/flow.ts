@@ -37,7 +37,7 @@ export const SUBENTRY_FLOW = "config/config_entries/subentries/flow";
 /** One flow that is gone through. */
 export class Flow {
   private hass: Hass;
-  readonly path: string;
+  private path: string;
   step: Step;
 
   private constructor(hass: Hass, path: string, step: Step) {
@@ -55,9 +55,10 @@ export class Flow {
     return new Flow(hass, path, await hass.callApi<Step>("POST", path, body));
   }
 
-  /** Go on with a flow that Home Assistant has begun. */
-  static async resume(hass: Hass, path: string, flowId: string): Promise<Flow> {
-    return new Flow(hass, path, await hass.callApi<Step>("GET", `${path}/${flowId}`));
+  /** Go on with another flow that Home Assistant has begun. */
+  async goOn(path: string, flowId: string): Promise<void> {
+    this.step = await this.hass.callApi<Step>("GET", `${path}/${flowId}`);
+    this.path = path;
   }
 
   /** Answer the present step; a menu by `next_step_id`. */

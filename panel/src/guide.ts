@@ -1,7 +1,7 @@
 // One flow of Home Assistant, step by step, within the page.
 
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
-import { type Field, Flow, type Input, SUBENTRY_FLOW, unchanged } from "./flow.ts";
+import { type Field, type Flow, type Input, SUBENTRY_FLOW, unchanged } from "./flow.ts";
 import { loadForm } from "./ha-form.ts";
 import { define, type Hass, navigate, text } from "./hass.ts";
 import { styles } from "./styles.ts";
@@ -48,7 +48,7 @@ class Guide extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     window.clearTimeout(this.timer);
-    this.flow.leave();
+    this.timer = undefined;
   }
 
   override willUpdate(): void {
@@ -74,7 +74,7 @@ class Guide extends LitElement {
       const { step } = this.flow;
       const [kind, id] = step.next_flow ?? [];
       if (kind === "config_subentries_flow" && id) {
-        this.flow = await Flow.resume(this.hass, SUBENTRY_FLOW, id);
+        await this.flow.goOn(SUBENTRY_FLOW, id);
       } else if (step.type === "create_entry") {
         this.finish();
       }
@@ -197,7 +197,6 @@ class Guide extends LitElement {
     }
     const fields = step.data_schema ?? [];
     return html`${this.renderHead()}
-      ${step.errors?.base ? html`<p class="error" role="alert">${this.words(`error.${step.errors.base}`)}</p>` : nothing}
       <ha-form
         .hass=${hass}
         .data=${this.data}

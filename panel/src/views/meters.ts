@@ -96,17 +96,17 @@ class MetersView extends LitElement {
       return html`<p aria-busy="true">${text(hass, "common.loading")}</p>`;
     }
     if (meters.items.size === 0) {
-      return html`<section class="card">${text(hass, "meters.none")}</section>`;
+      return html`<section class="card" tabindex="0">${text(hass, "meters.none")}</section>`;
     }
     const lines = Map.groupBy(meters.items, ([, meter]) => meter.entry_id);
     return html`
       ${[...lines].map(
-        ([entryId, items]) => html`<section class="card">
+        ([entryId, items]) => html`<section class="card" tabindex="0">
           <h2>${this.model.links.items.get(entryId)?.title ?? ""}</h2>
           ${this.renderLine(items)}
         </section>`,
       )}
-      <section class="card">
+      <section class="card" tabindex="0">
         <h2>${text(hass, "registers.title")}</h2>
         ${this.renderForm()}
         ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}

@@ -54,6 +54,17 @@ class StartView extends LitElement {
     super.disconnectedCallback();
     this.points.stop();
     this.started = false;
+    // Home Assistant takes the page out for a moment when its panels change.
+    window.setTimeout(() => {
+      if (!this.isConnected) {
+        this.leave();
+      }
+    });
+  }
+
+  private leave(): void {
+    this.flow?.leave();
+    this.flow = undefined;
   }
 
   private async loadEntries(): Promise<void> {
@@ -72,20 +83,20 @@ class StartView extends LitElement {
 
   override render(): TemplateResult {
     const { hass, model } = this;
-    if (!model.links.loaded || !this.points.loaded) {
-      return html`<p aria-busy="true">${text(hass, "common.loading")}</p>`;
-    }
     if (this.flow) {
       return html`<section class="card">
         <gt-guide
           .hass=${hass}
           .flow=${this.flow}
           @done=${() => {
-            this.flow = undefined;
+            this.leave();
             this.loadEntries();
           }}
         ></gt-guide>
       </section>`;
+    }
+    if (!model.links.loaded || !this.points.loaded) {
+      return html`<p aria-busy="true">${text(hass, "common.loading")}</p>`;
     }
     const forwarders = [...model.links.items].filter(([, link]) => link.forwards);
     const delivered = forwarders.find(([, link]) => link.delivered);
