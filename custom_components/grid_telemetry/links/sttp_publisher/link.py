@@ -47,7 +47,11 @@ class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
     ) -> None:
         history = RecorderHistory(hass, lambda: self._signals)
         self.publisher = publisher_of(
-            entry.data, tls, history, self._note_command, self._user_command
+            entry.data,
+            tls,
+            history,
+            on_command=self._note_command,
+            on_user_command=self._take_user_command,
         )
         self.metadata = Metadata()
         self._hass = hass
@@ -161,22 +165,8 @@ class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
             "quality": self._values.as_dict(),
         }
 
-    def _publish(self, measurements: list[Measurement]) -> None:
-        """Publish values, and show them to whoever looks."""
-        if self._traffic.watched:
-            names = {signal.signal_id: signal.point.name for signal in self._signals}
-            told = {names[each.signal_id]: each.value for each in measurements}
-            self._traffic.note(
-                Direction.OUT, "measurements", str(len(measurements)), json_dumps(told)
-            ).confirmed_s = 0.0
-        self.publisher.publish(measurements)
-
-    def _note_command(self, peer: str, command: str, size: int) -> None:
-        if self._traffic.watched:
-            self._traffic.note(Direction.IN, command, peer, "").size = size
-
     @callback
-    def _user_command(self, sender: SubscriberInfo, number: int, data: bytes) -> None:
+    def _take_user_command(self, sender: SubscriberInfo, number: int, data: bytes) -> None:
         """Tell automations of a command of a subscriber; what it means they know."""
         try:
             text = data.decode()
@@ -193,6 +183,20 @@ class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
                 "text": text,
             },
         )
+
+    def _publish(self, measurements: list[Measurement]) -> None:
+        """Publish values, and show them to whoever looks."""
+        if self._traffic.watched:
+            names = {signal.signal_id: signal.point.name for signal in self._signals}
+            told = {names[each.signal_id]: each.value for each in measurements}
+            self._traffic.note(
+                Direction.OUT, "measurements", str(len(measurements)), json_dumps(told)
+            ).confirmed_s = 0.0
+        self.publisher.publish(measurements)
+
+    def _note_command(self, peer: str, command: str, size: int) -> None:
+        if self._traffic.watched:
+            self._traffic.note(Direction.IN, command, peer, "").size = size
 
     def _define(self, before: Metadata | None = None) -> None:
         """Publish the metadata if it is other than before; by default than it was."""

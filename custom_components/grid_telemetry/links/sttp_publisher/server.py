@@ -1,6 +1,6 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 import ssl
 from typing import Any
@@ -22,8 +22,8 @@ from ...protocols.sttp import (
     History,
     Limits,
     OnCommand,
+    OnUserCommand,
     Publisher,
-    SubscriberInfo,
     fingerprint_of,
     target_of,
 )
@@ -54,8 +54,9 @@ def publisher_of(
     data: Mapping[str, Any],
     tls: TlsContexts,
     history: History,
+    *,
     on_command: OnCommand,
-    on_user_command: Callable[[SubscriberInfo, int, bytes], None],
+    on_user_command: OnUserCommand,
 ) -> Publisher:
     """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
@@ -64,8 +65,8 @@ def publisher_of(
         port=data[CONF_PORT],
         tls=tls.server,
         history=history,
-        on_command=on_command,
         on_user_command=on_user_command,
+        on_command=on_command,
         dialing=Dialing(
             targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
             tls=tls.dialing,

@@ -1,6 +1,6 @@
 """The publisher: an asyncio server that any STTP subscriber can connect to."""
 
-from .connection import OnCommand
+from .connection import OnCommand, OnUserCommand
 from .dialing import Dialing, Target, fingerprint_of, target_of
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
@@ -11,6 +11,7 @@ __all__ = [
     "History",
     "Limits",
     "OnCommand",
+    "OnUserCommand",
     "Publisher",
     "PublisherHealth",
     "SubscriberInfo",

@@ -41,7 +41,7 @@ _CONFIRMATIONS: Final = frozenset(
 )
 
 
-type UserCommandTaker = Callable[[SubscriberInfo, int, bytes], None]
+type OnUserCommand = Callable[[SubscriberInfo, int, bytes], None]
 """Takes a user command: who sent it, its number (0 to 15) and its data."""
 
 
@@ -76,8 +76,8 @@ class Connection(Member):
         secure: bool,
         history: History | None,
         replays: asyncio.Semaphore,
+        on_user_command: OnUserCommand | None,
         on_command: OnCommand,
-        on_user_command: UserCommandTaker | None,
     ) -> None:
         self._on_command = on_command
         self.id = uuid4()
@@ -274,7 +274,7 @@ class Connection(Member):
         )
         self.send(response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH, document))
 
-    def _user_command(self, code: int, data: bytes, take: UserCommandTaker) -> None:
+    def _user_command(self, code: int, data: bytes, take: OnUserCommand) -> None:
         """Hand a user command on, and say so; raises SttpError for too many and too long ones."""
         limits, now = self._limits, asyncio.get_running_loop().time()
         if len(data) > limits.user_command_bytes:
