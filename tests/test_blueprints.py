@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 import shutil
 from typing import Any
+from urllib.parse import quote
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.config import async_validate_config_item
@@ -23,6 +24,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 
 BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
+GUIDE = (BLUEPRINTS.parent / "docs" / "blueprints.md").read_text(encoding="utf-8")
+REPOSITORY = "https://github.com/grid-telemetry/grid-telemetry"
 FILES = sorted(BLUEPRINTS.rglob("*.yaml"))
 CONNECTED = "binary_sensor.scout_verbunden"
 # As Home Assistant makes them in German.
@@ -42,6 +45,9 @@ def test_each_blueprint_is_one_for_home_assistant(file: Path) -> None:
     )
     assert blueprint.validate() is None
     assert blueprint.metadata["description"]
+    source = f"{REPOSITORY}/blob/main/{file.relative_to(BLUEPRINTS.parent).as_posix()}"
+    assert blueprint.metadata["source_url"] == source
+    assert f"blueprint_url={quote(source, safe='')}" in GUIDE
     assert file.parent.name == DOMAIN
     for block in blueprint.inputs.values():
         assert block["name"]
@@ -89,7 +95,7 @@ async def test_a_connection_that_stays_down_is_told_and_taken_back(
 ) -> None:
     create = async_mock_service(hass, "persistent_notification", "create")
     dismiss = async_mock_service(hass, "persistent_notification", "dismiss")
-    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="unknown")
+    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="7")
     await use_blueprint(
         hass, tmp_path, "forwarder_down", connected=[CONNECTED], patience={"minutes": 5}
     )
@@ -117,7 +123,7 @@ async def test_the_users_own_actions_are_run_instead(
 ) -> None:
     calls = async_mock_service(hass, "notify", "phone")
     tell = [{"action": "notify.phone", "data": {"message": "{{ title }}: {{ message }}"}}]
-    show_link(hass, connected="on", last_error="unknown")
+    show_link(hass, connected="on", last_error="none")
     await use_blueprint(
         hass,
         tmp_path,

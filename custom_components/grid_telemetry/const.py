@@ -5,6 +5,10 @@ from typing import Final
 DOMAIN: Final = "grid_telemetry"
 MANUFACTURER: Final = "Grid Telemetry"
 
+ENTRY_VERSION: Final = 1
+ENTRY_MINOR_VERSION: Final = 2
+"""2: meters are known by their serial number, or by line and unit."""
+
 CONF_KIND: Final = "kind"
 """In the data of an entry: which kind of link it is, the name of a folder below `links/`."""
 

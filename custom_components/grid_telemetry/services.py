@@ -4,6 +4,7 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, call
 from homeassistant.helpers.service import async_register_admin_service
 
 from .action import Action
+from .action_choices import async_offer_choices
 from .commands.actions import async_setup_actions as async_setup_command_actions
 from .const import DOMAIN
 from .dashboard import async_setup_actions as async_setup_dashboard_actions
@@ -21,6 +22,7 @@ def async_setup_services(hass: HomeAssistant) -> None:
     for module in LINKS.values():
         for action in module.actions:
             _register(hass, module, action)
+    async_offer_choices(hass)
 
 
 @callback

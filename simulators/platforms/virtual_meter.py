@@ -138,6 +138,7 @@ class VirtualMeter:
                         "devices": [devices[device]],
                         "entities": [],
                     },
+                    "mapping": {"next_step_id": "points"},
                     "points": points,
                 },
             )

@@ -47,6 +47,18 @@ def register_meter(hass: HomeAssistant, name: str, *keys: str, domain: str = DOM
     return found.id
 
 
+async def fill_in(hass: HomeAssistant, result: Any, way: str = "points") -> dict[str, Any]:
+    """Go on from the choice of readings to their table, if it came that far."""
+    if result["type"] is not FlowResultType.MENU:
+        return dict(result)
+    assert result["step_id"] == "mapping"
+    return dict(
+        await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"next_step_id": way}
+        )
+    )
+
+
 async def save(
     hass: HomeAssistant, result: dict[str, Any], rows: list[dict[str, Any]]
 ) -> dict[str, Any]:

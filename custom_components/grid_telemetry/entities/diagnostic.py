@@ -15,6 +15,20 @@ from homeassistant.helpers.event import async_track_time_interval
 UPDATE_INTERVAL: Final = timedelta(seconds=5)
 MAX_NAMES: Final = 50
 """So many names an attribute shows; the diagnostics have all of them."""
+NONE: Final = "none"
+"""The state of a text that there is none of, which is well; it has a translation."""
+_CALM: Final = timedelta(minutes=5)
+
+
+def calm_time(shown: datetime | None, present: datetime | None) -> datetime | None:
+    """Return the time that a sensor shows: the present one, but a new one each five minutes only.
+
+    Each state of a time is an entry of the activity, and a row in the database. Times that the
+    diagnostics tell are exact.
+    """
+    if shown is not None and present is not None and shown <= present < shown + _CALM:
+        return shown
+    return present
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,15 +78,23 @@ class DiagnosticSensor(SensorEntity):
         before = self._attr_native_value, self.extra_state_attributes
         description = self.entity_description
         names = [] if description.names_fn is None else description.names_fn()
-        value = len(names) if description.value_fn is None else description.value_fn()
-        if isinstance(value, str):
-            value = value[:MAX_LENGTH_STATE_STATE]
-        self._attr_native_value = value
+        self._attr_native_value = self._value(self._attr_native_value, names)
         if description.names_fn is not None:
             self._attr_extra_state_attributes = {
                 description.names_attribute: list(names[:MAX_NAMES])
             }
         return before != (self._attr_native_value, self.extra_state_attributes)
+
+    def _value(self, shown: object, names: Sequence[str]) -> int | float | str | datetime | None:
+        if (value_fn := self.entity_description.value_fn) is None:
+            return len(names)
+        match value_fn():
+            case str() as text:
+                return text[:MAX_LENGTH_STATE_STATE]
+            case datetime() as present if isinstance(shown, datetime):
+                return calm_time(shown, present)
+            case value:
+                return value
 
 
 class Rate:

@@ -15,6 +15,7 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ..connection.wording import in_words
 from ..const import DOMAIN
 from ..protocols.listener import Network, bound_socket
 from .fields import PORT
@@ -96,7 +97,7 @@ async def async_try_to_listen(
     try:
         await hass.async_add_executor_job(server_context_of, data)
     except OSError as err:
-        return {"base": "certificate_file"}, str(err)
+        return {"base": "certificate_file"}, in_words(str(err))
     try:
         bound_socket(data[CONF_HOST], port).close()
     except OSError as err:

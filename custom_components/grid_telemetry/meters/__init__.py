@@ -51,6 +51,9 @@ __all__ = [
 
 MAX_BYTES: Final = 64 * 1024
 """A larger map is refused, whichever way it comes in; the largest one shipped has 9 KiB."""
+# libyaml's, where PyYAML was built with it. It tells no line, and follows any depth until the stack
+# of the process is used up: what a user wrote is read by `_Loader`.
+_FastLoader: Final = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 # So many faults are told; who has more begins with these.
 _MAX_FAULTS: Final = 20
 
@@ -96,7 +99,8 @@ def _shipped_files() -> Mapping[str, Path]:
 
 @cache
 def _shipped_map(path: Path) -> RegisterMap:
-    return read_register_map(path)
+    """Return a map whose faults the tests would have found, eight times as fast as a user's."""
+    return register_map(path.stem, _FastLoader(path.read_bytes()).get_single_data())
 
 
 def read_register_map(path: Path) -> RegisterMap:

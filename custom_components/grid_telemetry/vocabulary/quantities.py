@@ -190,14 +190,14 @@ def _voltages() -> Iterator[Quantity]:
 def _currents() -> Iterator[Quantity]:
     yield _CURRENT("current", solarnode="current")
     for phase, letter in _PHASES.items():
-        yield _CURRENT(f"current_{phase}", solarnode=f"current_{letter}")
+        yield _CURRENT(f"current_{phase}", enabled=False, solarnode=f"current_{letter}")
     yield _CURRENT("current_n", enabled=False, solarnode="neutralCurrent")
     yield _CURRENT("current_average", enabled=False, sttp="ALOG")
     yield _CURRENT("current_sum", enabled=False, sttp="ALOG")
 
 
 def _powers() -> Iterator[Quantity]:
-    yield from _POWER.with_phases("power", phases_enabled=True, solarnode="watts")
+    yield from _POWER.with_phases("power", phases_enabled=False, solarnode="watts")
     # Some meters keep both directions apart, each as a positive number.
     yield _POWER("power_import")
     yield _POWER("power_export")

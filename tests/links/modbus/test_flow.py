@@ -12,7 +12,7 @@ from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult, FlowType
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from modbus_connection import ModbusConnectionError, ModbusTimeoutError
 from modbus_connection.mock import MockModbusConnection
 import pytest
@@ -22,6 +22,7 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import connection_test
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter, Transport
+from tests.texts import TEXTS
 
 from .conftest import link_entry, meter, start
 
@@ -234,7 +235,7 @@ async def test_a_refused_connection_is_told(hass: HomeAssistant, socket_enabled:
         result = await submit(hass, result, {"host": "127.0.0.1", "port": port})
 
     assert result["errors"] == {"base": "cannot_connect"}
-    assert "Connect call failed" in result["description_placeholders"]["error"]
+    assert result["description_placeholders"]["error"] == "Connection refused"
 
 
 async def test_an_unknown_host_is_told(hass: HomeAssistant, socket_enabled: None) -> None:
@@ -456,3 +457,13 @@ async def test_a_port_that_fails_with_new_settings_is_used_as_before(
     assert result["errors"] == {"base": "cannot_connect"}
     assert entry.data["baudrate"] == 19200
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_number_that_cannot_be_is_told_by_a_text(hass: HomeAssistant) -> None:
+    result = await form(hass, "tcp")
+    with pytest.raises(InvalidData) as raised:
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"host": "127.0.0.1", "port": 70_000}
+        )
+    assert raised.value.schema_errors == {"port": "number_out_of_range"}
+    assert TEXTS["config"]["error"]["number_out_of_range"]

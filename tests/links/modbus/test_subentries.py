@@ -70,7 +70,7 @@ async def test_a_meter_is_shown_before_it_is_saved(
     entry = link_entry()
     result = await submit(hass, await form(hass, entry), METER)
 
-    assert result["type"] is FlowResultType.FORM
+    assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "confirm"
     assert result["description_placeholders"] == {
         "meter": "Eastron SDM630",
@@ -86,11 +86,26 @@ async def test_a_meter_is_shown_before_it_is_saved(
     }
     assert not entry.subentries
 
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Eastron SDM630"
-    assert result["data"] == METER
+    assert result["data"] == {**METER, "identity": "eastron_23120145"}
     assert result["unique_id"] == "3"
+
+
+async def test_another_model_can_be_chosen_once_its_values_were_seen(
+    hass: HomeAssistant, unit: MockModbusUnit
+) -> None:
+    result = await submit(hass, await form(hass, link_entry()), {**METER, "meter_name": "Cellar"})
+    result = await submit(hass, result, {"next_step_id": "again"})
+    assert result["step_id"] == "model"
+    assert result["data_schema"] is not None
+    shown = {
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
+    }
+    assert (shown["unit_id"], shown["meter_name"]) == (3, "Cellar")
 
 
 async def test_a_look_leaves_no_timeout_behind(hass: HomeAssistant, unit: MockModbusUnit) -> None:
@@ -103,7 +118,7 @@ async def test_a_look_leaves_no_timeout_behind(hass: HomeAssistant, unit: MockMo
 async def test_a_new_meter_has_sensors_at_once(hass: HomeAssistant, unit: MockModbusUnit) -> None:
     entry = link_entry()
     result = await submit(hass, await form(hass, entry), {**METER, "meter_name": "Cellar"})
-    await submit(hass, result, {})
+    await submit(hass, result, {"next_step_id": "save"})
 
     power = hass.states.get("sensor.cellar_active_power")
     assert power is not None
@@ -115,7 +130,7 @@ async def test_a_second_meter_of_a_model_gets_another_name(
 ) -> None:
     entry = link_entry(meter(1, title="Eastron SDM630"))
     result = await submit(hass, await form(hass, entry), METER)
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert result["title"] == "Eastron SDM630 3"
 
@@ -233,6 +248,10 @@ async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> SubentryFl
     if hass.config_entries.async_get_entry(entry.entry_id) is None:
         await start(hass, entry)
     result = await entry.start_subentry_reconfigure_flow(hass, "meter_1")
+    if result["type"] is FlowResultType.MENU:  # there are other meters, which may replace it
+        result = await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"next_step_id": "change"}
+        )
     assert result["step_id"] == "reconfigure"
     return result
 
@@ -269,12 +288,12 @@ async def test_another_unit_keeps_the_sensors(
     result = await reconfigure(hass, entry)
     result = await submit(hass, result, {**METER, "meter_name": "Main meter"})
     assert result["step_id"] == "confirm"
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
     subentry = entry.subentries["meter_1"]
-    assert subentry.data == METER
+    assert subentry.data == {**METER, "identity": "meter_1"}
     assert subentry.unique_id == "3"
     assert state(hass, "power") == "-1234.5"
     assert before == {

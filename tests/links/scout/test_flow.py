@@ -24,6 +24,7 @@ from custom_components.grid_telemetry.links.scout.const import (
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
+from tests.links.flows import fill_in
 
 pytestmark = pytest.mark.usefixtures("no_setup")
 
@@ -68,6 +69,9 @@ def entry_of(hass: HomeAssistant, *subentries: ConfigSubentryData) -> MockConfig
 async def begin(hass: HomeAssistant) -> dict[str, Any]:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "send"}
+    )
     assert "scout" in result["menu_options"]
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "scout"}
@@ -278,6 +282,7 @@ async def test_a_meters_readings_get_the_codes_that_are_proven(
         result["flow_id"],
         {"gateway_device_id": "2", "devices": [meter.id], "entities": ["sensor.boiler"]},
     )
+    result = await fill_in(hass, result)
     assert result["step_id"] == "points"
     rows = {row["entity"]: row for row in shown_rows(result)}
     assert rows["sensor.house_voltage_l1"]["code"] == "V_AN"
@@ -326,6 +331,7 @@ async def test_a_row_that_cannot_be_sent_is_named(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     good = {"entity": "sensor.house_power", "code": "X"}
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"points": [good, {"entity": "sensor.house_voltage_l1", **row}]}
@@ -350,6 +356,7 @@ async def test_every_energy_is_suggested_in_one_scale(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": ["sensor.energy"]}
     )
+    result = await fill_in(hass, result)
     (row,) = shown_rows(result)
     assert row["unit"] == suggested
     result = await hass.config_entries.subentries.async_configure(
@@ -365,6 +372,7 @@ async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEn
         result["flow_id"],
         {"gateway_device_id": "2", "devices": [meter.id], "entities": [], "max_age_s": 600},
     )
+    result = await fill_in(hass, result)
     row = {"entity": "sensor.house_power", "code": "P", "take": "mean_min_max"}
     twice = {"entity": "sensor.house_voltage_l1", "code": "P_MAX"}
     result = await hass.config_entries.subentries.async_configure(
@@ -394,6 +402,7 @@ async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEn
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": []}
     )
+    result = await fill_in(hass, result)
     assert [(row["code"], row.get("take"), row.get("guard")) for row in shown_rows(result)] == [
         ("P", "mean", None),
         ("P_MIN", "minimum", None),
@@ -409,6 +418,7 @@ async def test_a_device_without_any_code_is_not_saved(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"points": [{"entity": "sensor.house_power", "code": ""}]}
     )
@@ -467,6 +477,7 @@ async def test_reconfiguring_a_device_follows_renames_and_adds(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "3", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     rows = shown_rows(result)
     assert rows[0] == {"entity": "sensor.grid", "code": "P", "unit": "kW", "factor": 2}
     assert [row["entity"] for row in rows[1:]] == [

@@ -9,6 +9,7 @@ from homeassistant.data_entry_flow import section
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_subscriber import flow
+from tests.texts import MENU_TEXTS
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -31,8 +32,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 
 def test_the_form_is_explained() -> None:
     steps = TEXTS["config"]["step"]
-    for texts in ("menu_options", "menu_option_descriptions"):
-        assert "sttp_subscriber" in steps["user"][texts]
+    assert all("sttp_subscriber" in texts for texts in MENU_TEXTS.values())
     explained(flow._SCHEMA, steps["sttp_subscriber"])
 
 

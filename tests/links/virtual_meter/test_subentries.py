@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, meter, point
 
@@ -36,7 +36,8 @@ async def start(
 async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
     result = await start(hass, entry)
     chosen = {"profile": "eastron_sdm630", "unit_id": "1", "max_age_s": 60, **chosen}
-    return dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    return await fill_in(hass, result)
 
 
 def quantities(result: dict[str, Any]) -> list[str]:
@@ -299,7 +300,9 @@ async def test_another_meter_can_be_chosen_later(hass: HomeAssistant, add_entry:
     (subentry_id,) = entry.subentries
     result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     chosen = {"profile": "eastron_sdm120", "unit_id": "2", "max_age_s": 30}
-    result = dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await fill_in(
+        hass, await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    )
     # It has no such quantity.
     assert suggested(result) == [{"entity": "sensor.a", "factor": 1.0}]
     refused = await save(hass, result, suggested(result))
@@ -320,10 +323,11 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": [found]}
     )
-    rows = suggested(dict(result))
+    result = await fill_in(hass, result)
+    rows = suggested(result)
     rows[0] |= {"max_age_s": 0, "guard": "off"}
     rows[1] |= {"max_age_s": 20}
-    result = await save(hass, dict(result), rows)
+    result = await save(hass, result, rows)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (subentry,) = entry.subentries.values()
     assert "max_age_s" not in subentry.data
@@ -333,13 +337,14 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     again = await hass.config_entries.subentries.async_configure(
         again["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": []}
     )
-    shown = suggested(dict(again))
+    again = await fill_in(hass, again)
+    shown = suggested(again)
     assert [(row.get("max_age_s"), row.get("guard")) for row in shown] == [
         (0, "off"),
         (20, None),
         (None, None),
     ]
-    result = await save(hass, dict(again), shown)
+    result = await save(hass, again, shown)
     assert result["reason"] == "reconfigure_successful"
     assert [
         point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]

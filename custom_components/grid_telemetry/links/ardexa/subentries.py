@@ -11,7 +11,6 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.helpers.selector import (
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectOptionDict,
@@ -24,6 +23,7 @@ import voluptuous as vol
 
 from ...connection.errors import LinkError
 from ...const import DOMAIN
+from ...forms.fields import RangedNumber
 from .api import api_of
 from .client import OperationError, OperationRefused
 from .const import (
@@ -48,7 +48,7 @@ WHOLE_ROW: Final = "whole_row"
 TRIED_WITHIN_S: Final = 10.0
 
 _STALE_AFTER: dict[vol.Marker, Any] = {
-    vol.Required(CONF_STALE_AFTER_S, default=DEFAULT_STALE_AFTER_S): NumberSelector(
+    vol.Required(CONF_STALE_AFTER_S, default=DEFAULT_STALE_AFTER_S): RangedNumber(
         NumberSelectorConfig(
             min=1, max=86_400, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement="s"
         )

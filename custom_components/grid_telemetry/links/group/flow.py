@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import Platform
+from homeassistant.core import callback
 from homeassistant.helpers.selector import (
     DeviceSelector,
     DeviceSelectorConfig,
@@ -79,6 +80,16 @@ class GroupSubentryFlow(PointsSubentryFlow):
     """Choose the meters, then what of them is added up."""
 
     table = _table()
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Leave no entry without a group: it is made before its first one is asked for."""
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        if entry is not None and not entry.subentries and not self.hass.is_stopping:
+            self.hass.async_create_task(
+                self.hass.config_entries.async_remove(entry.entry_id), "remove an empty group"
+            )
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:

@@ -15,6 +15,7 @@ from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
+from ...connection.traffic import traffic_of
 from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
@@ -31,6 +32,7 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .identity import identity_of, migrate
 from .line import Line
 from .maps import async_load_register_maps, tell_missing_maps
 from .sunspec import map_finder
@@ -144,7 +146,11 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
             if info.endpoint == params.endpoint
         )
 
-    line = Line(numbered=is_numbered(entry.data), is_shared=is_shared)
+    line = Line(
+        numbered=is_numbered(entry.data),
+        is_shared=is_shared,
+        traffic=traffic_of(hass, entry.entry_id),
+    )
     return ModbusLink(
         hass,
         entry,
@@ -216,7 +222,7 @@ def _polled(
             hass,
             entry,
             meter,
-            subentry_id=subentry.subentry_id,
+            identity=identity_of(subentry),
             group=group,
             interval=timedelta(seconds=interval_s),
         )
@@ -227,6 +233,11 @@ def _polled(
         fast=coordinator(FAST, subentry.data[CONF_FAST_INTERVAL_S]),
         slow=coordinator(SLOW, subentry.data[CONF_SLOW_INTERVAL_S]),
     )
+
+
+async def async_migrate_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Bring an entry of an earlier version up to date."""
+    migrate(hass, entry)
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:

@@ -16,7 +16,6 @@ from homeassistant.config_entries import (
 )
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectOptionDict,
@@ -26,12 +25,14 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
+from ...forms.fields import RangedNumber
 from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
     CONF_CURRENT_RATIO,
     CONF_FAST_INTERVAL_S,
+    CONF_IDENTITY,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
@@ -41,6 +42,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, Results, Unknown, search
+from .identity import new_identity
 from .maps import async_load_register_maps
 from .preview import async_readings
 from .unit_access import (
@@ -67,7 +69,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_FIRST_UNIT_ID, default=1): unit_id_selector(),
         vol.Required(CONF_LAST_UNIT_ID, default=16): unit_id_selector(),
         vol.Required(CONF_USUAL_UNIT_IDS, default=True): BooleanSelector(),
-        vol.Required(CONF_TIMEOUT_S, default=1): NumberSelector(
+        vol.Required(CONF_TIMEOUT_S, default=1): RangedNumber(
             NumberSelectorConfig(
                 min=0.2,
                 max=10,
@@ -154,7 +156,7 @@ class SearchSteps(ConfigSubentryFlow):
         async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
             results = await search(
                 line,
-                partial(async_in_turn, self.hass, entry),
+                partial(async_in_turn, self.hass, entry, timeout_s=timeout_s),
                 unit_ids,
                 maps,
                 timeout_s=timeout_s,
@@ -236,13 +238,25 @@ class SearchSteps(ConfigSubentryFlow):
 
     def _subentries(self, chosen: Sequence[Found]) -> Iterator[ConfigSubentryData]:
         titles = {meter.title for meter in meters_of(self._get_entry())}
+        identities: set[str] = set()
         for meter in chosen:
+            identity = new_identity(
+                self.hass,
+                self._get_entry(),
+                meter.unit_id,
+                meter.place,
+                meter.map.manufacturer,
+                meter.identity.serial_number,
+                identities,
+            )
+            identities.add(identity)
             title = f"{meter.map.manufacturer} {meter.map.models[0]}"
             if title in titles:
                 title = f"{title} {meter.unit_id}"
             titles.add(title)
             yield ConfigSubentryData(
                 data=found_data(meter)
+                | {CONF_IDENTITY: identity}
                 | {
                     key: self._search_input[key]
                     for key in (

@@ -27,6 +27,7 @@ from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import RATIOS, adjusted, parse_ratio
 from .const import (
     CONF_FAST_INTERVAL_S,
+    CONF_IDENTITY,
     CONF_METER_NAME,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
@@ -35,6 +36,7 @@ from .const import (
     CONF_UNIT_ID,
 )
 from .detection import meter_key, search_sunspec
+from .identity import new_identity, others_of, replace_meter
 from .maps import async_load_register_maps
 from .own_map import (
     CONF_MAP_FILE,
@@ -57,6 +59,7 @@ from .unit_access import NoMeterError, async_look, interval_fields, meters_of, u
 # The choice in place of a register map for a device that tells itself where its values are.
 SUNSPEC = "sunspec"
 CONF_SUNSPEC_BASE = "sunspec_base"
+CONF_NEW_METER = "new_meter"
 GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
 # The choice in place of a register map for one that the user brings; no file can have this name.
 OWN_MAP = "own/"
@@ -69,9 +72,11 @@ class MeterSubentryFlow(SearchSteps):
         super().__init__()
         self._maps: Mapping[str, RegisterMap] = {}
         self._input: dict[str, Any] = {}
+        self._typed: dict[str, Any] = {}
         self._own: OwnMap | None = None
         self._own_label = ""
         self._found: dict[str, str] = {}
+        self._identity: str | None = None
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask whether to look for the meters or to tell what they are."""
@@ -86,28 +91,83 @@ class MeterSubentryFlow(SearchSteps):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Change a meter; its sensors and their history stay."""
+        """Change a meter, or let another one take its place; its sensors and history stay."""
+        if user_input is None and others_of(self.hass, self._get_reconfigure_subentry()):
+            return await self.async_step_reconfigure_menu()
         return await self._async_meter_step("reconfigure", user_input)
+
+    async def async_step_reconfigure_menu(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask whether to change this meter or to let another one take its place."""
+        return self.async_show_menu(
+            step_id="reconfigure_menu", menu_options=["change", "replace_meter"]
+        )
+
+    async def async_step_change(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change a meter where there are others."""
+        return await self._async_meter_step("reconfigure", user_input)
+
+    async def async_step_replace_meter(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask which meter takes the place of this one, and goes on with its sensors."""
+        meter = self._get_reconfigure_subentry()
+        others = {other.subentry_id: (entry, other) for entry, other in others_of(self.hass, meter)}
+        if user_input is not None:
+            new = others.get(user_input[CONF_NEW_METER])
+            if new is None:  # it was deleted while the form was open
+                return self.async_abort(reason="meter_gone")
+            replace_meter(self.hass, self._get_entry(), meter, *new)
+            return self.async_abort(
+                reason="meter_replaced",
+                description_placeholders={"meter": meter.title, "new": new[1].title},
+            )
+        options = [
+            SelectOptionDict(value=key, label=f"{other.title} ({entry.title})")
+            for key, (entry, other) in others.items()
+        ]
+        return self.async_show_form(
+            step_id="replace_meter",
+            data_schema=vol.Schema(
+                {
+                    vol.Required(CONF_NEW_METER): SelectSelector(
+                        SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
+                    )
+                }
+            ),
+            description_placeholders={"meter": meter.title},
+        )
 
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Show what the meter says, to be compared with its display."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            try:
-                if self._own is not None:
-                    await async_store(self.hass, self._own)
-                return self._finish()
-            except OwnMapError as err:
-                errors[err.field] = err.key
-                self._found["error"] = str(err)
-        return self.async_show_form(
+        return self.async_show_menu(
             step_id="confirm",
-            data_schema=vol.Schema({}),
-            errors=errors,
+            menu_options=["save", "again"],
             description_placeholders=self._found,
         )
+
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Take the meter as it is; a map of the user's own is kept first."""
+        if self._own is not None:
+            try:
+                await async_store(self.hass, self._own)
+            except OwnMapError as err:
+                own_map = {CONF_MAP_NAME: self._own.map.key, CONF_MAP_TEXT: self._own.text}
+                return self._own_map_form(own_map, {err.field: err.key}, str(err))
+        return self._finish()
+
+    async def async_step_again(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Choose another model."""
+        self._own = None
+        step_id = "model" if self._current is None else "reconfigure"
+        return await self._async_meter_step(step_id, None)
 
     async def async_step_sunspec_base(
         self, user_input: dict[str, Any] | None = None
@@ -170,6 +230,11 @@ class MeterSubentryFlow(SearchSteps):
             else:
                 self._own = own
                 return await self.async_step_confirm()
+        return self._own_map_form(suggested, errors, detail)
+
+    def _own_map_form(
+        self, suggested: Mapping[str, Any], errors: dict[str, str], detail: str
+    ) -> SubentryFlowResult:
         return self.async_show_form(
             step_id="own_map",
             data_schema=self.add_suggested_values_to_schema(OWN_MAP_SCHEMA, suggested),
@@ -204,6 +269,8 @@ class MeterSubentryFlow(SearchSteps):
             self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
         errors: dict[str, str] = {}
         detail = ""
+        if user_input is not None:
+            self._typed = user_input
         if user_input is not None and not (errors := self._check(user_input)):
             current = self._current
             # What no field asks for stays.
@@ -231,7 +298,7 @@ class MeterSubentryFlow(SearchSteps):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                self._schema(), user_input or self._suggested()
+                self._schema(), user_input or self._typed or self._suggested()
             ),
             errors=errors,
             description_placeholders={"error": detail},
@@ -336,6 +403,14 @@ class MeterSubentryFlow(SearchSteps):
             identity, values = await read_once(unit, register_map, register_map.quantities)
         if not values:
             raise NoMeterError("map_mismatch")
+        self._identity = new_identity(
+            self.hass,
+            self._get_entry(),
+            unit_id,
+            place,
+            register_map.manufacturer,
+            identity.serial_number,
+        )
         lines = [f"- {name}: {value}" for name, value in await async_readings(self.hass, values)]
         self._found = {
             "meter": register_map.label,
@@ -349,6 +424,7 @@ class MeterSubentryFlow(SearchSteps):
         title = data.pop(CONF_METER_NAME, None) or self._default_title()
         unique_id = meter_key(data[CONF_UNIT_ID], self._place)
         if (current := self._current) is None:
+            data[CONF_IDENTITY] = self._identity
             return self.async_create_entry(title=title, data=data, unique_id=unique_id)
         return self.async_update_and_abort(
             self._get_entry(), current, title=title, data=data, unique_id=unique_id

@@ -21,7 +21,6 @@ from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     ObjectSelector,
@@ -36,7 +35,8 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
+from ...forms.fields import RangedNumber
+from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -55,6 +55,7 @@ from .const import (
     CONF_MIN_POWER_W,
     CONF_MIN_PRICE,
     CONF_MIN_SOC,
+    CONF_OTHERWISE_W,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
@@ -88,7 +89,7 @@ _POWER: dict[vol.Marker, Any] = {
 }
 _MAX_AGE: dict[vol.Marker, Any] = {
     vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=INTERVAL_S,
                 max=3600,
@@ -100,7 +101,7 @@ _MAX_AGE: dict[vol.Marker, Any] = {
         vol.Coerce(int),
     )
 }
-_CAPACITY = NumberSelector(
+_CAPACITY = RangedNumber(
     NumberSelectorConfig(
         min=0.001,
         max=1_000_000,
@@ -112,8 +113,8 @@ _CAPACITY = NumberSelector(
 _SITE_SCHEMA = vol.Schema({**_POWER, **_MAX_AGE})
 
 
-def _watts(minimum: float) -> NumberSelector:
-    return NumberSelector(
+def _watts(minimum: float) -> RangedNumber:
+    return RangedNumber(
         NumberSelectorConfig(
             min=minimum,
             max=MAX_WATTS,
@@ -124,7 +125,7 @@ def _watts(minimum: float) -> NumberSelector:
     )
 
 
-_PRICE = NumberSelector(
+_PRICE = RangedNumber(
     NumberSelectorConfig(min=-100_000, max=100_000, step="any", mode=NumberSelectorMode.BOX)
 )
 _BOUNDS: dict[vol.Marker, Any] = {
@@ -132,11 +133,11 @@ _BOUNDS: dict[vol.Marker, Any] = {
     vol.Optional(CONF_MAX_POWER_W): _watts(-MAX_WATTS),
     vol.Optional(CONF_MIN_PRICE): _PRICE,
     vol.Optional(CONF_BIDS_PER_DAY): vol.All(
-        NumberSelector(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
 }
-_PERCENT = NumberSelector(
+_PERCENT = RangedNumber(
     NumberSelectorConfig(
         min=0, max=100, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=PERCENTAGE
     )
@@ -162,7 +163,7 @@ _OFFER: dict[vol.Marker, Any] = {
         )
     ),
     vol.Required(CONF_HORIZON_H, default=4): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=24, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -206,7 +207,7 @@ def _resource_schema(resource_type: str) -> vol.Schema:
 _SERIES: dict[vol.Marker, Any] = {
     vol.Required(CONF_INVERT, default=False): BooleanSelector(),
     vol.Required(CONF_HORIZON_H, default=24): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=48, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -227,9 +228,14 @@ _HISTORY: dict[vol.Marker, Any] = {
         EntitySelectorConfig(domain=Platform.SENSOR, device_class=SensorDeviceClass.POWER)
     ),
     vol.Required(CONF_WEEKS, default=4): vol.All(
-        NumberSelector(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
+    **_SERIES,
+}
+_CALENDAR: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
     **_SERIES,
 }
 
@@ -271,7 +277,7 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
         stored = dict(self._get_reconfigure_subentry().data)
         for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
             if key in stored:
-                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+                stored[key] = entity_id_behind(self.hass, stored[key])
         return {key: value for key, value in stored.items() if value is not None}
 
 
@@ -569,6 +575,12 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         """Ask for the sensor whose like days count."""
         return self._source_form("history", _HISTORY, user_input)
 
+    async def async_step_calendar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the calendar whose events name a power."""
+        return self._source_form("calendar", _CALENDAR, user_input)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
@@ -581,9 +593,13 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         return await self._async_source()
 
     async def _async_source(self) -> SubentryFlowResult:
-        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
-            return await self.async_step_forecast()
-        return await self.async_step_history()
+        match self._data[CONF_SOURCE]:
+            case BaselineSource.FORECAST:
+                return await self.async_step_forecast()
+            case BaselineSource.CALENDAR:
+                return await self.async_step_calendar()
+            case _:
+                return await self.async_step_history()
 
     def _source_form(
         self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None
@@ -601,9 +617,7 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = {}
         if changes:
             suggested = dict(self._get_reconfigure_subentry().data)
-            suggested[CONF_ENTITY] = entity_id_of(
-                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
-            )
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 import re
 import secrets
+from types import MappingProxyType
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
@@ -111,6 +112,8 @@ class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
     _setup_data: dict[str, Any]
+    _setup_input: Mapping[str, Any] = MappingProxyType({})
+    """What was typed in the first form, which can be gone back to."""
 
     async def async_step_setup_server(
         self, user_input: dict[str, Any] | None = None
@@ -120,6 +123,7 @@ class SetupServerFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            self._setup_input = user_input
             data = _data_of(user_input)
             password = user_input.get(CONF_PASSWORD, "")
             if not (errors := _validation_errors(data, password)):
@@ -129,7 +133,7 @@ class SetupServerFlow(EntryFlow):
                 errors, detail = await async_try_to_listen(self.hass, data, current)
             if not errors:
                 return await self._async_take_password(data, password)
-        suggested = user_input or {}
+        suggested = user_input or self._setup_input
         if current is not None and not suggested:
             suggested = {**current.data, SECTION_LIMITS: current.data, SECTION_TLS: current.data}
         # Never shown again, not even to who has just typed it.
@@ -179,9 +183,9 @@ class SetupServerFlow(EntryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Have it confirmed that others can read what goes over the network."""
-        if user_input is not None:
-            return await self.async_step_setup_server_sources()
-        return self.async_show_form(step_id="setup_server_plain", data_schema=vol.Schema({}))
+        return self.async_show_menu(
+            step_id="setup_server_plain", menu_options=["setup_server_sources", "setup_server"]
+        )
 
     async def async_step_setup_server_sources(
         self, user_input: dict[str, Any] | None = None

@@ -6,7 +6,6 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.helpers.selector import (
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     TextSelector,
@@ -17,7 +16,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...forms.fields import PORT, SECRET
+from ...forms.fields import PORT, SECRET, RangedNumber
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -45,7 +44,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         **_CREDENTIALS,
         vol.Optional(CONF_SOURCES, default=list): TextSelector(TextSelectorConfig(multiple=True)),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): RangedNumber(
             NumberSelectorConfig(
                 min=1, max=3_600, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement="s"
             )

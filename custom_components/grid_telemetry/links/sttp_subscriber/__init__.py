@@ -2,10 +2,11 @@
 
 from typing import Final
 
-from ...link import LinkModule
+from ...link import Direction, LinkModule
 from .const import KIND
 
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    direction=Direction.READ,
 )

@@ -8,7 +8,6 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectSelector,
@@ -19,9 +18,10 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
+from ...connection.wording import in_words
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...forms.fields import PORT
+from ...forms.fields import PORT, RangedNumber
 from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -49,7 +49,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
             TextSelectorConfig(multiline=True)
         ),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): RangedNumber(
             NumberSelectorConfig(
                 min=0.1,
                 max=3_600,
@@ -117,7 +117,7 @@ class SttpSubscriberFlow(EntryFlow):
         try:
             parameters = await async_parameters(self.hass, data)
         except OSError as err:
-            return "certificate_file", str(err)
+            return "certificate_file", in_words(str(err))
         try:
             count = await async_try_subscription(parameters)
         except LinkError as err:

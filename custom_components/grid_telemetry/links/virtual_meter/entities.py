@@ -7,7 +7,7 @@ from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import UnitOfTime
 from homeassistant.util import dt as dt_util
 
-from ...entities.diagnostic import DiagnosticSensorDescription, Rate
+from ...entities.diagnostic import NONE, DiagnosticSensorDescription, Rate
 from ...protocols.modbus_server import Health, SerialServer, TcpServer
 from .meter import PlayedMeter
 
@@ -93,7 +93,7 @@ def diagnostic_sensors(
         ),
         DiagnosticSensorDescription(
             key="virtual_meter_last_refusal",
-            value_fn=lambda: health.last_refusal,
+            value_fn=lambda: health.last_refusal or NONE,
         ),
         DiagnosticSensorDescription(
             key="virtual_meter_stale",

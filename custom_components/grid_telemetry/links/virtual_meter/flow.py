@@ -11,6 +11,7 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
+from ...connection.traffic import Traffic
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
@@ -163,7 +164,7 @@ class VirtualMeterFlow(EntryFlow):
         ):
             # The entry has the line itself, and only how it is used changes.
             return {}, ""
-        server = server_of(data, ())
+        server = server_of(data, (), Traffic())
         try:
             await server.start()
         except OSError as err:

@@ -30,7 +30,6 @@ from ...points.table import (
     MAX_AGE_COLUMN,
     PointsSubentryFlow,
     PointsTable,
-    Row,
 )
 from .const import (
     CONF_ANY_UNIT_ID,
@@ -170,18 +169,6 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
         ):
             return {CONF_WHEN_OLD: "cannot_say_not_available"}
         return {}
-
-    @override
-    def _stored_rows(self) -> list[Row]:
-        """Return the rows without the quantities that another meter has not."""
-        return [
-            {
-                key: value
-                for key, value in row.items()
-                if key != CONF_QUANTITY or value in self._quantities
-            }
-            for row in super()._stored_rows()
-        ]
 
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_METER: VirtualMeterSubentryFlow}
