@@ -594,14 +594,14 @@ async def test_a_power_that_is_too_old_is_what_the_master_needs(
     played = meter(
         point("sensor.grid", "power", unit="W"),
         profile="sunspec_213",
-        max_age_s=10,
+        max_age_s=100,
         when_old=when_old,
     )
     entry = await set_up(hass, add_entry(played))
     client = await connect(entry, timeout=0.5)
-    with later(9):
+    with later(50):
         assert await floats(client, 40097, holding=True) == 100
-    with later(11):
+    with later(101):
         if power is None:
             with pytest.raises(ModbusIOException):
                 await client.read_holding_registers(40097, count=2, device_id=1)
@@ -626,7 +626,7 @@ async def test_a_voltage_that_is_too_old_refuses_no_power(
         )
     )
     client = await connect(await set_up(hass, entry))
-    for seconds, voltage in ((299, 230), (301, 0)):
+    for seconds, voltage in ((200, 230), (301, 0)):
         with later(seconds):
             hass.states.async_set(
                 "sensor.grid", "90", {"unit_of_measurement": "W"}, timestamp=time.time() + seconds
@@ -693,11 +693,11 @@ async def test_the_age_of_the_power_that_is_served_is_shown(
     entry = await set_up(hass, add_entry(meter(point("sensor.grid", "power", unit="W"))))
     assert figure(hass, entry, "power_age") == "unknown"
     client = await connect(entry)
-    with later(20):
+    with later(200):
         assert await floats(client, 0x34) == 100
     read_figures(hass)
     await hass.async_block_till_done()
-    assert figure(hass, entry, "power_age") == "20"
+    assert 200 <= int(figure(hass, entry, "power_age")) < 300
     assert figure(hass, entry, "expired") == "0"
 
 
