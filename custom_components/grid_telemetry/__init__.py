@@ -116,7 +116,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete what the link kept beside the entry."""
+    """Delete what the link kept beside the entry, and close the forms that add to it."""
+    flows = hass.config_entries.subentries
+    for flow in flows.async_progress():
+        if flow["handler"][0] == entry.entry_id:
+            # A search that goes on would end at an entry that is gone.
+            flows.async_abort(flow["flow_id"])
     try:
         runtime = await link_module(entry).async_runtime(hass)
         if isinstance(runtime, StoringRuntimeModule):

@@ -4,7 +4,7 @@ from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
 from .configuration.repairs import DriftFlow, PlanFlow, SecretsFlow
-from .outbox.repairs import RefusedMessagesFlow
+from .outbox.repairs import RefusedMessagesFlow, SetAsideFlow
 from .points.repairs import PointsFlow
 
 
@@ -21,4 +21,6 @@ async def async_create_fix_flow(
         return DriftFlow(data)
     if "points" in data:
         return PointsFlow(data)
+    if "set_aside" in data:
+        return SetAsideFlow(str(data["entry_id"]), str(data["set_aside"]))
     return RefusedMessagesFlow(str(data["entry_id"]))

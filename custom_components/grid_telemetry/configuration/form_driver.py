@@ -52,7 +52,7 @@ async def async_change_entry(
         hass,
         hass.config_entries.flow,
         DOMAIN,
-        {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id},
+        {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id, CONTEXT_DRIVEN: True},
         written,
         fields,
         ("config", entry.data[CONF_KIND]),

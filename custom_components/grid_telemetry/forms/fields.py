@@ -1,5 +1,6 @@
 """Fields that forms of several links have, and what may be typed into them."""
 
+from collections.abc import Mapping
 from typing import Any, Final, override
 from urllib.parse import urlsplit
 
@@ -58,3 +59,19 @@ def is_url(text: str, *schemes: str) -> bool:
         return parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:  # brackets that do not match, no port that there is
         return False
+
+
+def to_change(schema: vol.Schema, secret: str) -> vol.Schema:
+    """Return the schema for an entry that exists: a secret left empty keeps the stored one."""
+    fields = {
+        vol.Optional(secret) if key == secret else key: field
+        for key, field in schema.schema.items()
+    }
+    return vol.Schema(fields)
+
+
+def with_stored(
+    user_input: Mapping[str, Any], stored: Mapping[str, Any], secret: str
+) -> dict[str, Any]:
+    """Return an input; where its secret was left empty, with the one that is stored."""
+    return {**user_input, secret: user_input.get(secret) or stored[secret]}

@@ -41,6 +41,7 @@ from .selection import (
     CONF_ENTITIES,
     chosen_readings,
     counted_by_device,
+    enable_mapped,
     is_known,
     readings_of,
     selection_fields,
@@ -448,6 +449,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
         points = self._with_hidden(points)
+        enable_mapped(self.hass, points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(

@@ -34,7 +34,7 @@ from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
 from .identity import identity_of, migrate
 from .line import Line
-from .maps import async_load_register_maps, tell_missing_maps
+from .maps import async_load_register_maps, reload_when_found, tell_missing_maps
 from .sunspec import map_finder
 from .transport import is_numbered, modbus_params
 
@@ -130,9 +130,9 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         {meter.data[CONF_REGISTER_MAP] for meter in subentries if CONF_SUNSPEC not in meter.data},
     )
     meters = [(meter, _register_map(meter, maps)) for meter in subentries]
-    tell_missing_maps(
-        hass, entry, [meter for meter, register_map in meters if register_map is None]
-    )
+    lacking = [meter for meter, register_map in meters if register_map is None]
+    tell_missing_maps(hass, entry, lacking)
+    reload_when_found(hass, entry, lacking)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
