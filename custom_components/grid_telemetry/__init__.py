@@ -7,6 +7,7 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
@@ -30,8 +31,12 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, so that automations validate before any link is up."""
+    """Register the actions, so that automations validate before any link is up, and the panel."""
     async_setup_services(hass)
+    if "frontend" in hass.config.components:
+        # Imported here: it brings much with it that a home without a frontend has no use for.
+        panel = await async_import_module(hass, f"{__name__}.panel")
+        await panel.async_setup_panel(hass)
     # Home Assistant asks for the subentries of entries that are not loaded too, in the event loop.
     for kind in {entry.data.get(CONF_KIND) for entry in hass.config_entries.async_entries(DOMAIN)}:
         if kind in LINKS:
@@ -117,11 +122,13 @@ async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
         if flow["handler"][0] == entry.entry_id:
             # A search that goes on would end at an entry that is gone.
             flows.async_abort(flow["flow_id"])
-    runtime = await link_module(entry).async_runtime(hass)
-    if isinstance(runtime, StoringRuntimeModule):
-        await runtime.async_remove_link(hass, entry)
-    await async_remove_counters(hass, entry)
-    remove_issues(hass, entry)
+    try:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, StoringRuntimeModule):
+            await runtime.async_remove_link(hass, entry)
+    finally:
+        await async_remove_counters(hass, entry)
+        remove_issues(hass, entry)
 
 
 async def async_remove_config_entry_device(

@@ -11,3 +11,5 @@ ENTRY_MINOR_VERSION: Final = 2
 
 CONF_KIND: Final = "kind"
 """In the data of an entry: which kind of link it is, the name of a folder below `links/`."""
+CONTEXT_DRIVEN: Final = "driven"
+"""In the context of a flow that a file answers: it goes on with no other."""

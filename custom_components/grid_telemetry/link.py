@@ -119,7 +119,10 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
-    direction: Direction = Direction.SEND
+    direction: Direction | None = Direction.SEND
+    """The menu that it stands in; None is the first one, beside the others."""
+    forwards: bool = False
+    """Whether its entries send or serve points."""
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

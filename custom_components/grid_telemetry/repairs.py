@@ -3,6 +3,7 @@
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
 
+from .configuration.repairs import DriftFlow, PlanFlow, SecretsFlow
 from .outbox.repairs import RefusedMessagesFlow, SetAsideFlow
 from .points.repairs import PointsFlow
 
@@ -10,8 +11,14 @@ from .points.repairs import PointsFlow
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of a fixable issue: of points, a file or refused messages."""
+    """Return the flow of a fixable issue, which its data tells."""
     data = data or {}
+    if "site_entry" in data:
+        return SecretsFlow(data)
+    if "site_plan" in data:
+        return PlanFlow(data)
+    if "drifted" in data:
+        return DriftFlow(data)
     if "points" in data:
         return PointsFlow(data)
     if "set_aside" in data:

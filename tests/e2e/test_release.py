@@ -13,7 +13,11 @@ from simulators.programs import until
 
 from ..texts import MENU_TEXTS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.needs("panel"),
+    pytest.mark.usefixtures("socket_enabled"),
+]
 
 FLOWS = "/api/config/config_entries/flow"
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from custom_components.grid_telemetry import meters
 from custom_components.grid_telemetry.meters import (
     DEFAULT_RATED_POWER_W,
     ObjectCheck,
@@ -530,6 +531,12 @@ def test_of_the_shipped_maps_only_those_that_are_named_are_read(tmp_path: Path) 
     loaded = load_register_maps(tmp_path, {"eastron_sdm630", "gone"})
 
     assert loaded.maps.keys() == {"acme", "eastron_sdm630"}
+
+
+def test_a_shipped_map_is_what_a_users_map_of_the_same_text_is(tmp_path: Path) -> None:
+    """They are read by two loaders: the fast one must not hide what the strict one would tell."""
+    for path in Path(meters.__file__).parent.glob("*.yaml"):
+        assert load_register_maps(tmp_path, {path.stem}).maps[path.stem] == read_register_map(path)
 
 
 def test_a_few_lines_never_stand_for_many() -> None:

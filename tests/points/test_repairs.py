@@ -169,6 +169,23 @@ async def test_each_point_of_an_entity_goes_on_in_its_own_unit(hass: HomeAssista
     issues.stop()
 
 
+async def test_what_is_there_under_the_same_name_is_not_offered(hass: HomeAssistant) -> None:
+    """A sum would count it twice."""
+    old, member, free = (registered(hass, name) for name in ("old", "member", "free"))
+    for each in (old, member, free):
+        hass.states.async_set(each.entity_id, "500", COUNTER)
+    entry = entry_of(
+        hass,
+        {"entity": old.id, "name": "E", "unit": "Wh"},
+        {"entity": member.id, "name": "E", "unit": "Wh"},
+        {"entity": free.id, "name": "F", "unit": "Wh"},
+    )
+    issues = await gone(hass, entry, old)
+    _, result = await begin(hass)
+    assert offered(result) == ["sensor.free"]
+    issues.stop()
+
+
 async def test_nothing_that_fits_says_so(hass: HomeAssistant) -> None:
     old = registered(hass, "old")
     hass.states.async_set("sensor.old", "500", COUNTER)

@@ -18,6 +18,9 @@ SECRET: Final = TextSelector(TextSelectorConfig(type=TextSelectorType.PASSWORD, 
 """A password or token; what is typed is not shown, and never filled in by the browser."""
 
 
+OUT_OF_RANGE: Final = "number_out_of_range"
+
+
 class RangedNumber(NumberSelector):
     """A number whose limits are told by a text of ours; the frontend lets any be typed."""
 
@@ -26,7 +29,7 @@ class RangedNumber(NumberSelector):
         try:
             return super().__call__(data)
         except vol.Invalid as err:
-            raise vol.Invalid("number_out_of_range") from err
+            raise vol.Invalid(OUT_OF_RANGE) from err
 
 
 def whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
@@ -35,6 +38,15 @@ def whole_number(low: int, high: int, unit: str | None = None) -> vol.All[Any]:
     if unit is not None:
         config["unit_of_measurement"] = unit
     return vol.All(RangedNumber(config), vol.Coerce(int))
+
+
+def in_words(text: str, field: object) -> str:
+    """Return what a field says of a value; where that is the key of a text, its limits."""
+    if text == OUT_OF_RANGE:
+        for each in (field, *getattr(field, "validators", ())):
+            if isinstance(each, RangedNumber):
+                return f"not from {each.config['min']:.12g} to {each.config['max']:.12g}"
+    return text
 
 
 PORT: Final = whole_number(1, 65_535)

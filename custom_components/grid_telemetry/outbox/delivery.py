@@ -18,6 +18,7 @@ from ..connection.concurrent import until_first_ends
 from ..connection.errors import ConnectionFailed, LinkError, SendingRefused
 from ..connection.health import Health, as_datetime
 from ..connection.kept import KeptConnection
+from ..connection.traffic import Direction, Traffic, traffic_of
 from .packet import Pack, Packet, Session
 from .store import Lane, Outbox
 from .trial import Trial, Verdict
@@ -73,6 +74,7 @@ class Delivery:
             hass, entry, health=health, connect=self._session, run=self._run
         )
         self._trial = Trial(hass.loop.time)
+        self._traffic = traffic_of(hass, entry.entry_id)
         self._outage = True
         self._greetings: deque[Packet] = deque()  # not yet acknowledged
         self._queues: list[_Queue] = []
@@ -93,6 +95,7 @@ class Delivery:
     async def stop(self) -> None:
         """End the session; what is not acknowledged by then stays in the outbox."""
         await self._connection.stop()
+        self._drained.set()  # nothing is delivered that a flush could wait for
 
     @callback
     def wake(self) -> None:
@@ -103,7 +106,7 @@ class Delivery:
     async def flush(self, timeout_s: float) -> int:
         """Try at once to empty the outbox and return how many samples were delivered meanwhile.
 
-        Returns when the outbox was empty for a moment, or after the timeout.
+        Returns when the outbox was empty for a moment, at the stop, or after the timeout.
         """
         before = self._outbox.delivered_samples
         if self._connection.kept and self._outbox.queued_records:
@@ -147,7 +150,7 @@ class Delivery:
 
     async def _run(self, session: Session) -> None:
         """Deliver over a session until its end; raises the `LinkError` that ended it."""
-        window = _Window(self._take_acknowledged)
+        window = _Window(self._take_acknowledged, self._traffic)
         self._under_way = {id_ for packet in self._acknowledged for id_ in packet.ids}
         if self._outage:
             self._outage = False
@@ -161,6 +164,7 @@ class Delivery:
                 self._remove(),
             )
         except SendingRefused as err:
+            self._traffic.note(Direction.IN, err.reason, "", err.detail or "")
             await asyncio.sleep(0)  # lets the last acknowledgements be heard: they came before it
             await self._remove_acknowledged()
             if not (unconfirmed := window.unconfirmed()):
@@ -344,8 +348,9 @@ class _Queue:
 class _Window:
     """What one session has sent and the platform has not acknowledged; bounded."""
 
-    def __init__(self, on_acknowledged: Callable[[Packet], None]) -> None:
+    def __init__(self, on_acknowledged: Callable[[Packet], None], traffic: Traffic) -> None:
         self._on_acknowledged = on_acknowledged
+        self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._in_flight: dict[asyncio.Future[None], tuple[Packet, float]] = {}  # oldest first
         self._bytes = 0
@@ -384,6 +389,8 @@ class _Window:
     async def publish(self, session: Session, packet: Packet) -> None:
         """Send a packet that there is room for."""
         future = await session.publish(packet)
+        kind, device = packet.destination
+        self._traffic.sent(kind, device, packet.body, future)
         self._in_flight[future] = packet, self._loop.time() + ACKNOWLEDGED_WITHIN_S
         self._bytes += len(packet.body)
         if self._timer is None:

@@ -4,11 +4,13 @@ Every link that forwards or serves points reads them here, so that a value is as
 as credible, to one platform as to the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+import logging
 import math
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorStateClass
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, State, callback
@@ -22,7 +24,10 @@ from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
-_COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+_LOGGER = logging.getLogger(__name__)
+
+COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+"""The state classes of what counts."""
 _RULES: Final = CounterRules()
 _STANDING_S: Final = 30.0
 """A state that stands for so long is as good as reported again: some report only changes."""
@@ -55,6 +60,26 @@ class Reading:
     """Whether that is longer than its kind, or the point, allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresentPoint:
+    """A point with what would go out of it now."""
+
+    point: Point
+    entity_id: str | None
+    reading: Reading | Refusal
+
+
+@runtime_checkable
+class LinkWithPoints(Protocol):
+    """A link that forwards or serves points."""
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return each point with what would go out of it now, by the id of its subentry.
+
+        Whoever looks changes nothing of what is sent.
+        """
+
+
 class PointReader:
     """One point and what is known of its entity."""
 
@@ -84,6 +109,7 @@ class PointReader:
         self._age: Age | None = None
         self._counter: Counter | None = None
         self._looked_at = 0.0
+        self._has_failed = False
 
     @property
     def entity_id(self) -> str | None:
@@ -104,7 +130,21 @@ class PointReader:
         return self.read_state(None if entity_id is None else self._hass.states.get(entity_id))
 
     def read_state(self, state: State | None) -> Reading | Refusal:
-        """Return what a state of the entity, the present one, is worth now."""
+        """Return what a state of the entity, the present one, is worth now.
+
+        Whatever fails with one entity is its own: the others are read all the same.
+        """
+        try:
+            reading = self._worth(state)
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                _LOGGER.exception("%s cannot be read: %s", self.entity_id, state)
+            return Refusal.FAILED
+        self._has_failed = False
+        return reading
+
+    def _worth(self, state: State | None) -> Reading | Refusal:
         value = evaluate(state, self._bare)
         if state is None or isinstance(value, Refusal):
             return value if isinstance(value, Refusal) else Refusal.MISSING
@@ -117,16 +157,21 @@ class PointReader:
             if believed is None:
                 return Refusal.NOT_CONFIRMED
             value = believed
-        age_s = age.age_s(now)
         value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
-        return Reading(value, at, age_s, age_s > age.limit_s)
+        return Reading(value, at, age.age_s(now), age.is_stale(now))
+
+    def present(self) -> PresentPoint:
+        """Return what `read` would, without taking note of anything."""
+        looking = copy(self)
+        looking.__dict__.update(_age=copy(self._age), _counter=copy(self._counter))
+        return PresentPoint(self.point, self.entity_id, looking.read())
 
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
-            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING or (
+            counter = state.attributes.get(ATTR_STATE_CLASS) in COUNTING or (
                 quantity is not None and quantity.counter
             )
             limit_s = self.point.max_age_s
@@ -181,6 +226,7 @@ class PointReaders:
             )
             for point in points
         )
+        self.of: Mapping[Point, PointReader] = {reader.point: reader for reader in self.readers}
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None
 

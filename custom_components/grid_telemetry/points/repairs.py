@@ -27,7 +27,7 @@ import voluptuous as vol
 from ..entities.unit_classes import classes_of_unit
 from ..vocabulary.unit import canonical
 from .issues import listed, removed_entity
-from .point import Point, can_convert, convert, read, reference_of
+from .point import Point, can_convert, convert, entity_id_of, read, reference_of
 from .table import (
     CONF_ENTITY,
     CONF_IDENTITY,
@@ -90,9 +90,10 @@ def _area_of(hass: HomeAssistant, entity_id: str) -> str | None:
     return None if device is None else device.area_id
 
 
-def candidates(hass: HomeAssistant, gone: GoneEntity) -> list[str]:
-    """Return the entities that may take the place of one, the likeliest first."""
+def candidates(hass: HomeAssistant, entry: ConfigEntry[Any], gone: GoneEntity) -> list[str]:
+    """Return the entities that may take the place of one of an entry, the likeliest first."""
     unit = canonical(gone.unit)
+    taken = _in_its_place(hass, entry, gone.entity)
 
     def rank(entity_id: str) -> tuple[int, str]:
         score = 0
@@ -107,10 +108,24 @@ def candidates(hass: HomeAssistant, gone: GoneEntity) -> list[str]:
     fitting = [
         state.entity_id
         for state in hass.states.async_all(gone.domain)
-        if state.entity_id != gone.entity_id
-        if unit is None or can_convert(unit_of(hass, state.entity_id), unit)
+        if state.entity_id not in taken
+        and (unit is None or can_convert(unit_of(hass, state.entity_id), unit))
     ]
     return sorted(fitting, key=rank)[:_MAX_CANDIDATES]
+
+
+def _in_its_place(hass: HomeAssistant, entry: ConfigEntry[Any], entity: str) -> set[str]:
+    """Return the entities that an entry has beside one already, under the same name.
+
+    A second time they would be counted twice.
+    """
+    found: set[str] = set()
+    for subentry in entry.subentries.values():
+        points = [Point.from_dict(stored) for stored in subentry.data.get(CONF_POINTS, ())]
+        names = {point.name for point in points if point.entity == entity}
+        present = (entity_id_of(hass, point) for point in points if point.name in names)
+        found.update(entity_id for entity_id in present if entity_id is not None)
+    return found
 
 
 def replaced(data: Mapping[str, Any], old: str, new: str, offsets: Mapping[str, float]) -> Any:
@@ -274,7 +289,7 @@ class PointsFlow(RepairsFlow):
         if len(gone) > 1:
             return await self.async_step_device()
         [entity] = gone
-        found = candidates(self.hass, entity)
+        found = candidates(self.hass, self._entry(), entity)
         if not found:
             return self.async_abort(reason="nothing_fits")
         if user_input is not None:

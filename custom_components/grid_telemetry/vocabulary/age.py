@@ -1,9 +1,10 @@
 """How old a value is, and how old it may be. Times are seconds of `clock.elapsed_s`."""
 
 from collections import deque
+from copy import copy
 import math
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
 FLOW_LIMIT_S: Final = 30.0
 """So old a value that flows (power, voltage …) may be, unless its source reports more seldom."""
@@ -43,6 +44,13 @@ class Age:
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self._stamp: float | None = None
         self._looked_at: float | None = None
+
+    def __copy__(self) -> Self:
+        """Return one that may be asked without this one taking note."""
+        other = object.__new__(type(self))
+        for name in self.__slots__:
+            setattr(other, name, copy(getattr(self, name)))
+        return other
 
     @property
     def reported_at(self) -> float | None:

@@ -27,7 +27,6 @@ from modbus_connection import (
     ModbusProtocolError,
     ModbusTcpParams,
     ModbusTimeoutError,
-    ModbusUnit,
     ServerDeviceBusyError,
 )
 from modbus_connection.encode import encode_float32
@@ -41,6 +40,8 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
+from custom_components.grid_telemetry.links.modbus.line import Line
+from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
 from custom_components.grid_telemetry.links.modbus.unit_access import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
@@ -98,19 +99,21 @@ async def search(
     maps: Mapping[str, RegisterMap] | None = None,
     unit_ids: range = range(1, 5),
     known: Collection[str] = (),
+    turns: Line | None = None,
+    timeout_s: float = 1,
 ) -> list[tuple[int, str]]:
     """Search a line for some maps; return the unit ids and the maps that were found."""
 
     @asynccontextmanager
-    async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
-        yield line.for_unit(unit_id)
+    async def get_unit(unit_id: int) -> AsyncIterator[Reads]:
+        yield Reads(line.for_unit(unit_id), unit_id, turns)
 
     results = await detection.search(
         line.for_unit(1),
         get_unit,
         unit_ids,
         maps or shipped(*keys),
-        timeout_s=1,
+        timeout_s=timeout_s,
         known=known,
         progress=lambda _: None,
     )
@@ -585,6 +588,86 @@ async def test_a_meter_that_is_busy_where_it_has_no_registers_is_found(
         patch.object(unit, "read_holding_registers", read_holding),
     ):
         assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630")]
+
+
+# --- in turn with the others on the line
+
+
+async def test_the_turn_of_others_is_not_taken_for_silence(silent: MockModbusConnection) -> None:
+    """A search waits for the polls on its line, however long they take."""
+    load(answering(silent, 3), solar_device(3, House()))
+    sdm630(silent, 2)
+    turns = Line()
+
+    async def poll() -> None:
+        while True:
+            async with turns.turn():
+                await asyncio.sleep(0.03)
+
+    polls = asyncio.create_task(poll())
+    found = await search(
+        silent, "eastron_sdm630", unit_ids=range(2, 4), turns=turns, timeout_s=0.01
+    )
+    polls.cancel()
+
+    assert [key for unit_id, key in found if unit_id == 2] == ["eastron_sdm630"]
+    assert [key for unit_id, key in found if unit_id == 3] == [
+        "sunspec_103",
+        "sunspec_203",
+        "sunspec_802",
+    ]
+
+
+async def test_a_meter_is_found_after_a_request_that_it_left_without_an_answer(
+    silent: MockModbusConnection,
+) -> None:
+    """Where frames have no number, the line is left alone for a while; that is no silence."""
+    unit = sdm630(silent, 2)
+    read = unit.read_holding_registers
+
+    async def answer(address: int, count: int) -> list[int]:
+        if address == 0:
+            await asyncio.Event().wait()
+        return await read(address, count)
+
+    with patch.object(unit, "read_holding_registers", answer):
+        found = await search(
+            silent,
+            "eastron_sdm630",
+            unit_ids=range(2, 3),
+            turns=Line(numbered=False, late_s=0.1),
+            timeout_s=0.05,
+        )
+
+    assert found == [(2, "eastron_sdm630")]
+
+
+async def test_leaving_the_line_alone_counts_as_waiting_for_a_silent_meter(
+    silent: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a line with many silent unit ids would be searched for far too long."""
+    monkeypatch.setattr(detection, "_CLOSER_LOOK_S", 2.0)
+    unit = silent.for_unit(2)
+
+    async def nothing(address: int, count: int) -> list[int]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with (
+        patch.object(unit, "read_holding_registers", wraps=nothing) as holding,
+        patch.object(unit, "read_input_registers", wraps=nothing) as inputs,
+    ):
+        found = await search(
+            silent,
+            maps=load_register_maps(Path("/none")).maps,
+            unit_ids=range(2, 3),
+            turns=Line(numbered=False, late_s=0.5),
+            timeout_s=0.01,
+        )
+
+    assert found == []
+    # Two to find out whether anybody is there; each of the others may take 0.51 s.
+    assert holding.call_count + inputs.call_count == 2 + 4
 
 
 # --- the steps
@@ -1208,8 +1291,8 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
         connection = ModbusConnection(ModbusTcpParams(host="127.0.0.1", port=server.port))
 
         @asynccontextmanager
-        async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
-            yield connection.for_unit(unit_id)
+        async def get_unit(unit_id: int) -> AsyncIterator[Reads]:
+            yield Reads(connection.for_unit(unit_id), unit_id)
 
         try:
             results = await detection.search(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
+import threading
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +14,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.links.scout import handlers
+from custom_components.grid_telemetry.links.scout.payload import waveform_record
+from custom_components.grid_telemetry.outbox.store import Record
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -183,6 +187,27 @@ async def test_a_waveform_goes_out_from_its_channels(
     (waveform,) = server.waveforms
     assert waveform.start_at == waveform.first_event_at == INSTANT
     assert waveform.channels == {"V_AN": (0.5, [(0, 12436), (78, 12313)])}
+
+
+async def test_a_waveform_is_not_written_out_in_the_event_loop(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def write_out(*args: Any, **values: Any) -> Record:
+        threads.append(threading.current_thread())
+        return waveform_record(*args, **values)
+
+    with patch(f"{handlers.__name__}.waveform_record", write_out):
+        await call(
+            hass,
+            "scout_send_waveform",
+            start_at=TS,
+            sample_rate=12800,
+            channels=[{"name": "V_AN", "sample_factor": 1, "samples": [[0, 12436]]}],
+        )
+    assert threading.main_thread() not in threads
+    assert len(threads) == 1
 
 
 async def test_a_waveform_goes_out_from_a_comtrade_file(

@@ -352,13 +352,21 @@ async def test_a_reply_that_cannot_be_split_is_an_issue(
     assert issues.async_get_issue(DOMAIN, issue_id) is None
 
 
-async def test_more_sensors_than_there_can_be_are_refused(
-    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+async def test_more_sensors_than_there_can_be_are_refused_and_the_others_are_there(
+    hass: HomeAssistant, node: SolarNode, readings: Readings, add_entry: AddEntry
 ) -> None:
+    readings[:] = [datum("/meter/1", i={"watts": 7}), datum("/meter/2", i={"watts": 7})]
     entry = add_entry()
-    with patch(f"{LINK}.link.MAX_SENSORS", 2):
+    with patch(f"{LINK}.link.MAX_SENSORS", 3):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await until(lambda: entry.runtime_data.health.last_error == "solarnode_too_many_sensors")
+        await hass.async_block_till_done(wait_background_tasks=False)
+    registry = er.async_get(hass)
+    assert {
+        entity.unique_id.removeprefix(f"{entry.entry_id}_")
+        for entity in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if "|" in entity.unique_id
+    } == {"/meter/1|", "/meter/1|watts", "/meter/2|"}
 
 
 async def test_a_disabled_sensor_disturbs_nothing(

@@ -26,6 +26,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.grid_telemetry.connection.traffic import traffic_of
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
@@ -804,3 +805,19 @@ async def test_what_a_client_was_told_goes_with_its_entry(
     assert len(ir.async_get(hass).issues) == 1
     assert await hass.config_entries.async_unload(entry.entry_id)
     assert not ir.async_get(hass).issues
+
+
+async def test_whoever_looks_sees_what_is_read(
+    hass: HomeAssistant, add_entry: AddEntry, connect: Connect
+) -> None:
+    show(hass, "sensor.grid", 1000, "W")
+    entry = await set_up(hass, add_entry(meter(point("sensor.grid", "power", unit="W"))))
+    traffic = traffic_of(hass, entry.entry_id)
+    traffic.watch()
+    client = await connect(entry)
+    await floats(client, 0x34)
+    assert (await client.read_input_registers(0x8000, count=2, device_id=1)).isError()
+    [read, refused] = traffic.messages.values()
+    assert (read.kind, read.about, read.size) == ("0x04", "1: 52 … 53", 4)
+    assert read.body == "447a 0000"
+    assert refused.refused is not None

@@ -312,3 +312,7 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     assert [
         point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]
     ] == [0, 20, None]
+
+
+async def test_a_free_unit_id_is_proposed(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    assert defaults(await start(hass, add_entry(meter(unit=1), meter(unit=2))))["unit_id"] == "3"

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 import gzip
 import struct
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -289,6 +290,28 @@ async def test_nobody_there_is_an_error(serve: Serve, subscribe: Callable[..., R
 async def test_silence_is_an_error(scripted: Callable[..., Any]) -> None:
     running, _ = await scripted(silence_s=0.05)
     assert isinstance(await running.ended(), TimeoutError)
+
+
+async def test_the_time_that_metadata_takes_to_be_read_is_no_silence(
+    scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large publisher they take seconds."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+
+    def read(data: bytes, compressed: bool) -> Metadata:
+        waited_for = threading.Event()
+        loop.call_soon_threadsafe(waited_for.set)
+        waited_for.wait()
+        monkeypatch.setattr(loop, "time", lambda: time() + 5)
+        return Metadata()
+
+    monkeypatch.setattr(f"{Subscriber.__module__}._read_metadata", read)
+    running, script = await scripted(silence_s=3)
+    await script.greet()
+    await script.offer(1)
+    script.data(0x02, *compact.encode(frames_of([(1, NOON, 0, bits(1.0))]))[0])
+    await running.until(lambda: bool(running.measurements))
 
 
 async def test_a_publisher_without_metadata_will_do(scripted: Callable[..., Any]) -> None:

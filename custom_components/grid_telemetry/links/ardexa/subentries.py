@@ -24,6 +24,7 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import DOMAIN
 from ...forms.fields import RangedNumber
+from ...forms.written import Fields, OneOf, Written, one_form
 from .api import api_of
 from .client import OperationError, OperationRefused
 from .const import (
@@ -67,6 +68,16 @@ _TYPED_SCHEMA = vol.Schema(
 
 class FeedSubentryFlow(ConfigSubentryFlow):
     """Add a feed, or change one."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a feed is written in a file."""
+        return Written(
+            schemas=one_form({vol.Required(CONF_DEVICE): TextSelector(), **_TYPED_SCHEMA.schema}),
+            identity=(CONF_DEVICE, CONF_TABLE, CONF_SOURCE, CONF_FIELD),
+            fields=_with_unit,
+            answers=_answers,
+        )
 
     _devices: Mapping[str, Device]
     _device: Device
@@ -262,10 +273,21 @@ class FeedSubentryFlow(ConfigSubentryFlow):
         """Return what is stored, as the forms have it."""
         if self.source != SOURCE_RECONFIGURE:
             return {}
-        data = dict(self._get_reconfigure_subentry().data)
-        if len(data[CONF_FIELDS]) == 1 and (unit := data[CONF_FIELDS][0][CONF_UNIT]):
-            data[CONF_UNIT] = unit
-        return data
+        return _with_unit(self._get_reconfigure_subentry().data)
+
+
+def _with_unit(stored: Mapping[str, Any]) -> Fields:
+    """Return what is stored, as the forms have it."""
+    data = dict(stored)
+    if len(data[CONF_FIELDS]) == 1 and (unit := data[CONF_FIELDS][0][CONF_UNIT]):
+        data[CONF_UNIT] = unit
+    return data
+
+
+def _answers(fields: Fields) -> Fields:
+    """Return the fields with the choice that leads to them: what the metadata has, or typed."""
+    scenario = f"{fields.get(CONF_TABLE)}.{fields.get(CONF_SOURCE)}"
+    return {**fields, CONF_SCENARIO: OneOf((scenario, TYPED))}
 
 
 def _named(names: Iterable[str]) -> list[SelectOptionDict]:

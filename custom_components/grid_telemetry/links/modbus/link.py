@@ -15,6 +15,7 @@ from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
 
+from ...connection.traffic import traffic_of
 from ...const import DOMAIN
 from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...meters import RegisterMap
@@ -145,7 +146,11 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
             if info.endpoint == params.endpoint
         )
 
-    line = Line(numbered=is_numbered(entry.data), is_shared=is_shared)
+    line = Line(
+        numbered=is_numbered(entry.data),
+        is_shared=is_shared,
+        traffic=traffic_of(hass, entry.entry_id),
+    )
     return ModbusLink(
         hass,
         entry,

@@ -159,7 +159,7 @@ class SearchSteps(ConfigSubentryFlow):
         async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
             results = await search(
                 line,
-                partial(async_in_turn, self.hass, entry),
+                partial(async_in_turn, self.hass, entry, timeout_s=timeout_s),
                 unit_ids,
                 maps,
                 timeout_s=timeout_s,

@@ -68,11 +68,15 @@ async def async_look(
 
 @asynccontextmanager
 async def async_in_turn(
-    hass: HomeAssistant, entry: ConfigEntry, unit_id: int
-) -> AsyncIterator[ModbusUnit]:
-    """Hold a unit whose reads take turns with the polls; raises what Home Assistant does."""
+    hass: HomeAssistant, entry: ConfigEntry, unit_id: int, *, timeout_s: float = REQUEST_TIMEOUT_S
+) -> AsyncIterator[Reads]:
+    """Hold a unit whose reads take turns with the polls; raises what Home Assistant does.
+
+    An answer may take so long, and never less than usual.
+    """
+    longest_s = max(REQUEST_TIMEOUT_S, timeout_s)
     async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
-        yield Reads(unit, unit_id, _line(entry)).unit
+        yield Reads(unit, unit_id, _line(entry), longest_s=longest_s)
 
 
 def _line(entry: ConfigEntry) -> Line:

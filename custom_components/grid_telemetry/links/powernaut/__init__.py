@@ -11,6 +11,7 @@ LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     first_subentry=SUBENTRY_RESOURCE,
+    forwards=True,
     actions=ACTIONS,
     triggers=TRIGGERS,
     conditions=CONDITIONS,

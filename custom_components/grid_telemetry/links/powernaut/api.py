@@ -22,7 +22,7 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _DEFAULT_RETRY_AFTER_S: Final = 60.0
 _MAX_RETRY_AFTER_S: Final = 3600.0
 _PAGE_SIZE: Final = 100
-_MAX_PAGES: Final = 50
+_MAX_PAGES: Final = 500
 
 
 class RequestRefused(Exception):  # noqa: N818 - named after what happened
@@ -158,7 +158,7 @@ class PowernautApi:
             return [rest_payload.bid_response(item) for item in items]
 
     async def _pages(self, path: str, params: Mapping[str, str]) -> list[Json]:
-        """Return the items of every page."""
+        """Return the items of every page; a list that has too many is told, not cut."""
         found: list[Json] = []
         for number in range(1, _MAX_PAGES + 1):
             answer = await self._request(
@@ -168,8 +168,8 @@ class PowernautApi:
                 total, items = rest_payload.page(answer)
             found += items
             if not items or len(found) >= total:
-                break
-        return found
+                return found
+        raise ConnectionFailed("unexpected_answer", f"{path}: {total} items")
 
     async def _request(
         self,

@@ -24,6 +24,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, is_url, to_change, with_stored
+from ...forms.written import Written
 from .api import Forbidden, RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -73,6 +74,20 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 
 class PowernautFlow(EntryFlow):
     """The steps of a Powernaut entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a site of the platform is written in a file."""
+        site: dict[vol.Marker, Any] = {vol.Optional(CONF_SITE_ID): TextSelector()}
+        cloud = _CLOUD_SCHEMA.extend(site)
+        return Written(
+            schemas={
+                Environment.PRODUCTION: cloud,
+                Environment.SANDBOX: cloud,
+                Environment.CUSTOM: _CUSTOM_SCHEMA.extend(site),
+            },
+            choice=CONF_ENVIRONMENT,
+        )
 
     _powernaut_data: dict[str, Any]
     _powernaut_sites: list[Site]

@@ -19,9 +19,11 @@ from ...connection.errors import SLOW_RETRY_S, ConnectionFailed, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...points.sampler import Sample, Sampler
 from ...protocols.mqtt import Message, MqttSession
 from .activation_schedule import ActivationSchedule, async_remove_activations
@@ -50,6 +52,7 @@ from .entities import (
     BaselineUntilSensor,
     LastSeenSensor,
     OpenBidsSensor,
+    ReportEvent,
     SetpointSensor,
     StandingStatusSensor,
     StandingSwitch,
@@ -73,7 +76,7 @@ UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
 
-class PowernautLink(LinkWithHealth, Link):
+class PowernautLink(LinkWithHealth, LinkWithPoints, Link):
     """One site on the platform."""
 
     platforms: Sequence[Platform] = (
@@ -98,7 +101,10 @@ class PowernautLink(LinkWithHealth, Link):
             for subentry in entry.get_subentries_of_type(SUBENTRY_RESOURCE)
         }
         subentries = [*entry.get_subentries_of_type(SUBENTRY_SITE), *self._resources.values()]
-        self._sources = [source_of(subentry, self.site_id) for subentry in subentries]
+        self._source_of_subentry = {
+            subentry.subentry_id: source_of(subentry, self.site_id) for subentry in subentries
+        }
+        self._sources = list(self._source_of_subentry.values())
         self._source_of_topic: dict[str, Source] = {
             source.topic: source for source in self._sources
         }
@@ -113,7 +119,8 @@ class PowernautLink(LinkWithHealth, Link):
             ),
         )
         self._issues = Issues(hass, entry)
-        self._stream = Stream(entry.title, self.health, self._judge_refusal)
+        self._traffic = traffic_of(hass, entry.entry_id)
+        self._stream = Stream(entry.title, self.health, self._judge_refusal, self._traffic)
         self._silent = SilentEntities(hass, self._issues)
         self._sampler = Sampler(
             hass,
@@ -204,12 +211,24 @@ class PowernautLink(LinkWithHealth, Link):
                     own.append(ActivationBinarySensor(device, unique_id, schedule))
                 case Platform.EVENT if schedule is not None:
                     own.append(ActivationEvent(device, unique_id, schedule))
+                    own.append(ReportEvent(device, unique_id, resource_id))
             entities[subentry.subentry_id] = own
         for bid in self.standing_bids.bids.values():
             entities[bid.subentry_id] = self._standing_entities(platform, bid, "Standing bid")
         for baseline in self.baselines.baselines.values():
             entities[baseline.subentry_id] = self._standing_entities(platform, baseline, "Baseline")
         return entities
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be sent of the site and each resource now."""
+        return {
+            subentry_id: [
+                self._sampler.present(point)
+                for point in (source.power, source.soc)
+                if point is not None
+            ]
+            for subentry_id, source in self._source_of_subentry.items()
+        }
 
     def _standing_entities(
         self, platform: Platform, standing: StandingBid | Baseline, model: str
@@ -421,6 +440,7 @@ class PowernautLink(LinkWithHealth, Link):
         """Act on the activations until the end of the connection."""
         async for message in session.messages():
             resource_id = resource_of_activation(message.topic)
+            self._traffic.note(Direction.IN, message.topic, resource_id or "", message.payload)
             if resource_id in self.schedule.resources:
                 self.schedule.receive(resource_id, message.payload)
                 self._work_now.set()  # an acceptance cancels the site's other bids
@@ -489,5 +509,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the activations and the book of bids."""
-    await async_remove_activations(hass, entry.entry_id)
-    await async_remove_bids(hass, entry.entry_id)
+    try:
+        await async_remove_activations(hass, entry.entry_id)
+    finally:
+        await async_remove_bids(hass, entry.entry_id)

@@ -36,7 +36,8 @@ import voluptuous as vol
 
 from ...connection.errors import LinkError
 from ...forms.fields import RangedNumber
-from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
+from ...forms.written import Written, one_form
+from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -55,6 +56,7 @@ from .const import (
     CONF_MIN_POWER_W,
     CONF_MIN_PRICE,
     CONF_MIN_SOC,
+    CONF_OTHERWISE_W,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
@@ -232,6 +234,11 @@ _HISTORY: dict[vol.Marker, Any] = {
     ),
     **_SERIES,
 }
+_CALENDAR: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
+    **_SERIES,
+}
 
 
 class _MeasuredSubentryFlow(ConfigSubentryFlow):
@@ -271,12 +278,17 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
         stored = dict(self._get_reconfigure_subentry().data)
         for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
             if key in stored:
-                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+                stored[key] = entity_id_behind(self.hass, stored[key])
         return {key: value for key, value in stored.items() if value is not None}
 
 
 class SiteSubentryFlow(_MeasuredSubentryFlow):
     """Send the power of the site."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how the site is written in a file."""
+        return Written(schemas=one_form(_SITE_SCHEMA))
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the head meter."""
@@ -311,6 +323,19 @@ class SiteSubentryFlow(_MeasuredSubentryFlow):
 
 class ResourceSubentryFlow(_MeasuredSubentryFlow):
     """Send the power, and the state of charge, of a resource."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a resource is written in a file."""
+        resource_id: dict[vol.Marker, Any] = {vol.Required(CONF_RESOURCE_ID): TextSelector()}
+        return Written(
+            schemas={
+                each: vol.Schema({**resource_id, **_resource_schema(each).schema})
+                for each in ResourceType
+            },
+            choice=CONF_RESOURCE_TYPE,
+            identity=(CONF_RESOURCE_ID,),
+        )
 
     _resource: Resource
     _offered: dict[str, Resource]
@@ -436,6 +461,21 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
 class StandingBidSubentryFlow(ConfigSubentryFlow):
     """Offer the flexibility of a resource again and again."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a standing bid is written in a file."""
+        return Written(
+            schemas=one_form(
+                {
+                    vol.Required(CONF_NAME): TextSelector(),
+                    vol.Required(CONF_RESOURCE_ID): TextSelector(),
+                    **_OFFER,
+                }
+            ),
+            identity=(CONF_NAME,),
+            name_field=CONF_NAME,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the resource, the curve and the schedule."""
         resources = [
@@ -520,6 +560,23 @@ def _label(resource: Resource) -> str:
 class BaselineSubentryFlow(ConfigSubentryFlow):
     """Keep the baseline of the site or of a resource ahead."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a baseline is written in a file."""
+        target: dict[vol.Marker, Any] = {
+            vol.Required(CONF_NAME): TextSelector(),
+            vol.Required(CONF_TARGET_ID): TextSelector(),
+        }
+        return Written(
+            schemas={
+                BaselineSource.FORECAST: vol.Schema({**target, **_FORECAST}),
+                BaselineSource.HISTORY: vol.Schema({**target, **_HISTORY}),
+            },
+            choice=CONF_SOURCE,
+            identity=(CONF_TARGET_ID,),
+            name_field=CONF_NAME,
+        )
+
     _data: dict[str, Any]
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -569,6 +626,12 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         """Ask for the sensor whose like days count."""
         return self._source_form("history", _HISTORY, user_input)
 
+    async def async_step_calendar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the calendar whose events name a power."""
+        return self._source_form("calendar", _CALENDAR, user_input)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
@@ -581,9 +644,13 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         return await self._async_source()
 
     async def _async_source(self) -> SubentryFlowResult:
-        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
-            return await self.async_step_forecast()
-        return await self.async_step_history()
+        match self._data[CONF_SOURCE]:
+            case BaselineSource.FORECAST:
+                return await self.async_step_forecast()
+            case BaselineSource.CALENDAR:
+                return await self.async_step_calendar()
+            case _:
+                return await self.async_step_history()
 
     def _source_form(
         self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None
@@ -601,9 +668,7 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = {}
         if changes:
             suggested = dict(self._get_reconfigure_subentry().data)
-            suggested[CONF_ENTITY] = entity_id_of(
-                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
-            )
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),

@@ -10,6 +10,7 @@ LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     first_subentry=SUBENTRY_DEVICE,
+    forwards=True,
     actions=ACTIONS,
     secrets=frozenset({CONF_CLAIM_ID}),
 )

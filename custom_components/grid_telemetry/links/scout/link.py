@@ -26,6 +26,7 @@ from ...outbox.path import async_remove_outbox, outbox_path
 from ...outbox.store import Limits, Outbox, OutboxClosedError, Record
 from ...points.counter_store import CounterStore
 from ...points.point import Point
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...points.sampler import Sample, Sampler
 from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
 from .alarms import Alarms
@@ -66,7 +67,7 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ScoutLink(LinkWithHealth, DurableForwarder, Link):
+class ScoutLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
     """One gateway on the platform: samples its points and delivers them."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -175,6 +176,16 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             "health": self.health.as_dict(),
             "sampler": self._sampler.as_dict(),
             "points": {device: len(points) for device, points in self.devices.items()},
+        }
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be sent of each device now."""
+        return {
+            subentry.subentry_id: [
+                self._sampler.present(point)
+                for point in self.devices[subentry.data[CONF_GATEWAY_DEVICE_ID]]
+            ]
+            for subentry in self._entry.get_subentries_of_type(SUBENTRY_DEVICE)
         }
 
     def device_attributes(self) -> dict[str, dict[str, str]]:

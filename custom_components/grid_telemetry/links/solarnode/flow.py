@@ -17,6 +17,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, RangedNumber, to_change, with_stored
+from ...forms.written import Written, one_form
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -62,6 +63,11 @@ _ATTEMPTS: Final = 6
 class SolarNodeFlow(EntryFlow):
     """The steps of a SolarNode's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a node is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
+
     async def async_step_solarnode(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -72,6 +78,7 @@ class SolarNodeFlow(EntryFlow):
         if current is not None:
             schema = to_change(schema, CONF_PASSWORD)
         if user_input is not None:
+            user_input = self._without_name(user_input)
             if current is not None:
                 user_input = with_stored(user_input, current.data, CONF_PASSWORD)
             data = _data_of(user_input)
@@ -86,7 +93,7 @@ class SolarNodeFlow(EntryFlow):
             suggested = {key: suggested[key] for key in suggested if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="solarnode",
-            data_schema=self.add_suggested_values_to_schema(schema, suggested),
+            data_schema=self._form_with_name(schema, suggested),
             errors=errors,
             description_placeholders={"error": detail},
         )

@@ -10,5 +10,6 @@ LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     first_subentry=SUBENTRY_DEVICE,
+    forwards=True,
     actions=ACTIONS,
 )

@@ -15,12 +15,14 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.json import json_dumps
 from homeassistant.util import dt as dt_util
 
 from ...connection.errors import DestinationRefused
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
@@ -57,6 +59,7 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
         parameters: SubscriberParameters,
     ) -> None:
         self.health = Health()
+        self._traffic = traffic_of(hass, entry.entry_id)
         self.subscriber = Subscriber(
             parameters,
             on_measurements=self._take,
@@ -249,6 +252,12 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
     @callback
     def _take(self, measurements: Iterable[Measurement]) -> None:
         self._heard = dt_util.utcnow()
+        if self._traffic.watched:
+            measurements = list(measurements)
+            told = {str(each.signal_id): each.value for each in measurements}
+            self._traffic.note(
+                Direction.IN, "measurements", str(len(measurements)), json_dumps(told)
+            )
         if self._lost is not None:
             self.recovery.note(self._lost, self._heard)
             self._lost = None

@@ -9,5 +9,6 @@ LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
     direction=Direction.SERVE,
+    forwards=True,
     first_subentry=SUBENTRY_METER,
 )

@@ -8,6 +8,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.entity import Entity
 
+from ...connection.traffic import traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
@@ -15,6 +16,7 @@ from ...forms.listener import cannot_listen
 from ...link import GridTelemetryConfigEntry, Link
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
@@ -26,7 +28,7 @@ from .store import ServedStore, async_remove_served
 MODEL = "Virtual meter"
 
 
-class VirtualMeterLink(Link):
+class VirtualMeterLink(LinkWithPoints, Link):
     """A port or a line with the meters that are played on it."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -86,6 +88,13 @@ class VirtualMeterLink(Link):
         await self._served.async_stop()
         await self.counters.async_stop()
 
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what each meter would be read as now."""
+        return {
+            meter.subentry_id: [reader.present() for reader in meter.readers.readers]
+            for meter in self._meters
+        }
+
     def diagnostics(self) -> dict[str, Any]:
         """Return the health, and what cannot be read of each meter."""
         health = self.server.health
@@ -111,7 +120,7 @@ async def async_setup_link(
     meters = await hass.async_add_executor_job(
         lambda: [meter_of(hass, subentry) for subentry in subentries]
     )
-    server = server_of(entry.data, meters)
+    server = server_of(entry.data, meters, traffic_of(hass, entry.entry_id))
     link = VirtualMeterLink(hass, entry, server, meters)
     await link.async_load()
     # Gives the port back wherever the setup ends.

@@ -74,6 +74,7 @@ class PlayedMeter(Meter):
     def __init__(
         self,
         hass: HomeAssistant,
+        subentry_id: str,
         unit: int,
         image: Image,
         points: Sequence[Point],
@@ -87,6 +88,7 @@ class PlayedMeter(Meter):
         `max_age_s` is for power and current; it and `when_old` are left to the profile where they
         are None.
         """
+        self.subentry_id = subentry_id
         self.unit = unit
         self.any_unit_id = any_unit_id
         self.points = points
@@ -221,6 +223,7 @@ def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:
     when_old = data.get(CONF_WHEN_OLD)
     return PlayedMeter(
         hass,
+        subentry.subentry_id,
         unit,
         image,
         points,

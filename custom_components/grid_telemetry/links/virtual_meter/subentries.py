@@ -1,6 +1,7 @@
 """Config steps of a virtual meter's subentry: who reads it, which meter, and its values."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 import re
 from typing import Any, Final, override
 
@@ -14,10 +15,12 @@ from homeassistant.helpers.selector import (
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
+    TextSelector,
 )
 import voluptuous as vol
 
 from ...forms.fields import whole_number
+from ...forms.written import Written
 from ...meters import WhenOld
 from ...points.table import (
     CONF_ENTITY,
@@ -30,7 +33,9 @@ from ...points.table import (
     MAX_AGE_COLUMN,
     PointsSubentryFlow,
     PointsTable,
+    written_points,
 )
+from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ANY_UNIT_ID,
     CONF_MASTER,
@@ -108,6 +113,18 @@ def _table(names: Mapping[str, str], quantities: Sequence[str], master: Master) 
 
 class VirtualMeterSubentryFlow(PointsSubentryFlow):
     """Say who reads, choose a meter to play, then fill its quantities."""
+
+    @classmethod
+    @override
+    def written(cls) -> Written:
+        """Return how a meter is written in a file; which quantities it has, its form says."""
+        table = _table({}, list(QUANTITIES), _ANY_MASTER)
+        more = {**table.more_fields, vol.Required(CONF_PROFILE): TextSelector()}
+        written = written_points(replace(table, more_fields=more))
+        # Who reads it decides on what the form proposes, and a file says all of that.
+        return replace(
+            written, answers=lambda fields: {**written.answers(fields), CONF_MASTER: OTHER}
+        )
 
     table = _table({}, (), _ANY_MASTER)
     _can_say_not_available = True

@@ -28,17 +28,16 @@ from .file import (
 from .record import Lane, Record, RefusedRecord, StoredRecord, Trouble
 from .rows import (
     SAMPLES,
-    Row,
     delete,
     insert_rows,
     intact,
     move_damaged,
     move_refused,
     oldest_ms,
-    record_of,
     refused,
     refused_rows,
     row_of,
+    samples_in,
     select,
     too_old,
     trim_refused,
@@ -133,6 +132,8 @@ class Outbox:
         self._checkpoints = True
         self._open_again_at = 0.0
         self._open_error: sqlite3.Error | OSError | None = None
+        # Files that were set aside, and of which nothing could be taken over yet.
+        self._to_salvage: list[Path] = []
         self._stored_records = self._stored_samples = 0
         self._stored_oldest_ms: int | None = None
         # What the file still lacks: records to be added, those to be deleted, those to be moved
@@ -426,18 +427,33 @@ class Outbox:
             raise OutboxError(str(err)) from err
 
     def _retry_refused(self, db: sqlite3.Connection, ids: Collection[int] | None) -> int:
-        rows = [row for row in refused_rows(db) if ids is None or row[0] in ids]
+        rows = (row for row in refused_rows(db) if ids is None or row[0] in ids)
         now = int(self._clock.now_s())
-        again: list[Row] = []
+        damaged: list[int] = []
+        records = list(intact(rows, damaged))
         with transaction(db):
-            for row in rows:
-                if (record := record_of(row)) is not None:
-                    self.last_id += 1
-                    again.append(row_of(replace(record, id=self.last_id), now))
+            again = [
+                row_of(replace(record, id=self.last_id + number), now)
+                for number, record in enumerate(records, 1)
+            ]
             insert_rows(db, again)
-            _, samples = delete(db, [row[0] for row in rows], table="refused")
+            self.last_id += len(again)
+            _, samples = delete(db, [record.id for record in records], table="refused")
+            move_damaged(db, damaged, table="refused")
+            _, lost = delete(db, damaged, table="refused")
             state = self._state()
-            write_state(db, replace(state, queued=state.queued + samples))
+            write_state(
+                db,
+                replace(
+                    state,
+                    dropped=state.dropped + lost,
+                    damaged=state.damaged + lost,
+                    queued=state.queued + samples,
+                ),
+            )
+        self._count_damaged(lost)
+        if damaged:
+            self._troubles[Trouble.DAMAGED] = f"{len(damaged)} records"
         self._take_stock(db)
         return len(again)
 
@@ -481,7 +497,7 @@ class Outbox:
 
     def _clear(self) -> int:
         """Start with a new file: also a full disk lets go of the old one."""
-        samples = self.queued_samples
+        samples = self.queued_samples + self._refused_samples()
         if self._checkpoints:
             self._disconnect()
             try:
@@ -505,6 +521,13 @@ class Outbox:
         self._flush()
         return samples
 
+    def _refused_samples(self) -> int:
+        """Return how many samples the refused records have, 0 where the file does not tell."""
+        try:
+            return samples_in(self._reader(), "refused")
+        except sqlite3.Error, OSError, ForeignFileError:
+            return 0
+
     def _delete_set_aside(self) -> None:
         try:
             for trouble, name in _SET_ASIDE_AS.items():
@@ -522,11 +545,13 @@ class Outbox:
         self._take_stock(db)
 
     def _hold_checkpoints(self, hold: bool) -> None:
-        try:
-            db = self._writer()
+        def apply(db: sqlite3.Connection) -> None:
             if hold:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             allow_checkpoints(db, allow=not hold)
+
+        try:
+            self._on_file(apply, self._writer)
         except (sqlite3.Error, OSError) as err:
             self._cannot_write(err)
         self._checkpoints = not hold
@@ -598,8 +623,13 @@ class Outbox:
         try:
             return self._writer()
         except (sqlite3.Error, OSError) as err:
-            # A file that another writer has locked is not read behind its back.
-            if _primary_code(err) in _CORRUPT | _PASSING or not self._path.exists():
+            # A file that another writer has locked is not read behind its back, nor one that is
+            # yet to take over what was there before.
+            if (
+                self._to_salvage
+                or _primary_code(err) in _CORRUPT | _PASSING
+                or not self._path.exists()
+            ):
                 raise
             self._troubles[Trouble.UNWRITABLE] = str(err)
             return self._connected(connect_for_reading(self._path), writable=False)
@@ -613,6 +643,9 @@ class Outbox:
         self._open_again_at = self._monotonic() + self._limits.reopen_after_s
         self._disconnect()
         try:
+            while self._to_salvage:
+                self._salvage(self._to_salvage[0])
+                del self._to_salvage[0]
             db = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
         except (sqlite3.Error, OSError) as err:
             self._open_error = err
@@ -662,9 +695,8 @@ class Outbox:
         self.generation += 1
 
     def _take_stock(self, db: sqlite3.Connection) -> None:
-        self._stored_records, self._stored_samples = db.execute(
-            f"SELECT count(*), coalesce(sum({SAMPLES}), 0) FROM record"
-        ).fetchone()
+        [self._stored_records] = db.execute("SELECT count(*) FROM record").fetchone()
+        self._stored_samples = samples_in(db, "record")
         [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
         self._stored_oldest_ms = oldest_ms(db)
 
@@ -674,7 +706,7 @@ class Outbox:
             self._db = None
 
     def _set_aside(self, trouble: Trouble) -> None:
-        """Rename the file, begin a new one, and take over what can be read of the old one."""
+        """Rename the file; what can be read of it is taken over into the one that follows."""
         self._disconnect()
         name = f"{self._path.name}.{_SET_ASIDE_AS[trouble]}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for suffix in (*SIDE_FILES, ""):
@@ -683,7 +715,7 @@ class Outbox:
                 path.rename(path.with_name(f"{name}{suffix}"))
         self._troubles[trouble] = name
         self._open_error = None
-        self._salvage(self._path.with_name(name))
+        self._to_salvage.append(self._path.with_name(name))
 
     def _salvage(self, source: Path) -> None:
         new = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
@@ -691,12 +723,11 @@ class Outbox:
         old.text_factory = bytes
         try:
             before = self._state() if self._loaded else from_damaged(lambda: read_state(old))
+            lost = 0
             with transaction(new):
                 samples, damaged = take_over(old, new)
                 if before is not None:
                     lost = max(0, before.queued - samples)
-                    if self._loaded:
-                        self._count_damaged(lost)
                     write_state(
                         new,
                         replace(
@@ -706,6 +737,8 @@ class Outbox:
                             queued=samples,
                         ),
                     )
+            if self._loaded:
+                self._count_damaged(lost)
             _LOGGER.warning(
                 "%s: %d samples were taken over from the file set aside, %d records were damaged",
                 self._path.name,

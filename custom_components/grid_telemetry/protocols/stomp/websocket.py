@@ -44,6 +44,13 @@ async def open_websocket(
     return websocket
 
 
+def peer_address(websocket: WebSocket) -> str:
+    """Return the address that was connected to; raises StompConnectionLost if it is gone."""
+    if (peer := websocket.get_extra_info("peername")) is None:
+        raise StompConnectionLost("the connection was cut")
+    return str(peer[0])
+
+
 def _transport_error(err: Exception) -> StompTransportError:
     match err:
         case aiohttp.WSServerHandshakeError():

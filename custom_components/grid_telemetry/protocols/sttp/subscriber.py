@@ -128,10 +128,12 @@ class Subscriber:
             self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
             while not self._past_complete:
+                # What it takes to read what was said is no silence.
                 async with asyncio.timeout(parameters.silence_s):
                     frame = await read_frame(reader, _MAX_FRAME)
-                    self.bytes += len(frame) + 4
-                    await self._response(frame)
+                self.bytes += len(frame) + 4
+                await self._response(frame)
+                async with asyncio.timeout(parameters.silence_s):
                     await writer.drain()
                 # A publisher may send faster than others in the event loop should have to wait.
                 await asyncio.sleep(0)

@@ -1,10 +1,11 @@
 """One subscriber's connection to the publisher: its commands, and what it is sent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+import logging
 from math import inf
 import struct
 from typing import Final, override
@@ -23,6 +24,8 @@ from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
+
+_LOGGER = logging.getLogger(__name__)
 
 _LENGTH: Final = struct.Struct(">I")
 # Before a peer has shown that it speaks STTP it gets room for no more than the reference gives.
@@ -48,6 +51,10 @@ class _Offer:
     ids: Mapping[int, UUID]
 
 
+type OnCommand = Callable[[str, str, int], None]
+"""Hears of each command of a subscriber: its address, what it is, and its size in bytes."""
+
+
 class Connection(Member):
     """Serves one subscriber."""
 
@@ -64,7 +71,9 @@ class Connection(Member):
         secure: bool,
         history: History | None,
         replays: asyncio.Semaphore,
+        on_command: OnCommand,
     ) -> None:
+        self._on_command = on_command
         self.id = uuid4()
         self._peer = peer
         self._reader, self._writer = reader, writer
@@ -218,6 +227,12 @@ class Connection(Member):
 
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
+        known = code in ServerCommand
+        self._on_command(
+            f"{self._peer.address}:{self._peer.port}",
+            ServerCommand(code).name if known else f"0x{code:02X}",
+            len(data),
+        )
         try:
             match code:
                 case ServerCommand.METADATA_REFRESH:
@@ -381,6 +396,10 @@ class Connection(Member):
         except OSError:
             # It has gone, and its connection ends by itself.
             pass
+        except Exception:
+            # The subscriber waits for the end of the past, and has to hear that none will come.
+            _LOGGER.exception("Unexpected error while sending the past to %s", self._peer.address)
+            self._refuse(ServerCommand.SUBSCRIBE, "The past could not be read")
 
     def _leave(self) -> None:
         """Receive no more data."""

@@ -13,7 +13,7 @@ from ..frames import NOOP, SttpError
 from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
-from .connection import Connection
+from .connection import Connection, OnCommand
 from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
@@ -41,11 +41,13 @@ class Publisher:
         limits: Limits | None = None,
         history: History | None = None,
         dialing: Dialing | None = None,
+        on_command: OnCommand = lambda *_: None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
         self._limits = limits or Limits()
         self._history = history
+        self._on_command = on_command
         self._dialing = dialing or Dialing()
         self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
@@ -201,6 +203,7 @@ class Publisher:
             secure=secure,
             history=self._history,
             replays=self._replays,
+            on_command=self._on_command,
         )
         self._connections.add(connection)
         try:
