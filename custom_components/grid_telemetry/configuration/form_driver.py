@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import replace
 from typing import Any, Final
 
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER, ConfigEntry
@@ -49,18 +48,15 @@ async def async_change_entry(
     hass: HomeAssistant, entry: ConfigEntry[Any], written: Written, fields: Fields
 ) -> None:
     """Change an entry by its forms. Raises `FormRefusedError`."""
-    kind = entry.data[CONF_KIND]
-    for part in written.parts or ("",):
-        menus = {**written.menus, f"{kind}_reconfigure": part} if part else written.menus
-        await _async_drive(
-            hass,
-            hass.config_entries.flow,
-            DOMAIN,
-            {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id},
-            replace(written, menus=menus),
-            fields,
-            ("config", kind),
-        )
+    await _async_drive(
+        hass,
+        hass.config_entries.flow,
+        DOMAIN,
+        {"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id, CONTEXT_DRIVEN: True},
+        written,
+        fields,
+        ("config", entry.data[CONF_KIND]),
+    )
 
 
 async def async_add_subentry(

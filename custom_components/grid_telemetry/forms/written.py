@@ -52,9 +52,6 @@ class Written:
     """The field that says which form follows; a menu's options are named `<step>_<value>`."""
     menus: Mapping[str, str] = MappingProxyType({})
     """The option to take in a menu that no field decides on, by its step."""
-    parts: Sequence[str] = ()
-    """The options of the menu that a change begins with, where each leads to a part of the fields;
-    a change takes them one after the other."""
     identity: Sequence[str] = ()
     """Of a subentry: the fields by which it is known again; without, there is one of them."""
     name_field: str | None = None

@@ -16,7 +16,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND
+from ...const import CONF_KIND, CONTEXT_DRIVEN
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import SECRET, is_url, to_change, whole_number, with_stored
 from ...forms.written import Written, one_form
@@ -78,19 +78,13 @@ _IDENTITY_SCHEMA = vol.Schema(_IDENTITY_FIELDS)
 _LIMITS_SCHEMA = vol.Schema(_LIMIT_FIELDS)
 
 
-_PARTS: Final = ("scout", "scout_identity", "scout_limits")
-"""The forms that change an entry, each a part of it."""
-
-
 class ScoutFlow(EntryFlow):
     """The steps of a Scout entry."""
 
     @classmethod
     def written(cls) -> Written:
         """Return how a gateway is written in a file."""
-        return Written(
-            schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}), parts=_PARTS
-        )
+        return Written(schemas=one_form({**_LOGIN_SCHEMA.schema, **_GATEWAY_SCHEMA.schema}))
 
     _scout_login: dict[str, Any]
     _scout_error = ""
@@ -108,7 +102,7 @@ class ScoutFlow(EntryFlow):
             if not errors:
                 await self.async_set_unique_id(_unique_id(login))
                 self._abort_if_taken()
-                if current is not None:
+                if current is not None and CONTEXT_DRIVEN not in self.context:
                     return self._save({**current.data, **login}, entry_title)
                 self._scout_login = login
                 return await self.async_step_scout_gateway()
@@ -128,31 +122,35 @@ class ScoutFlow(EntryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask how the gateway names itself, how often it sends and how much it keeps."""
+        current = self._current
         if user_input is not None:
             user_input = self._without_name(user_input)
         errors = _header_errors(user_input)
         if user_input is not None and not errors:
             return self._save({CONF_KIND: KIND, **self._scout_login, **user_input}, entry_title)
-        if user_input is not None:
-            suggested = user_input
-        elif (current := self._current) is not None:
-            suggested = dict(current.data)
-        else:
+        if user_input is None and current is not None:
+            user_input = dict(current.data)
+        if user_input is None:
             installation = await instance_id.async_get(self.hass)
-            suggested = {CONF_SERIAL_NUMBER: installation[:12].upper()}
+            user_input = {CONF_SERIAL_NUMBER: installation[:12].upper()}
         return self.async_show_form(
             step_id="scout_gateway",
-            data_schema=self._form_with_name(_GATEWAY_SCHEMA, suggested),
+            data_schema=self._form_with_name(_GATEWAY_SCHEMA, user_input),
             errors=errors,
         )
 
     async def async_step_scout_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Ask what to change: what needs no login can be changed while the platform is away."""
+        """Ask what to change: what needs no login can be changed while the platform is away.
+
+        A file says all of it.
+        """
+        if CONTEXT_DRIVEN in self.context:
+            return await self.async_step_scout(user_input)
         return self.async_show_menu(
             step_id="scout_reconfigure",
-            menu_options=list(_PARTS),
+            menu_options=["scout", "scout_identity", "scout_limits"],
         )
 
     async def async_step_scout_identity(
@@ -160,6 +158,8 @@ class ScoutFlow(EntryFlow):
     ) -> ConfigFlowResult:
         """Change how the gateway names itself, and how often it sends."""
         stored = self._get_reconfigure_entry().data
+        if user_input is not None:
+            user_input = self._without_name(user_input)
         errors = _header_errors(user_input)
         if user_input is not None and not errors:
             optional = (CONF_FIRMWARE_VERSION, CONF_FIRMWARE_MEASURE)
@@ -167,9 +167,7 @@ class ScoutFlow(EntryFlow):
             return await self._async_keep_connection({**kept, **user_input})
         return self.async_show_form(
             step_id="scout_identity",
-            data_schema=self.add_suggested_values_to_schema(
-                _IDENTITY_SCHEMA, user_input or dict(stored)
-            ),
+            data_schema=self._form_with_name(_IDENTITY_SCHEMA, user_input or dict(stored)),
             errors=errors,
         )
 
