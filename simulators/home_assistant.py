@@ -129,6 +129,12 @@ class HomeAssistant:
         """The process id while it runs."""
         return self._program.pid
 
+    @property
+    def token(self) -> str:
+        """The owner's token, once it was started."""
+        assert self._token is not None
+        return self._token
+
     def check(self) -> None:
         """Raise `ProgramError` if it ended by itself."""
         self._program.check()
