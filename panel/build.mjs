@@ -13,7 +13,7 @@ await build({
   bundle: true,
   minify: true,
   format: "esm",
-  target: "es2023",
+  target: "es2024",
   loader: { ".css": "text" },
   legalComments: "eof",
 });

@@ -246,10 +246,12 @@ class Ledger:
         self.declared: dict[str, dict[str, tuple[int, dict[str, Scalar]]]] = {}
         """By device and metric: data type and properties of the last birth."""
         self.on_arrival: Callable[[Arrival], None] = lambda arrival: None
+        self.on_unknown: Callable[[], None] = lambda: None
+        """Hears that something came of a node whose birth was missed while the host was away."""
+        self._was_away = False
         self._bd_seq: int | None = None
         self._last_bd_seq: int | None = None
         self._seq: int | None = None
-        self._data_came = False
         self._devices: dict[str, _Device] = {}
         self._aliases: dict[int, str] = {}  # whose each is, devices that died included
 
@@ -310,6 +312,9 @@ class Ledger:
             self._of_device(kind, device, payload)
 
     def _of_device(self, kind: str, device: list[str], payload: ReceivedPayload) -> None:
+        if self._seq is None and self._was_away:
+            self.on_unknown()
+            return
         if self._seq is None:
             raise Refusal("before the birth of the node")
         was, self._seq = self._seq, payload.seq
@@ -326,6 +331,7 @@ class Ledger:
 
     def lose_touch(self) -> None:
         """Know nothing of the node any more, as a host that was away."""
+        self._was_away = True
         self._seq = self._bd_seq = None
         self._devices.clear()
         self._aliases.clear()
@@ -346,7 +352,7 @@ class Ledger:
         if payload.seq != 0:
             raise Refusal(f"a birth of the node with seq {payload.seq}")
         bd_seq = _bd_seq(payload)
-        last = self._last_bd_seq
+        last = None if self._was_away else self._last_bd_seq
         if last is not None and self._bd_seq is not None and bd_seq != self._bd_seq:
             raise Refusal(f"bdSeq {bd_seq} while {self._bd_seq} is alive")
         if last is not None and self._bd_seq is None and bd_seq == last:
@@ -360,6 +366,7 @@ class Ledger:
             raise Refusal("a metric without a timestamp")
         self._bd_seq = self._last_bd_seq = bd_seq
         self._seq = 0
+        self._was_away = False
         self._devices.clear()
         self._aliases.clear()
         self.declared.clear()
@@ -462,3 +469,40 @@ def _bd_seq(payload: ReceivedPayload) -> int:
     if not 0 <= found[0].raw <= 255:
         raise Refusal(f"bdSeq {found[0].raw}")
     return found[0].raw
+
+
+def encode_command(
+    timestamp_ms: int,
+    value: Scalar,
+    data_type: int,
+    *,
+    name: str | None = None,
+    alias: int | None = None,
+) -> bytes:
+    """Return the payload of an NCMD or DCMD that writes one metric, by its name or its alias."""
+    number = _FIELDS[data_type]
+    if isinstance(value, str):
+        content = _delimited(number, value.encode())
+    elif number == _DOUBLE:
+        content = _varint(number << 3 | 1) + struct.pack("<d", value)
+    elif number == _FLOAT:
+        content = _varint(number << 3 | 5) + struct.pack("<f", value)
+    else:
+        whole = int(value) & ((1 << _BITS.get(data_type, 64)) - 1)
+        content = _varint(number << 3) + _varint(whole)
+    metric = b"" if name is None else _delimited(1, name.encode())
+    metric += b"" if alias is None else _varint(2 << 3) + _varint(alias)
+    metric += _varint(3 << 3) + _varint(timestamp_ms) + _varint(4 << 3) + _varint(data_type)
+    return _varint(1 << 3) + _varint(timestamp_ms) + _delimited(2, metric + content)
+
+
+def _delimited(number: int, content: bytes) -> bytes:
+    return _varint(number << 3 | 2) + _varint(len(content)) + content
+
+
+def _varint(number: int) -> bytes:
+    encoded = bytearray()
+    while number > 0x7F:
+        encoded.append(number & 0x7F | 0x80)
+        number >>= 7
+    return bytes((*encoded, number))

@@ -11,6 +11,8 @@ from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.setup import async_setup_component
 from homeassistant.util import dt as dt_util
+from modbus_connection import IllegalDataAddressError
+from modbus_connection.mock import MockModbusConnection
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -28,13 +30,16 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.scout.payload import EventStatus, event_record
 from custom_components.grid_telemetry.outbox.store import Record
 from custom_components.grid_telemetry.panel_api import COMMANDS, differences
+from custom_components.grid_telemetry.points.point import Point
+from custom_components.grid_telemetry.points.reader import PresentPoint, Reading, tried
 from custom_components.grid_telemetry.websocket import STREAM_INTERVAL
 from simulators.scout import ScoutServer
 
+from .links.modbus.conftest import line, link_entry, meter, start as start_line, write_sdm630
 from .links.scout.conftest import AddEntry, add_entry, device, server
 from .texts import INTEGRATION, TEXTS
 
-__all__ = ["add_entry", "server"]
+__all__ = ["add_entry", "line", "server"]
 
 # Home Assistant's own web server.
 pytestmark = pytest.mark.filterwarnings("ignore:It is recommended to use web")
@@ -130,6 +135,17 @@ async def test_a_checkout_without_the_bundle_works_without_the_panel(
     with patch("custom_components.grid_telemetry.panel._BUNDLE", tmp_path):
         assert await async_setup_component(hass, DOMAIN, {})
     assert "grid-telemetry" not in hass.data.get("frontend_panels", {})
+
+
+async def test_in_an_empty_installation_the_panel_comes_with_the_first_flow(
+    hass: HomeAssistant, enable_custom_integrations: None, bundle: Path
+) -> None:
+    assert await async_setup_component(hass, "http", {})
+    hass.config.components.add("frontend")
+    with patch("custom_components.grid_telemetry.panel._BUNDLE", bundle.parent):
+        for _ in range(2):
+            await hass.config_entries.flow.async_init(DOMAIN, context={"source": "user"})
+            assert "grid-telemetry" in hass.data["frontend_panels"]
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
@@ -371,6 +387,101 @@ async def test_refused_messages_are_shown_sent_again_and_deleted(
     assert await refused("list") == {"messages": [], "total": 0}
 
 
+@pytest.mark.usefixtures("panel")
+async def test_a_meter_tells_how_it_fares_and_shows_its_registers(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    line: MockModbusConnection,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    unit = line.for_unit(1)
+    write_sdm630(unit, voltage_l1=230.5)
+    entry = link_entry(meter())
+    await start_line(hass, entry)
+    [subentry_id] = entry.subentries
+    client = await hass_ws_client(hass)
+    [item] = (await subscribe(client, "meters"))["changed"].values()
+    assert (item["name"], item["unit_id"], item["answering"]) == ("Main meter", 1, True)
+    assert item["model"] == "Eastron SDM630"
+    assert item["requests"]["fast"] > 0
+
+    async def read(address: int, count: int, subentry: str = subentry_id) -> dict[str, Any]:
+        await client.send_json_auto_id(
+            {
+                "type": f"{DOMAIN}/registers",
+                "entry_id": entry.entry_id,
+                "subentry_id": subentry,
+                "space": "input",
+                "address": address,
+                "count": count,
+            }
+        )
+        answer: dict[str, Any] = await client.receive_json()
+        return answer
+
+    answer = (await read(0, 2))["result"]
+    assert answer["words"] == [0x4366, 0x8000]
+    assert answer["known"] == [
+        {
+            "quantity": "voltage_l1",
+            "address": 0,
+            "count": 2,
+            "type": "float32",
+            "word_order": "big",
+        }
+    ]
+    assert len((await read(0, 1000))["result"]["words"]) == 125
+    unit.fail_requests(IllegalDataAddressError())
+    refused = await read(0, 2)
+    assert refused["error"]["translation_key"] == "panel_registers"
+    assert (await read(0, 2, "gone"))["error"]["translation_key"] == "panel_registers"
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert (await read(0, 2))["error"]["translation_key"] == "panel_unknown"
+
+
+@pytest.mark.usefixtures("panel")
+async def test_points_can_be_sent_to_see_what_becomes_of_them(
+    hass: HomeAssistant,
+    hass_ws_client: WebSocketGenerator,
+    add_entry: AddEntry,
+    server: ScoutServer,
+) -> None:
+    set_power(hass, 1)
+    entry = await running(hass, add_entry, POWER, ENERGY)
+    client = await hass_ws_client(hass)
+
+    async def try_points() -> Any:
+        await client.send_json_auto_id({"type": f"{DOMAIN}/try", "entry_id": entry.entry_id})
+        return await client.receive_json()
+
+    item = (await subscribe(client, "links"))["changed"][entry.entry_id]
+    assert item["can_try"]
+    power, energy = (await try_points())["result"]["points"]
+    assert power == {
+        "subentry": "MAIN",
+        "name": "P_CON",
+        "outcome": "taken",
+        "value": 1000,
+        "why": None,
+    }
+    assert (energy["outcome"], energy["why"]) == ("no_value", "missing")
+    assert server.metrics[-1].value == 1000
+
+    with patch("custom_components.grid_telemetry.links.scout.link._TRIED_WITHIN_S", 0):
+        await entry.runtime_data.delivery.stop()
+        [power, _] = (await try_points())["result"]["points"]
+    assert power["outcome"] == "waiting"
+    await hass.config_entries.async_unload(entry.entry_id)
+    assert (await try_points())["error"]["translation_key"] == "panel_unknown"
+
+
+def test_a_point_that_was_refused_has_the_words_of_the_platform() -> None:
+    point = Point(entity="sensor.power", name="P")
+    present = PresentPoint(point, "sensor.power", Reading(1.0, 0.0, 0.0, is_stale=False))
+    told = tried(present, "MAIN", waiting=(), refused={"MAIN": "not authorized"})
+    assert (told.outcome, told.value, told.why) == ("refused", 1.0, "not authorized")
+
+
 def test_differences_are_of_fields() -> None:
     before = {"a": {"x": 1, "y": 2}, "b": {"x": 1}}
     after = {"a": {"x": 1, "y": 3}, "c": {"x": 1}}
@@ -392,7 +503,7 @@ def test_the_panel_shows_the_texts_that_there_are_and_no_other() -> None:
     named = set(re.findall(r"text\(\s*[\w.]+,\s*\"(\w+\.\w+)\"", source))
     assert named <= known
     # Of `state.${link.state}` every text of the section may be meant.
-    sections = set(re.findall(r"`(\w+)\.\$\{", source))
+    sections = set(re.findall(r"`(\w+)\.\w*\$\{", source))
     unused = {
         key for key in known if f'"{key}"' not in source and key.split(".")[0] not in sections
     }

@@ -32,12 +32,13 @@ ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text(encodi
 MENU_TEXTS = {
     texts: {
         kind: text
-        for step in Direction
+        for step in ("user", *Direction)
         for kind, text in TEXTS["config"]["step"][step][texts].items()
+        if kind not in set(Direction)
     }
     for texts in ("menu_options", "menu_option_descriptions")
 }
-"""The names and the descriptions of all kinds, of the three menus that they stand in."""
+"""The names and the descriptions of all kinds, of the menus that they stand in."""
 
 
 def placeholders(text: str) -> set[str]:

@@ -33,10 +33,7 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     """Register the actions, so that automations validate before any link is up, and the panel."""
     async_setup_services(hass)
-    if "frontend" in hass.config.components:
-        # Imported here: it brings much with it that a home without a frontend has no use for.
-        panel = await async_import_module(hass, f"{__name__}.panel")
-        await panel.async_setup_panel(hass)
+    await async_show_panel(hass)
     # Home Assistant asks for the subentries of entries that are not loaded too, in the event loop.
     for kind in {entry.data.get(CONF_KIND) for entry in hass.config_entries.async_entries(DOMAIN)}:
         if kind in LINKS:
@@ -52,6 +49,14 @@ async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEnt
             await runtime.async_migrate_link(hass, entry)
         hass.config_entries.async_update_entry(entry, minor_version=ENTRY_MINOR_VERSION)
     return True
+
+
+async def async_show_panel(hass: HomeAssistant) -> None:
+    """Show the panel in the sidebar, where there is a frontend; may be called again."""
+    if "frontend" in hass.config.components:
+        # Imported here: it brings much with it that a home without a frontend has no use for.
+        panel = await async_import_module(hass, f"{__name__}.panel")
+        await panel.async_setup_panel(hass)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
@@ -116,7 +121,12 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete what the link kept beside the entry."""
+    """Delete what the link kept beside the entry, and close the forms that add to it."""
+    flows = hass.config_entries.subentries
+    for flow in flows.async_progress():
+        if flow["handler"][0] == entry.entry_id:
+            # A search that goes on would end at an entry that is gone.
+            flows.async_abort(flow["flow_id"])
     try:
         runtime = await link_module(entry).async_runtime(hass)
         if isinstance(runtime, StoringRuntimeModule):

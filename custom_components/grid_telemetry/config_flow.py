@@ -23,7 +23,8 @@ from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
 import voluptuous as vol
 
-from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
+from . import async_show_panel
+from .const import CONF_KIND, CONTEXT_DRIVEN, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
 from .link import Direction
 from .links.registry import LINKS, link_module
 
@@ -56,8 +57,10 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what is to be done: read, send or serve."""
-        groups = [str(direction) for direction in Direction]
+        """Ask what is to be done: read, send or serve; at the first entry the panel guides."""
+        await async_show_panel(self.hass)
+        first = [kind for kind, link in LINKS.items() if link.direction is None]
+        groups = [*map(str, Direction), *first]
         menu = self.async_show_menu(step_id="user", menu_options=groups)
         # Whoever goes through the flow without a screen may name a kind at once.
         menu["data_schema"] = vol.Schema({"next_step_id": vol.In([*groups, *LINKS])})
@@ -94,7 +97,7 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with adding what the entry is of no use without."""
-        if self.source == SOURCE_IGNORE:
+        if self.source == SOURCE_IGNORE or CONTEXT_DRIVEN in self.context:
             return result
         if (first := LINKS[result["data"][CONF_KIND]].first_subentry) is not None:
             flow = await self.hass.config_entries.subentries.async_init(

@@ -11,3 +11,8 @@ ENTRY_MINOR_VERSION: Final = 2
 
 CONF_KIND: Final = "kind"
 """In the data of an entry: which kind of link it is, the name of a folder below `links/`."""
+
+MAP_FOLDER: Final = (DOMAIN, "meters")
+"""Where users keep register maps of their own, in the folder of `configuration.yaml`."""
+CONTEXT_DRIVEN: Final = "driven"
+"""In the context of a flow that a file answers: it goes on with no other."""

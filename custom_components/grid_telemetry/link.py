@@ -59,6 +59,64 @@ class LinkWithLiveChanges(Link, Protocol):
         """Take the change over; False asks for a reload instead."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeterFigures:
+    """How a meter that is read fares."""
+
+    unit_id: int
+    model: str
+    answering: bool
+    answer_s: float | None
+    """How long its last answer took; None before the first."""
+    next_attempt_s: int
+    """In so many seconds a silent meter is asked again."""
+    last_error: str | None
+    requests: Mapping[str, int]
+    """So many the last reads took, by what was read."""
+    refused: Sequence[str]
+    """The quantities whose registers it refuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownRegister:
+    """Where a quantity of a meter is."""
+
+    quantity: str
+    address: int
+    count: int
+    type: str
+    word_order: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registers:
+    """Registers as they were read."""
+
+    words: Sequence[int]
+    known: Sequence[KnownRegister]
+    """Those of the meter's map that begin among them."""
+
+
+class RegistersRefusedError(Exception):
+    """Registers could not be read; the text is that of the meter, or of its line."""
+
+
+@runtime_checkable
+class LinkWithMeters(Link, Protocol):
+    """A link that reads meters by their registers."""
+
+    def meter_figures(self) -> Mapping[str, MeterFigures]:
+        """Return how each meter fares, by the id of its subentry."""
+
+    async def async_read_registers(
+        self, subentry_id: str, space: str, address: int, count: int
+    ) -> Registers:
+        """Read "input" or "holding" registers of a meter, in turn with its polls.
+
+        Raises `RegistersRefusedError`.
+        """
+
+
 type GridTelemetryConfigEntry = ConfigEntry[Link]
 
 
@@ -119,7 +177,8 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
-    direction: Direction = Direction.SEND
+    direction: Direction | None = Direction.SEND
+    """The menu that it stands in; None is the first one, beside the others."""
     forwards: bool = False
     """Whether its entries send or serve points."""
     first_subentry: str | None = None

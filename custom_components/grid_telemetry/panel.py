@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from homeassistant.components import panel_custom
+from homeassistant.components.frontend import async_panel_exists
 from homeassistant.components.http import StaticPathConfig
 from homeassistant.core import HomeAssistant
 
@@ -24,7 +25,9 @@ def _bundle() -> Path | None:
 
 
 async def async_setup_panel(hass: HomeAssistant) -> None:
-    """Show the panel; needs the frontend."""
+    """Show the panel; needs the frontend. May be called again."""
+    if async_panel_exists(hass, URL_PATH):
+        return
     if (bundle := await hass.async_add_executor_job(_bundle)) is None:
         return
     async_setup_commands(hass)

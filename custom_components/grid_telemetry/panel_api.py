@@ -31,6 +31,8 @@ class LinkItem(TypedDict):
 
     title: str
     kind: str
+    can_try: bool
+    """Whether its points can be sent at once, to see what becomes of them."""
     state: str
     """That of the config entry: loaded, setup_retry …"""
     forwards: bool
@@ -169,6 +171,70 @@ class RefusedAnswer(TypedDict):
     total: int
 
 
+class TriedItem(TypedDict):
+    """What became of a point that was sent to try it."""
+
+    subentry: str
+    """The title of the subentry."""
+    name: str
+    outcome: Literal["taken", "waiting", "refused", "no_value"]
+    value: float | None
+    why: str | None
+    """The words of the platform; of a point without a value, why it has none."""
+
+
+class TriedAnswer(TypedDict):
+    """What became of the points of a link."""
+
+    points: list[TriedItem]
+
+
+class MeterItem(TypedDict):
+    """A meter that is read, by the id of its subentry."""
+
+    entry_id: str
+    name: str
+    unit_id: int
+    model: str
+    answering: bool
+    answer_s: float | None
+    """How long its last answer took."""
+    next_attempt_s: int
+    """In so many seconds a silent meter is asked again."""
+    last_error: str | None
+    requests: dict[str, int]
+    """So many the last reads took, by what was read."""
+    refused: list[str]
+    """The quantities whose registers it refuses."""
+
+
+class RegistersRequest(TypedDict):
+    """Which registers of which meter."""
+
+    entry_id: str
+    subentry_id: str
+    space: Literal["input", "holding"]
+    address: int
+    count: int
+
+
+class RegisterPlace(TypedDict):
+    """Where a quantity of the meter is."""
+
+    quantity: str
+    address: int
+    count: int
+    type: str
+    word_order: str
+
+
+class RegistersAnswer(TypedDict):
+    """What was read."""
+
+    words: list[int]
+    known: list[RegisterPlace]
+
+
 @dataclass(frozen=True, kw_only=True)
 class Command:
     """A websocket command of the panel."""
@@ -192,7 +258,12 @@ CHECK: Final = Command(name="check", request=CheckRequest, answer=CheckAnswer)
 TRAFFIC: Final = Command(name="traffic", request=EntryRequest, answer=MessageItem, streams=True)
 REFUSED: Final = Command(name="refused", request=RefusedRequest, answer=RefusedAnswer)
 
-COMMANDS: Final = (LINKS, POINTS, CHECK, TRAFFIC, REFUSED)
+METERS: Final = Command(name="meters", request=Nothing, answer=MeterItem, streams=True)
+REGISTERS: Final = Command(name="registers", request=RegistersRequest, answer=RegistersAnswer)
+
+TRY: Final = Command(name="try", request=EntryRequest, answer=TriedAnswer)
+
+COMMANDS: Final = (LINKS, POINTS, CHECK, TRAFFIC, REFUSED, METERS, REGISTERS, TRY)
 
 type Items = Mapping[str, Mapping[str, Any]]
 

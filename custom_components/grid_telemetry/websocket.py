@@ -19,15 +19,18 @@ from .connection.health import LinkWithHealth
 from .connection.traffic import traffic_of
 from .const import DOMAIN
 from .diagnostics import SECRETS
-from .link import GridTelemetryConfigEntry, Link
+from .link import GridTelemetryConfigEntry, Link, LinkWithMeters, RegistersRefusedError
 from .links.registry import link_module
 from .outbox.actions import DurableForwarder, outbox_errors, refused_as_dict
 from .panel_api import (
     CHECK,
     LINKS,
+    METERS,
     POINTS,
     REFUSED,
+    REGISTERS,
     TRAFFIC,
+    TRY,
     CheckAnswer,
     Command,
     Items,
@@ -35,17 +38,21 @@ from .panel_api import (
     Mistake,
     PointItem,
     RefusedAnswer,
+    RegistersAnswer,
     RowValue,
+    TriedAnswer,
     differences,
 )
 from .points.point import Point, Refusal, entity_id_of, evaluate
-from .points.reader import LinkWithPoints, PresentPoint
+from .points.reader import LinkWithPoints, LinkWithTrial, PresentPoint
 from .points.table import CONF_POINTS, PointsSubentryFlow, PointsTable, Row
 from .points.table_text import MappingError, RowsError
 
 STREAM_INTERVAL: Final = timedelta(seconds=2)
 
 _MAX_REFUSED: Final = 200
+_MAX_REGISTERS: Final = 125  # in one request of Modbus
+_ADDRESSES: Final = 0x10000
 REDACTED: Final = "**"
 # A field of JSON, or a header, whose name says that it is secret.
 _SECRET_FIELD: Final = re.compile(
@@ -66,6 +73,9 @@ def async_setup_commands(hass: HomeAssistant) -> None:
         (CHECK, _answering(_async_check)),
         (TRAFFIC, _traffic),
         (REFUSED, _answering(_async_refused)),
+        (METERS, _meters),
+        (REGISTERS, _answering(_async_registers)),
+        (TRY, _answering(_async_try)),
     ):
         _register(hass, command, handler)
 
@@ -170,6 +180,7 @@ def _link_item(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> LinkItem
     return {
         "title": entry.title,
         "kind": module.kind,
+        "can_try": isinstance(link, LinkWithTrial),
         "state": entry.state.value,
         "forwards": module.forwards,
         "device_id": None if device is None else device.id,
@@ -360,6 +371,79 @@ async def _async_refused(hass: HomeAssistant, message: Message) -> RefusedAnswer
             for each in map(refused_as_dict, refused)
         ],
         "total": link.outbox.refused_records,
+    }
+
+
+def _meters(hass: HomeAssistant, connection: ActiveConnection, message: Message) -> None:
+    """Stream how the meters fare that are read."""
+
+    def look() -> Items:
+        return {
+            subentry_id: {
+                "entry_id": entry.entry_id,
+                "name": entry.subentries[subentry_id].title,
+                **asdict(figures),
+            }
+            for entry in hass.config_entries.async_entries(DOMAIN)
+            if isinstance(link := _link_of(entry), LinkWithMeters)
+            for subentry_id, figures in link.meter_figures().items()
+            if subentry_id in entry.subentries
+        }
+
+    _stream(hass, connection, message, look)
+
+
+async def _async_registers(hass: HomeAssistant, message: Message) -> RegistersAnswer:
+    """Read registers of a meter, which changes nothing of it."""
+    if not isinstance(link := _link_of(_entry_of(hass, message)), LinkWithMeters):
+        raise _unknown(message["entry_id"])
+    first = max(0, min(message["address"], _ADDRESSES - 1))
+    count = max(1, min(message["count"], _MAX_REGISTERS, _ADDRESSES - first))
+    try:
+        found = await link.async_read_registers(
+            message["subentry_id"], message["space"], first, count
+        )
+    except RegistersRefusedError as err:
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key="panel_registers",
+            translation_placeholders={"error": str(err)},
+        ) from err
+    return {
+        "words": list(found.words),
+        "known": [
+            {
+                "quantity": each.quantity,
+                "address": each.address,
+                "count": each.count,
+                "type": each.type,
+                "word_order": each.word_order,
+            }
+            for each in found.known
+        ],
+    }
+
+
+async def _async_try(hass: HomeAssistant, message: Message) -> TriedAnswer:
+    """Send the points of a link now, and tell what became of each."""
+    entry = _entry_of(hass, message)
+    if not isinstance(link := _link_of(entry), LinkWithTrial):
+        raise _unknown(message["entry_id"])
+    secrets = _secrets_of(entry)
+    tried = await link.async_try_points()
+    return {
+        "points": [
+            {
+                "subentry": entry.subentries[subentry_id].title,
+                "name": each.point.name,
+                "outcome": each.outcome.value,
+                "value": each.value,
+                "why": each.why and _redacted(each.why, secrets),
+            }
+            for subentry_id, points in tried.items()
+            if subentry_id in entry.subentries
+            for each in points
+        ]
     }
 
 

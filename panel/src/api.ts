@@ -18,6 +18,8 @@ export interface Nothing {
 export interface LinkItem {
   title: string;
   kind: string;
+  /** Whether its points can be sent at once, to see what becomes of them. */
+  can_try: boolean;
   /** That of the config entry: loaded, setup_retry … */
   state: string;
   /** Whether it sends or serves points; else it brings values in, or takes commands. */
@@ -145,13 +147,74 @@ export interface RefusedAnswer {
   total: number;
 }
 
+/** What became of a point that was sent to try it. */
+export interface TriedItem {
+  /** The title of the subentry. */
+  subentry: string;
+  name: string;
+  outcome: "taken" | "waiting" | "refused" | "no_value";
+  value: number | null;
+  /** The words of the platform; of a point without a value, why it has none. */
+  why: string | null;
+}
+
+/** What became of the points of a link. */
+export interface TriedAnswer {
+  points: TriedItem[];
+}
+
+/** A meter that is read, by the id of its subentry. */
+export interface MeterItem {
+  entry_id: string;
+  name: string;
+  unit_id: number;
+  model: string;
+  answering: boolean;
+  /** How long its last answer took. */
+  answer_s: number | null;
+  /** In so many seconds a silent meter is asked again. */
+  next_attempt_s: number;
+  last_error: string | null;
+  /** So many the last reads took, by what was read. */
+  requests: Record<string, number>;
+  /** The quantities whose registers it refuses. */
+  refused: string[];
+}
+
+/** Which registers of which meter. */
+export interface RegistersRequest {
+  entry_id: string;
+  subentry_id: string;
+  space: "input" | "holding";
+  address: number;
+  count: number;
+}
+
+/** Where a quantity of the meter is. */
+export interface RegisterPlace {
+  quantity: string;
+  address: number;
+  count: number;
+  type: string;
+  word_order: string;
+}
+
+/** What was read. */
+export interface RegistersAnswer {
+  words: number[];
+  known: RegisterPlace[];
+}
+
 export interface Answers {
   "grid_telemetry/check": [request: CheckRequest, item: CheckAnswer];
   "grid_telemetry/refused": [request: RefusedRequest, item: RefusedAnswer];
+  "grid_telemetry/registers": [request: RegistersRequest, item: RegistersAnswer];
+  "grid_telemetry/try": [request: EntryRequest, item: TriedAnswer];
 }
 
 export interface Streams {
   "grid_telemetry/links": [request: Nothing, item: LinkItem];
   "grid_telemetry/points": [request: PointsRequest, item: PointItem];
   "grid_telemetry/traffic": [request: EntryRequest, item: MessageItem];
+  "grid_telemetry/meters": [request: Nothing, item: MeterItem];
 }

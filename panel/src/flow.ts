@@ -25,7 +25,8 @@ export interface Step {
   title?: string;
   result?: { entry_id?: string; title?: string };
   next_flow?: [string, string];
-  preview?: string | null;
+  progress_action?: string;
+  last_step?: boolean | null;
 }
 
 export type Input = Record<string, unknown>;
@@ -45,9 +46,19 @@ export class Flow {
     this.step = step;
   }
 
+  get isOver(): boolean {
+    return this.step.type === "create_entry" || this.step.type === "abort";
+  }
+
   static async start(hass: Hass, path: string, opening: object): Promise<Flow> {
     const body = { show_advanced_options: false, ...opening };
     return new Flow(hass, path, await hass.callApi<Step>("POST", path, body));
+  }
+
+  /** Go on with another flow that Home Assistant has begun. */
+  async goOn(path: string, flowId: string): Promise<void> {
+    this.step = await this.hass.callApi<Step>("GET", `${path}/${flowId}`);
+    this.path = path;
   }
 
   /** Answer the present step; a menu by `next_step_id`. */
@@ -64,7 +75,7 @@ export class Flow {
 
   /** Leave a flow that has not ended. */
   async leave(): Promise<void> {
-    if (this.step.type !== "create_entry" && this.step.type !== "abort") {
+    if (!this.isOver) {
       await this.hass.callApi("DELETE", `${this.path}/${this.step.flow_id}`).catch(() => undefined);
     }
   }

@@ -56,13 +56,15 @@ export function text(hass: Hass, key: string, values?: Record<string, string | n
   return hass.localize(`component.${DOMAIN}.config_panel.${key}`, values) || key;
 }
 
-/** Return what an error means, and what to do where that is known. */
-export function errorText(hass: Hass, reason: string): string {
-  return (
-    hass.localize(`component.${DOMAIN}.config.error.${reason}`) ||
-    hass.localize(`component.${DOMAIN}.entity.sensor.health_last_error.state.${reason}`) ||
-    reason
+/** Return what an error means, what was said of it, and what to do where that is known. */
+export function errorText(hass: Hass, reason: string, detail: string): string {
+  const state = hass.localize(
+    `component.${DOMAIN}.entity.sensor.health_last_error.state.${reason}`,
   );
+  const said = [state || reason, detail].filter(Boolean).join(": ");
+  const advice = hass.localize(`component.${DOMAIN}.config.error.${reason}`, { error: detail });
+  // A text that wants to be told more than that is not for here.
+  return advice && !advice.includes("MISSING_VALUE") ? `${said}. ${advice}` : said;
 }
 
 /** Go to another page of Home Assistant, without loading anything anew. */

@@ -5,17 +5,20 @@ import { define, type Hass, navigate, text } from "./hass.ts";
 import { Live } from "./live.ts";
 import { Rate } from "./rate.ts";
 import { styles } from "./styles.ts";
+import "./views/meters.ts";
 import "./views/pipeline.ts";
+import "./views/plots.ts";
 import "./views/points.ts";
+import "./views/start.ts";
 import "./views/traffic.ts";
 
-const VIEWS = ["pipeline", "points", "traffic"] as const;
+const VIEWS = ["pipeline", "points", "traffic", "meters", "plots", "start"] as const;
 type View = (typeof VIEWS)[number];
 
 /** How often the screen is drawn; Home Assistant tells of every state that changes. */
 const REDRAW_MS = 1000;
 const DOMAIN = "grid_telemetry";
-const TEXTS = ["config_panel", "config", "config_subentries", "entity", "title"];
+const TEXTS = ["config_panel", "config", "config_subentries", "selector", "entity", "title"];
 
 /** What the views are made of. */
 export interface Model {
@@ -147,6 +150,16 @@ class GridTelemetryPanel extends LitElement {
           .model=${this.model}
           .now=${this.now}
         ></gt-traffic>`;
+      case "meters":
+        return html`<gt-meters .hass=${hass} .model=${this.model}></gt-meters>`;
+      case "plots":
+        return html`<gt-plots .hass=${hass} .now=${this.now}></gt-plots>`;
+      case "start":
+        return html`<gt-start
+          .hass=${hass}
+          .model=${this.model}
+          .now=${this.now}
+        ></gt-start>`;
       default:
         return html`<gt-pipeline
           .hass=${hass}

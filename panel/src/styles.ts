@@ -95,9 +95,10 @@ export const styles = css`
     cursor: pointer;
   }
   button.primary {
-    background: var(--primary-color);
-    border-color: var(--primary-color);
-    color: var(--text-primary-color, #fff);
+    /* White on the primary colour itself is hard to read. */
+    background: color-mix(in srgb, var(--primary-color), #000 35%);
+    border-color: transparent;
+    color: #fff;
   }
   button:disabled {
     cursor: default;

@@ -33,8 +33,8 @@ def start(hass: HomeAssistant, entry: MockConfigEntry, taken: Taken):
     async def take(at: float, samples: Sequence[Sample]) -> None:
         taken.append((at, list(samples)))
 
-    def start(*points: Point, interval_s: float = 60) -> Sampler:
-        sampler = Sampler(hass, entry, points or (POWER,), interval_s, take)
+    def start(*points: Point, interval_s: float = 60, **more: bool) -> Sampler:
+        sampler = Sampler(hass, entry, points or (POWER,), interval_s, take, **more)
         samplers.append(sampler)
         sampler.start()
         return sampler
@@ -318,3 +318,23 @@ async def test_a_stopped_sampler_takes_no_more_and_may_be_stopped_again(
     sampler.stop()
     await go_to(hass, freezer, "2026-03-01T12:01:00Z")
     assert taken == []
+
+
+async def test_a_slot_without_samples_is_told_to_who_wants_it(
+    hass: HomeAssistant, start: Start, taken: Taken, freezer: FrozenDateTimeFactory
+) -> None:
+    freezer.move_to("2026-01-01T00:00:30+00:00")
+    start(empty_slots=True)
+    await go_to(hass, freezer, "2026-01-01T00:01:00+00:00")
+    assert taken == [(epoch("2026-01-01T00:01:00+00:00"), [])]
+
+
+async def test_a_sample_says_whether_it_is_stale(
+    hass: HomeAssistant, start: Start, taken: Taken, freezer: FrozenDateTimeFactory
+) -> None:
+    """Only where nobody chose how old it may be; else it is left out."""
+    freezer.move_to("2026-01-01T00:00:30+00:00")
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": "W"})
+    start()
+    await pass_time(hass, freezer, 120)
+    assert [sample.is_stale for _, samples in taken for sample in samples] == [False, True]

@@ -2,7 +2,11 @@
 
 from typing import Any
 
-from homeassistant.helpers.selector import ObjectSelectorField
+from homeassistant.helpers.selector import (
+    ObjectSelectorField,
+    SelectSelector,
+    SelectSelectorConfig,
+)
 import pytest
 
 from custom_components.grid_telemetry.points.table import (
@@ -116,3 +120,22 @@ def test_a_header_that_is_wrong_is_told_once(header: str, key: str) -> None:
 def test_a_long_cell_is_quoted_in_part() -> None:
     ((_, _, about),) = mistakes("x" * 200_000)
     assert len(about) < 70
+
+
+def test_a_choice_may_be_named_by_its_value_or_its_label() -> None:
+    labelled: ObjectSelectorField = {
+        "selector": SelectSelector(
+            SelectSelectorConfig(options=[{"value": "power", "label": "Active power"}])
+        )
+    }
+    columns = {"entity": ENTITY_COLUMN, "quantity": labelled}
+    for written in ("power", "active power"):
+        (row,) = parse_table(f"sensor.a;{written}", columns).rows
+        assert row["quantity"] == "power"
+    with pytest.raises(RowsError, match="not_a_choice"):
+        parse_table("sensor.a;voltage", columns)
+
+
+def test_a_number_keeps_its_fraction_as_it_is_written() -> None:
+    text = format_table([{"entity": "sensor.a", "factor": 2.0}], COLUMNS)
+    assert text.endswith("sensor.a; ; ; 2")

@@ -78,23 +78,25 @@ class DiagnosticSensor(SensorEntity):
         before = self._attr_native_value, self.extra_state_attributes
         description = self.entity_description
         names = [] if description.names_fn is None else description.names_fn()
-        self._attr_native_value = self._value(self._attr_native_value, names)
+        present = len(names) if description.value_fn is None else description.value_fn()
+        self._attr_native_value = _shown(present, self._attr_native_value)
         if description.names_fn is not None:
             self._attr_extra_state_attributes = {
                 description.names_attribute: list(names[:MAX_NAMES])
             }
         return before != (self._attr_native_value, self.extra_state_attributes)
 
-    def _value(self, shown: object, names: Sequence[str]) -> int | float | str | datetime | None:
-        if (value_fn := self.entity_description.value_fn) is None:
-            return len(names)
-        match value_fn():
-            case str() as text:
-                return text[:MAX_LENGTH_STATE_STATE]
-            case datetime() as present if isinstance(shown, datetime):
-                return calm_time(shown, present)
-            case value:
-                return value
+
+def _shown(
+    present: float | str | datetime | None, shown: object
+) -> int | float | str | datetime | None:
+    match present:
+        case str():
+            return present[:MAX_LENGTH_STATE_STATE]
+        case datetime() if isinstance(shown, datetime):
+            return calm_time(shown, present)
+        case _:
+            return present
 
 
 class Rate:

@@ -89,7 +89,7 @@ class Delivery:
     def start(self) -> None:
         """Begin to deliver, in a background task of the entry."""
         self._dropped = self._outbox.dropped_samples
-        self._show_queue()
+        self.show_queue()
         self._connection.start()
 
     async def stop(self) -> None:
@@ -101,7 +101,7 @@ class Delivery:
     def wake(self) -> None:
         """Have new records sent; to be called after every `Outbox.put`."""
         self._news.set()
-        self._show_queue()
+        self.show_queue()
 
     async def flush(self, timeout_s: float) -> int:
         """Try at once to empty the outbox and return how many samples were delivered meanwhile.
@@ -119,7 +119,8 @@ class Delivery:
                     await self._drained.wait()
         return self._outbox.delivered_samples - before
 
-    def _show_queue(self) -> None:
+    def show_queue(self) -> None:
+        """Tell the health what the outbox has and had; the outbox has to be open."""
         health, outbox = self._health, self._outbox
         health.queued = outbox.queued_samples
         health.oldest_at = as_datetime(outbox.oldest_at_ms)
@@ -245,7 +246,7 @@ class Delivery:
             self._greetings = deque(
                 each for each in self._greetings if each.destination.kind != verdict.kind
             )
-        self._show_queue()
+        self.show_queue()
 
     @callback
     def _take_acknowledged(self, packet: Packet) -> None:
@@ -271,7 +272,7 @@ class Delivery:
             await self._note_confirmed(packet)
         self._connection.progressed()
         self._health.last_delivery = dt_util.utcnow()
-        self._show_queue()
+        self.show_queue()
 
     async def _note_confirmed(self, packet: Packet) -> None:
         if not packet.ids and packet in self._greetings:

@@ -4,9 +4,10 @@ Every link that forwards or serves points reads them here, so that a value is as
 as credible, to one platform as to the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
+from enum import StrEnum
 import logging
 import math
 import time
@@ -78,6 +79,56 @@ class LinkWithPoints(Protocol):
 
         Whoever looks changes nothing of what is sent.
         """
+
+
+class Outcome(StrEnum):
+    """What became of a point that was sent to try it."""
+
+    TAKEN = "taken"
+    """The platform acknowledged it."""
+    WAITING = "waiting"
+    """It was not acknowledged in time, and is sent again."""
+    REFUSED = "refused"
+    NO_VALUE = "no_value"
+
+
+@dataclass(frozen=True, slots=True)
+class TriedPoint:
+    """A point that was sent to try it."""
+
+    point: Point
+    outcome: Outcome
+    value: float | None = None
+    why: str | None = None
+    """The words of the platform, or the `Refusal` of the state."""
+
+
+@runtime_checkable
+class LinkWithTrial(LinkWithPoints, Protocol):
+    """A link that can send its points at once, and hears what becomes of them."""
+
+    async def async_try_points(self) -> Mapping[str, Sequence[TriedPoint]]:
+        """Send what there is now and return what became of it, by the id of the subentry.
+
+        Raises a `HomeAssistantError`.
+        """
+
+
+def tried(
+    present: PresentPoint,
+    destination: str,
+    *,
+    waiting: Collection[str],
+    refused: Mapping[str, str],
+) -> TriedPoint:
+    """Return what became of a point; `waiting` and `refused`, with the words, are destinations."""
+    reading = present.reading
+    if isinstance(reading, Refusal):
+        return TriedPoint(present.point, Outcome.NO_VALUE, why=reading.value)
+    if destination in refused:
+        return TriedPoint(present.point, Outcome.REFUSED, reading.value, refused[destination])
+    outcome = Outcome.WAITING if destination in waiting else Outcome.TAKEN
+    return TriedPoint(present.point, outcome, reading.value)
 
 
 class PointReader:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 import io
 import math
 import re
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from homeassistant.helpers.selector import ObjectSelectorField, Selector, selector
 import voluptuous as vol
@@ -107,6 +107,7 @@ def parse_table(text: str, columns: Mapping[str, ObjectSelectorField]) -> Parsed
     Without a line that names the columns they stand in the order of `columns`. Empty lines and
     those that begin with "#" are passed over.
     """
+    readers = {name: _Column.of(name, field) for name, field in columns.items()}
     order: tuple[str, ...] | None = None
     rows: list[Row] = []
     lines: list[int] = []
@@ -119,7 +120,7 @@ def parse_table(text: str, columns: Mapping[str, ObjectSelectorField]) -> Parsed
                 if "entity" in named:
                     order = _header(named, columns)
                     continue
-            rows.append(_row(cells, order, columns))
+            rows.append(_row(cells, order, readers))
             lines.append(line)
         except MappingError as err:
             errors.append(RowMistake(index=line, key=err.key, about=err.row))
@@ -162,15 +163,13 @@ def _header(named: Sequence[str], columns: Mapping[str, ObjectSelectorField]) ->
     return tuple(named)
 
 
-def _row(
-    cells: Sequence[str], order: Sequence[str], columns: Mapping[str, ObjectSelectorField]
-) -> Row:
+def _row(cells: Sequence[str], order: Sequence[str], columns: Mapping[str, _Column]) -> Row:
     if any(cells[len(order) :]):
         raise MappingError("too_many_cells", str(len(order)))
     row = {
-        column: _value(column, cell, columns[column])
-        for column, cell in zip(order, cells, strict=False)
-        if column and cell
+        name: columns[name].value(cell)
+        for name, cell in zip(order, cells, strict=False)
+        if name and cell
     }
     required = next(iter(columns))
     if required not in row:
@@ -178,29 +177,61 @@ def _row(
     return row
 
 
-def _value(column: str, cell: str, field: ObjectSelectorField) -> Any:
-    """Return what a cell says, as the field of the form would; raises `MappingError`."""
-    kind, options = _selector_of(field)
-    match kind:
-        case "entity":
-            cell = cell.lower()
-            if not _ENTITY_ID.fullmatch(cell):
-                raise MappingError("invalid_entity", _shown(cell))
-            value: Any = cell
-        case "number":
-            value = _number(column, cell)
-        case "boolean":
-            if (value := _BOOLEANS.get(cell.casefold())) is None:
-                raise MappingError("not_a_choice", f"{column}: {_shown(cell)} (yes, no)")
-        case "select":
-            value = _choice(column, cell, options)
-        case _:
-            value = cell
-    try:
-        selector({kind: options})(value)  # type: ignore[operator]
-    except vol.Invalid as err:
-        raise MappingError("wrong_value", f"{column}: {_shown(cell)}{_limits(options)}") from err
-    return value
+@dataclass(frozen=True, kw_only=True, slots=True)
+class _Column:
+    """What reads the cells of a column; made once for all of its rows."""
+
+    name: str
+    kind: str
+    options: Mapping[str, Any]
+    choices: Mapping[str, str]
+    """Of a select: its values, by what they may be called, folded."""
+    validate: Callable[[Any], Any]
+
+    @classmethod
+    def of(cls, name: str, field: ObjectSelectorField) -> Self:
+        """Return the reader of a field of the form."""
+        kind, options = _selector_of(field)
+        choices = {
+            called.casefold(): _value_of(option)
+            for option in options.get("options", ())
+            for called in ((option,) if isinstance(option, str) else option.values())
+        }
+        validate: Callable[[Any], Any] = selector({kind: options})  # type: ignore[assignment]
+        return cls(name=name, kind=kind, options=options, choices=choices, validate=validate)
+
+    def value(self, cell: str) -> Any:
+        """Return what a cell says, as the field of the form would; raises `MappingError`."""
+        match self.kind:
+            case "entity":
+                cell = cell.lower()
+                if not _ENTITY_ID.fullmatch(cell):
+                    raise MappingError("invalid_entity", _shown(cell))
+                value: Any = cell
+            case "number":
+                value = _number(self.name, cell)
+            case "boolean":
+                if (value := _BOOLEANS.get(cell.casefold())) is None:
+                    raise MappingError("not_a_choice", f"{self.name}: {_shown(cell)} (yes, no)")
+            case "select":
+                value = self._choice(cell)
+            case _:
+                value = cell
+        try:
+            self.validate(value)
+        except vol.Invalid as err:
+            about = f"{self.name}: {_shown(cell)}{_limits(self.options)}"
+            raise MappingError("wrong_value", about) from err
+        return value
+
+    def _choice(self, cell: str) -> str:
+        """Return the option of a name, however it is written; any text where that is allowed."""
+        if (value := self.choices.get(cell.casefold())) is not None:
+            return value
+        if self.options.get("custom_value"):
+            return cell
+        known = ", ".join(dict.fromkeys(self.choices.values()))
+        raise MappingError("not_a_choice", f"{self.name}: {_shown(cell)} ({known})")
 
 
 def _number(column: str, cell: str) -> float | int:
@@ -234,21 +265,6 @@ def _selector_of(field: ObjectSelectorField) -> tuple[str, Mapping[str, Any]]:
 
 def _value_of(option: str | Mapping[str, str]) -> str:
     return option if isinstance(option, str) else option["value"]
-
-
-def _choice(column: str, cell: str, options: Mapping[str, Any]) -> str:
-    """Return the option of a name, however it is written; any text where that is allowed."""
-    names = {
-        name.casefold(): _value_of(option)
-        for option in options["options"]
-        for name in ((option,) if isinstance(option, str) else option.values())
-    }
-    if (value := names.get(cell.casefold())) is not None:
-        return str(value)
-    if options.get("custom_value"):
-        return cell
-    known = ", ".join(dict.fromkeys(names.values()))
-    raise MappingError("not_a_choice", f"{column}: {_shown(cell)} ({known})")
 
 
 def _limits(options: Mapping[str, Any]) -> str:

@@ -10,7 +10,7 @@ from homeassistant.components.automation import (
 )
 from homeassistant.components.script import DOMAIN as SCRIPT_DOMAIN, entities_in_script
 from homeassistant.core import HomeAssistant, callback
-from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
@@ -25,6 +25,8 @@ _USED: Final[HassKey[tuple[float, frozenset[str]]]] = HassKey(f"{DOMAIN}.used_en
 def used_entities(hass: HomeAssistant) -> frozenset[str]:
     """Return the entity ids that an enabled entry of ours, an automation or a script refers to.
 
+    An entry may refer to a device, and so to all of its entities.
+
     What only a template, a dashboard or a helper of Home Assistant shows is not among them.
     """
     now = time.monotonic()
@@ -35,13 +37,16 @@ def used_entities(hass: HomeAssistant) -> frozenset[str]:
 
 
 def _used(hass: HomeAssistant) -> Iterator[str]:
-    registry = er.async_get(hass)
+    registry, devices = er.async_get(hass), dr.async_get(hass)
     for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False):
-        for subentry in entry.subentries.values():
-            for text in _texts(subentry.data):
-                # An id of the registry, or an entity_id; no other text resolves.
-                if (entity_id := er.async_resolve_entity_id(registry, text)) is not None:
-                    yield entity_id
+        parts = [entry.data, *(subentry.data for subentry in entry.subentries.values())]
+        for text in _texts(parts):
+            # An id of a registry, or an entity_id; no other text resolves.
+            if (entity_id := er.async_resolve_entity_id(registry, text)) is not None:
+                yield entity_id
+            elif devices.async_get(text) is not None:
+                for entity in er.async_entries_for_device(registry, text):
+                    yield entity.entity_id
     for entity_id in hass.states.async_entity_ids(AUTOMATION_DOMAIN):
         yield from entities_in_automation(hass, entity_id)
     for entity_id in hass.states.async_entity_ids(SCRIPT_DOMAIN):

@@ -84,10 +84,10 @@ class PipelineView extends LitElement {
       return html`<p aria-busy="true">${text(hass, "common.loading")}</p>`;
     }
     if (model.links.items.size === 0) {
-      return html`<section class="card">
+      return html`<section class="card" tabindex="0">
         <h2>${text(hass, "pipeline.empty_title")}</h2>
         <p>${text(hass, "pipeline.empty")}</p>
-        <button class="action primary" @click=${() => navigate("/config/integrations/dashboard/add?domain=grid_telemetry")}>
+        <button class="action primary" @click=${() => navigate("/grid-telemetry/start")}>
           ${text(hass, "pipeline.add")}
         </button>
       </section>`;
@@ -103,7 +103,7 @@ class PipelineView extends LitElement {
             </p>`
           : ""
       }
-      <section class="card">
+      <section class="card" tabindex="0">
         <h2>${text(hass, "pipeline.title")}</h2>
         ${
           graph.edges.length
@@ -111,7 +111,7 @@ class PipelineView extends LitElement {
             : html`<p class="muted">${text(hass, "pipeline.no_points")}</p>`
         }
       </section>
-      <section class="card">
+      <section class="card" tabindex="0">
         <h2>${text(hass, "pipeline.links")}</h2>
         ${this.renderLinks()}
       </section>
@@ -287,8 +287,8 @@ class PipelineView extends LitElement {
     if (link.state !== "loaded") {
       return html`${text(hass, `state.${link.state}`)}`;
     }
-    return html`${link.last_error ? errorText(hass, link.last_error) : ""}
-      <span class="muted">${link.last_error_detail ?? ""}</span>`;
+    const { last_error, last_error_detail } = link;
+    return html`${last_error ? errorText(hass, last_error, last_error_detail ?? "") : ""}`;
   }
 
   static override styles = [

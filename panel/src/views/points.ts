@@ -3,7 +3,7 @@
 import { VirtualizerController } from "@tanstack/lit-virtual";
 import { css, html, LitElement, nothing, type TemplateResult } from "lit";
 import { createRef, ref } from "lit/directives/ref.js";
-import type { CheckAnswer, PointItem } from "../api.ts";
+import type { CheckAnswer, PointItem, TriedItem } from "../api.ts";
 import { duration, number } from "../format.ts";
 import { define, type Hass, text } from "../hass.ts";
 import { ask, Live } from "../live.ts";
@@ -55,6 +55,7 @@ class PointsView extends LitElement {
     error: { state: true },
     pasted: { state: true },
     saved: { state: true },
+    tried: { state: true },
   };
 
   declare hass: Hass;
@@ -71,6 +72,7 @@ class PointsView extends LitElement {
   declare error: string;
   declare pasted: string | undefined;
   declare saved: string;
+  declare tried: TriedItem[] | undefined;
   private draft: Draft | undefined;
   /** Whether an entry was chosen whose points have not come yet. */
   private fresh = false;
@@ -125,6 +127,7 @@ class PointsView extends LitElement {
 
   private async chooseEntry(entryId: string): Promise<void> {
     this.entryId = entryId;
+    this.tried = undefined;
     this.points.start(this.hass, { entry_id: entryId, values: true });
     await this.chooseDevice("");
     this.fresh = true;
@@ -183,6 +186,14 @@ class PointsView extends LitElement {
     } finally {
       this.busy = false;
     }
+  }
+
+  /** Send all points of the entry now, and show what became of each. */
+  private async trySending(): Promise<void> {
+    await this.work(async () => {
+      const request = { entry_id: this.entryId };
+      this.tried = (await ask(this.hass, "grid_telemetry/try", request)).points;
+    });
   }
 
   // What there is to see
@@ -401,10 +412,20 @@ class PointsView extends LitElement {
     const columns = this.cells();
     return html`
       ${this.renderChoice(all)} ${this.renderTools()}
+      ${
+        model.links.items.get(this.entryId)?.can_try
+          ? html`<div class="row">
+              <button class="action" ?disabled=${this.busy} @click=${this.trySending}>
+                ${text(hass, "tried.send")}
+              </button>
+            </div>`
+          : nothing
+      }
       ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
       <p class="muted" role="status">
         ${this.saved || text(hass, "points.count", { count: lines.length, all: all.length })}
       </p>
+      ${this.tried ? this.renderTried(this.tried) : nothing}
       ${this.pasted === undefined ? nothing : this.renderPaste()}
       ${(this.table?.columns ?? [])
         .filter((column) => column.free)
@@ -586,6 +607,38 @@ class PointsView extends LitElement {
         ${dirty ? text(hass, "points.save_changes", { added, changed, removed }) : text(hass, "points.save")}
       </button>
     </div>`;
+  }
+
+  private renderTried(tried: TriedItem[]): TemplateResult {
+    const { hass } = this;
+    const why = (item: TriedItem) =>
+      item.outcome === "no_value" ? text(hass, `problem.${item.why}`) : (item.why ?? "");
+    return html`<section class="card tried">
+      <h2>${text(hass, "tried.title")}</h2>
+      <table>
+        <tbody>
+          ${tried.map(
+            (item) => html`<tr>
+              <td>${item.subentry}</td>
+              <td>${item.name}</td>
+              <td class="number">${item.value === null ? "–" : number(hass.language, item.value)}</td>
+              <td>
+                <span class="dot ${item.outcome === "taken" ? "good" : item.outcome === "refused" ? "bad" : "warning"}"></span
+                >${text(hass, `tried.${item.outcome}`)} <span class="muted">${why(item)}</span>
+              </td>
+            </tr>`,
+          )}
+        </tbody>
+      </table>
+      <button
+        class="action"
+        @click=${() => {
+          this.tried = undefined;
+        }}
+      >
+        ${text(hass, "common.close")}
+      </button>
+    </section>`;
   }
 
   private renderPaste(): TemplateResult {
@@ -791,6 +844,10 @@ class PointsView extends LitElement {
       }
       select {
         max-width: 200px;
+      }
+      .tried {
+        max-height: 360px;
+        overflow: auto;
       }
       textarea {
         background: var(--primary-background-color);

@@ -146,7 +146,7 @@ class TrafficView extends LitElement {
       </div>
       ${this.error ? html`<p class="error" role="alert">${this.error}</p>` : nothing}
       ${this.renderRefused()}
-      <section class="card">
+      <section class="card" tabindex="0">
         <h2>${text(hass, "traffic.title")}</h2>
         ${shown.length ? this.renderMessages(shown) : html`<p class="muted">${text(hass, "traffic.none")}</p>`}
       </section>
@@ -220,7 +220,7 @@ class TrafficView extends LitElement {
     if (!refused?.total) {
       return nothing;
     }
-    return html`<section class="card">
+    return html`<section class="card" tabindex="0">
       <h2>${text(hass, "refused.title", { count: refused.total })}</h2>
       <p>${text(hass, "refused.help")}</p>
       <div class="row">

@@ -708,14 +708,14 @@ def offered(result: SubentryFlowResult) -> dict[str, str]:
     """Return the lines of the form with what was found."""
     assert result["step_id"] == "found"
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema.values()
+    field = result["data_schema"].schema["meters"]
     return {option["value"]: option["label"] for option in field.config["options"]}
 
 
 def chosen(result: SubentryFlowResult) -> list[str]:
     """Return what is chosen at first."""
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema
+    field, _ = result["data_schema"].schema
     default: list[str] = field.default()
     return default
 
@@ -771,6 +771,30 @@ async def test_what_was_found_is_shown_with_its_values_and_added(
     assert first is not None
     assert second is not None
     assert (first.state, second.state) == ("1234.5", "-1.5")
+
+
+async def test_names_are_given_before_entity_ids_are_made(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2, power=1234.5)
+    sdm630(silent, 4, power=-1.5)
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    assert result["data_schema"] is not None
+    _, names = result["data_schema"].schema
+    assert names.description == {"suggested_value": "2: Eastron SDM630\n4: Eastron SDM630 4"}
+    meters = [key for key in offered(result) if "sdm630" in key]
+    for wrong in ("5: Cellar", "2 Cellar", "2:"):
+        result = await submit(hass, result, {"meters": meters, "names": f"4: Roof\n{wrong}"})
+        assert result["errors"] == {"names": "names_invalid"}
+        assert (result["description_placeholders"] or {})["row"] == wrong
+    result = await submit(hass, result, {"meters": meters, "names": "4: Roof\n\n2: Cellar: left"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [subentry.title for subentry in entry.subentries.values()] == ["Roof", "Cellar: left"]
+    assert hass.states.get("sensor.roof_active_power") is not None
+    assert hass.states.get("sensor.cellar_left_active_power") is not None
 
 
 async def test_each_sunspec_model_becomes_a_device(
@@ -877,6 +901,15 @@ async def test_a_search_ends_with_its_form(
     assert silent.for_unit(1).required_timeout is None
 
 
+async def test_a_search_that_finds_what_is_there_already_says_so(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2)
+    result = await look_for(hass, link_entry(meter(2)))
+    assert result["errors"] == {"base": "only_known"}
+    assert result["description_placeholders"] == {"error": "2"}
+
+
 async def test_an_empty_line_is_told_and_can_be_searched_again(
     hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:
@@ -921,7 +954,7 @@ async def test_a_device_that_is_not_recognised_is_told_beside_what_was_found(
     result = await look_for(hass, link_entry(meter(1)))
 
     assert list(offered(result)) == ["2 eastron_sdm630"]
-    assert result["description_placeholders"] == {"count": "1", "unknown": "3"}
+    assert result["description_placeholders"] == {"count": "1", "unknown": "3", "row": ""}
 
 
 @pytest.mark.parametrize(
@@ -1308,3 +1341,65 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
     }
     assert several == {}
     assert server.served / len(units) < 150
+
+
+# --- a form that is closed
+
+
+async def searching(
+    hass: HomeAssistant, line: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> tuple[MockConfigEntry, str, list[str]]:
+    """Begin a search of which the second unit never answers; return what is noted of that read."""
+    unit = line.for_unit(2)
+    noted: list[str] = []
+
+    async def hang(*_: object) -> list[int]:
+        noted.append("asked")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            noted.append("cancelled")
+            raise
+        return []
+
+    monkeypatch.setattr(unit, "read_input_registers", hang)
+    monkeypatch.setattr(unit, "read_holding_registers", hang)
+    entry = link_entry()
+    result = await submit(hass, await begin(hass, entry, "search"), SEARCH)
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    async with asyncio.timeout(5):
+        while not noted:
+            await asyncio.sleep(0)
+    return entry, result["flow_id"], noted
+
+
+async def test_a_search_ends_with_its_form_and_leaves_nothing(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, flow_id, noted = await searching(hass, silent, monkeypatch)
+
+    hass.config_entries.subentries.async_abort(flow_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert silent.for_unit(2).required_timeout is None
+    assert not entry.subentries
+    assert not hass.config_entries.subentries.async_progress()
+
+
+async def test_a_search_ends_with_its_entry(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, _, noted = await searching(hass, silent, monkeypatch)
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert not hass.config_entries.subentries.async_progress()

@@ -10,7 +10,13 @@ import subprocess
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult, FlowType
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowResult,
+    FlowType,
+)
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from modbus_connection import ModbusConnectionError, ModbusTimeoutError
@@ -361,8 +367,9 @@ async def test_the_address_of_a_connection_can_be_changed(
 
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "modbus_tcp"
-    assert suggested(result) == {"host": "192.0.2.1", "port": 502}
-    result = await submit(hass, result, {"host": "192.0.2.2", "port": 502})
+    shown = {"host": "192.0.2.1", "port": 502, "entry_name": "192.0.2.1:502"}
+    assert suggested(result) == shown
+    result = await submit(hass, result, {**shown, "host": "192.0.2.2"})
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.ABORT
@@ -371,6 +378,26 @@ async def test_the_address_of_a_connection_can_be_changed(
     assert entry.title == "192.0.2.2:502"
     assert entry.unique_id == "tcp:192.0.2.2:502"
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_an_entry_has_the_name_that_it_is_given(
+    hass: HomeAssistant, line: MockModbusConnection
+) -> None:
+    result = await form(hass, "tcp")
+    typed = {"host": "192.0.2.1", "port": 502, "entry_name": " Cellar "}
+    result = await submit(hass, result, typed)
+    assert result["title"] == "Cellar"
+    assert "entry_name" not in result["data"]
+    entry = result["result"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert suggested(result)["entry_name"] == "Cellar"
+    result = await submit(hass, result, {**typed, "entry_name": "Attic"})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.title == "Attic"
 
 
 async def test_a_name_that_the_user_gave_stays(
@@ -431,7 +458,7 @@ async def test_the_settings_of_a_port_in_use_can_be_changed(
     entry.async_on_state_change(lambda: states.append(entry.state))
 
     result = await entry.start_reconfigure_flow(hass)
-    assert suggested(result) == SERIAL
+    assert suggested(result) == {**SERIAL, "entry_name": entry.title}
     result = await submit(hass, result, {**SERIAL, "baudrate": "9600"})
     await hass.async_block_till_done(wait_background_tasks=True)
 

@@ -5,7 +5,11 @@ from typing import Any
 from homeassistant.config_entries import SOURCE_RECONFIGURE, SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
-from homeassistant.helpers import device_registry as dr, entity_registry as er
+from homeassistant.helpers import (
+    device_registry as dr,
+    entity_registry as er,
+    issue_registry as ir,
+)
 from modbus_connection import IllegalDataAddressError
 from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
@@ -76,6 +80,66 @@ async def test_a_meter_that_is_deleted_and_added_again_is_the_same_one(
     state = hass.states.get("sensor.house")
     assert state is not None
     assert state.state == "-1234.5"
+
+
+async def test_what_uses_a_deleted_meter_tells_it_once_and_goes_on_when_it_is_back(
+    hass: HomeAssistant,
+    unit: MockModbusUnit,
+    entity_registry: er.EntityRegistry,
+    issue_registry: ir.IssueRegistry,
+) -> None:
+    entry = link_entry()
+    await start(hass, entry)
+    await add(hass, entry)
+    groups = [
+        MockConfigEntry(
+            domain=DOMAIN,
+            title=title,
+            data={"kind": "group"},
+            subentries_data=[
+                {
+                    "subentry_type": "group",
+                    "title": title,
+                    "unique_id": None,
+                    "data": {
+                        "group_name": title,
+                        "group_kind": "total",
+                        "points": [
+                            {"entity": entity.id, "name": key, "unit": entity.unit_of_measurement}
+                            for key in ("power", "reactive_power", "energy_import")
+                            if (
+                                entity := entity_registry.async_get(
+                                    entity_registry.async_get_entity_id(
+                                        "sensor", DOMAIN, f"eastron_23120145_{key}"
+                                    )
+                                    or ""
+                                )
+                            )
+                        ],
+                    },
+                }
+            ],
+        )
+        for title in ("North", "South")
+    ]
+    for group in groups:
+        await start(hass, group)
+    total = hass.states.get("sensor.north_active_power")
+    assert total is not None
+    assert total.state == "-1234.5"
+
+    await delete(hass, entry)
+    assert sorted(
+        (issue.translation_key, (issue.translation_placeholders or {})["title"])
+        for issue in issue_registry.issues.values()
+    ) == [("entities_removed", "North"), ("entities_removed", "South")]
+
+    await add(hass, entry)
+    await hass.async_block_till_done(wait_background_tasks=True)
+    assert not issue_registry.issues
+    total = hass.states.get("sensor.north_active_power")
+    assert total is not None
+    assert total.state == "-1234.5"
 
 
 async def test_a_line_that_is_deleted_and_added_again_has_the_same_meters(

@@ -167,6 +167,19 @@ async def test_what_a_group_or_a_forwarder_uses_shows_every_read(
     assert await every_read(hass, unit, freezer) == ["2000.0", "2001.0", "2002.0", "2003.0"]
 
 
+async def test_what_a_server_shows_of_a_whole_device_shows_every_read(
+    hass: HomeAssistant, unit: MockModbusUnit, freezer: FrozenDateTimeFactory
+) -> None:
+    await start(hass, link_entry(meter()))
+    entry = er.async_get(hass).async_get(POWER)
+    assert entry is not None
+    MockConfigEntry(
+        domain=DOMAIN, data={"kind": "setup_server", "devices": [entry.device_id]}
+    ).add_to_hass(hass)
+
+    assert await every_read(hass, unit, freezer) == ["2000.0", "2001.0", "2002.0", "2003.0"]
+
+
 @pytest.mark.parametrize(
     ("domain", "config"),
     [

@@ -19,6 +19,8 @@ from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from tests.texts import TEXTS
+
 from .conftest import LINK, link_entry, meter, start, state, write_sdm630
 
 METER = {
@@ -76,6 +78,7 @@ async def test_a_meter_is_shown_before_it_is_saved(
         "meter": "Eastron SDM630",
         "unit_id": "3",
         "serial_number": "23120145",
+        "unverified": f"\n\n{TEXTS['selector']['register_map']['options']['unverified']}",
         "values": "- Voltage L1: 230.2 V\n"
         "- Current L1: 1.50 A\n"
         "- Active power: -1234.5 W\n"
@@ -216,7 +219,7 @@ async def test_energy_is_not_read_more_often_than_power(
     assert result["errors"] == {"slow_interval_s": "slow_below_fast"}
 
 
-async def test_maps_that_nobody_verified_are_marked(
+async def test_maps_that_nobody_verified_are_told_with_their_values(
     hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
 ) -> None:
     hass.config.config_dir = str(tmp_path)
@@ -234,10 +237,30 @@ async def test_maps_that_nobody_verified_are_marked(
     options = fields["register_map"].config["options"]
     labels = {option["value"]: option["label"] for option in options}
     assert labels["seen"] == "Acme seen"
-    assert labels["unseen"] == "Acme unseen (unverified)"
-    *models, own = labels.values()
+    own, *models = labels.values()
     assert own == "A register map of my own"
-    assert models == sorted(models)
+    assert models == sorted(models, key=str.casefold)
+    told = []
+    for model in ("seen", "unseen"):
+        step = await submit(hass, result, {**METER, "register_map": model})
+        assert step["step_id"] == "confirm"
+        told.append((step["description_placeholders"] or {})["unverified"])
+        result = await submit(hass, step, {"next_step_id": "again"})
+    assert told[0] == ""
+    assert "**This map is unverified**" in told[1]
+
+
+async def test_a_model_is_one_of_the_list(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+    result = await form(hass, link_entry())
+    result = await submit(hass, result, {**METER, "register_map": "SDM 630"})
+    assert result["errors"] == {"register_map": "unknown_model"}
+
+
+async def test_a_free_unit_id_is_proposed(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+    result = await form(hass, link_entry(meter(1), meter(2), meter(4)))
+    assert result["data_schema"] is not None
+    (unit_id,) = (key for key in result["data_schema"].schema if key == "unit_id")
+    assert unit_id.default() == 3
 
 
 # --- reconfigure

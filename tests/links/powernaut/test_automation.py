@@ -3,6 +3,7 @@
 from pathlib import Path
 import shutil
 from typing import Any
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
@@ -350,6 +351,52 @@ async def test_the_blueprint_follows_after_a_start_in_mid_window_and_not_while_u
     assert await hass.config_entries.async_setup(entry.entry_id)
     await settle(hass)
     assert [call.data["value"] for call in numbers] == [1000, 1000]
+
+
+@pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_the_blueprint_follows_when_it_is_made_in_mid_window(
+    hass: HomeAssistant, entry: MockConfigEntry, broker: FakeBroker
+) -> None:
+    number(hass, "number.watts", "W", -3000, 3000)
+    numbers = async_mock_service(hass, "number", "set_value")
+    await receive(hass, broker, "12:00:00", "12:15:00", 1000)
+    await use_blueprint(hass, power=["number.watts"])
+    numbers.clear()
+
+    # As the editor does when it has saved an automation.
+    config = {
+        "id": "follow",
+        "use_blueprint": {
+            "path": f"{DOMAIN}/powernaut_activation.yaml",
+            "input": {"setpoint": SETPOINT, "power": ["number.watts"], "invert": True},
+        },
+    }
+    with patch("homeassistant.config.async_hass_config_yaml", return_value={"automation": config}):
+        await hass.services.async_call("automation", "reload", blocking=True)
+    await settle(hass)
+
+    assert [call.data["value"] for call in numbers] == [-1000]
+
+
+@pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_the_blueprint_does_nothing_with_any_other_power(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    number(hass, "number.watts", "W", -3000, 3000)
+    numbers = async_mock_service(hass, "number", "set_value")
+    hass.states.async_set("sensor.house", "4000", {"unit_of_measurement": "W"})
+    await use_blueprint(hass, setpoint="sensor.house", power=["number.watts"])
+    for state in ("4100", "unavailable", "4200", "unknown"):
+        hass.states.async_set("sensor.house", state, {"unit_of_measurement": "W"})
+        await settle(hass)
+    hass.bus.async_fire("automation_reloaded")
+    await settle(hass)
+
+    assert not numbers
 
 
 async def test_the_blueprint_takes_back_what_it_set_when_the_link_is_gone_for_long(

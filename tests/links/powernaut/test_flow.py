@@ -227,6 +227,16 @@ async def test_credentials_are_rotated_by_reconfiguring(
     assert entry.unique_id == f"api.powernaut.io/{SITE_ID}"
 
 
+async def test_an_empty_secret_keeps_the_stored_one(
+    hass: HomeAssistant, api: FakeApi, login: AsyncMock, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, result, {"site_key": "new", "qos": "1"})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert entry.data == {**ENTRY_DATA, "site_key": "new"}
+
+
 def own_platform(hass: HomeAssistant, host: str) -> MockConfigEntry:
     entry = MockConfigEntry(
         domain=DOMAIN,

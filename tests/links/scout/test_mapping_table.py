@@ -252,3 +252,15 @@ async def test_a_change_begins_with_what_is_sent(hass: HomeAssistant) -> None:
         "- Boiler: 1 of 1 readings are sent",
         "- sensor.unheard: 1 of 1 readings are sent",
     ]
+
+
+@pytest.mark.parametrize(("present", "proposed"), [([], "MAIN"), ([device("MAIN")], None)])
+async def test_the_gateway_itself_is_proposed_once(
+    hass: HomeAssistant, present: list[ConfigSubentryData], proposed: str | None
+) -> None:
+    result = await hass.config_entries.subentries.async_init(
+        (entry_of(hass, *present).entry_id, "device"), context={"source": SOURCE_USER}
+    )
+    assert result["data_schema"] is not None
+    (name,) = (key for key in result["data_schema"].schema if key == "gateway_device_id")
+    assert (name.default() if callable(name.default) else None) == proposed

@@ -83,7 +83,8 @@ async def connect(socket_enabled: None) -> AsyncGenerator[Connect]:
                 "127.0.0.1",
                 port=entry.data["port"],
                 framer=FramerType.RTU if rtu else FramerType.SOCKET,
-                **{"timeout": 10, "retries": 0, "reconnect_delay": 0, **settings},
+                # What came while a busy machine stood still is not answered, and asked again.
+                **{"timeout": 3, "retries": 3, "reconnect_delay": 0, **settings},
             )
             assert await client.connect()
             stack.callback(client.close)

@@ -259,6 +259,7 @@ DIALOGUES: Final[Mapping[str, Dialogue]] = {
             read(3, 0x0060, 8),
             write(0x1103, 0),
             read(3, 0x1103, 1, words={0: 0}),
+            write(0x1103, 1),
         ),
     ),
     "Victron over RS-485, EM540": Dialogue(

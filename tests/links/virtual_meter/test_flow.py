@@ -252,6 +252,7 @@ async def test_reconfigure_changes_how_the_entrys_line_is_used(hass: HomeAssista
         "baudrate": "9600",
         "parity": "none",
         "stopbits": "1",
+        "entry_name": entry.title,
     }
     changed = await answer(hass, result["flow_id"], device="/dev/own", **LINE)
     assert changed["reason"] == "reconfigure_successful"

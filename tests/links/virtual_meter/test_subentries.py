@@ -1,5 +1,6 @@
 """The steps of a meter that is played: what is suggested, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
@@ -92,6 +93,42 @@ async def test_who_reads_the_first_meter_was_asked_with_its_entry(
         context={"source": SOURCE_USER},
     )
     assert result["step_id"] == "master"
+
+
+OWN_MAP = """\
+manufacturer: Acme
+models: [M1]
+source: Acme manual
+register_space: holding
+type: float32
+quantities:
+  power: {address: 0x10, scale: 0.1}
+as_meter:
+  acme_m1:
+    name: Acme M1
+    blocks: [{first: 0, last: 0x11}]
+"""
+
+
+@pytest.fixture
+def own_map(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """Return a register map of the user's with a meter to play."""
+    hass.config.config_dir = str(tmp_path)
+    path = Path(hass.config.path("grid_telemetry", "meters", "acme.yaml"))
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN_MAP, encoding="utf-8")
+    return path
+
+
+async def test_a_meter_of_the_users_own_can_be_played(
+    hass: HomeAssistant, add_entry: AddEntry, own_map: Path
+) -> None:
+    own_map.with_name("broken.yaml").write_text("no map", encoding="utf-8")
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    entry = add_entry()
+    result = await begin(hass, entry, profile="acme_m1", entities=["sensor.a"])
+    result = await save(hass, result, [{"entity": "sensor.a", "quantity": "power"}])
+    assert result["title"] == "Acme M1 (1)"
 
 
 async def test_what_is_chosen_is_stored(hass: HomeAssistant, add_entry: AddEntry) -> None:
@@ -312,3 +349,7 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     assert [
         point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]
     ] == [0, 20, None]
+
+
+async def test_a_free_unit_id_is_proposed(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    assert defaults(await start(hass, add_entry(meter(unit=1), meter(unit=2))))["unit_id"] == "3"

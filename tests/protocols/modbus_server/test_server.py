@@ -170,6 +170,19 @@ async def test_a_client_that_asks_nothing_makes_room(serve: Serve) -> None:
         each.close()
 
 
+async def test_half_open_connections_of_a_master_do_not_lock_it_out(serve: Serve) -> None:
+    """It lost them with its power, and nobody has told us."""
+    server = await serve()
+    lost = [await connect(server) for _ in range(8)]
+    await until(lambda: server.clients >= 6)
+    reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply()
+    for _, each in (*lost, (reader, writer)):
+        each.close()
+
+
 async def test_a_client_that_has_not_asked_for_long_makes_room(serve: Serve) -> None:
     server = await serve(limits=Limits(connections=1, kept_s=0.0))
     first, second = [await connect(server) for _ in range(2)]
@@ -226,6 +239,23 @@ async def test_a_client_that_asks_without_pause_is_slowed(serve: Serve) -> None:
             writer.write(request(number))
             assert await reader.readexactly(13) == reply(number)
     assert loop.time() - began > 1
+    writer.close()
+
+
+async def test_a_client_that_is_slowed_waits_for_no_answer_for_long(serve: Serve) -> None:
+    """It would give up, and take the answer for that to its next request."""
+    server = await serve(rtu=True, limits=Limits(requests_per_s=50, stall_s=WITHIN_S))
+    reader, writer = await connect(server)
+    loop = asyncio.get_running_loop()
+    waited = []
+    async with asyncio.timeout(WITHIN_S):
+        for address in range(75):
+            began = loop.time()
+            writer.write(rtu_request(address))
+            assert await reader.readexactly(9) == rtu_reply(address)
+            waited.append(loop.time() - began)
+    # One in 20 ms; with a pause for the rest of the second, one of them would wait for all.
+    assert sum(wait > 0.01 for wait in waited[50:]) > 15
     writer.close()
 
 
@@ -361,6 +391,20 @@ async def test_what_waited_while_the_loop_stood_still_is_not_answered(serve: Ser
     master.close()
     writer.close()
     assert server.health.requests == 2
+
+
+async def test_of_requests_that_the_network_held_back_the_newest_is_answered(serve: Serve) -> None:
+    """A master of RTU asks on only when it has given an answer up."""
+    server = await serve(rtu=True)
+    reader, writer = await connect(server)
+    writer.write(rtu_request(20) + rtu_request(30))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(30)
+    writer.write(rtu_request(40))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(40)
+    assert (server.health.requests, server.health.expired) == (2, 1)
+    writer.close()
 
 
 async def test_a_stall_that_a_master_waits_for_loses_nothing(serve: Serve) -> None:

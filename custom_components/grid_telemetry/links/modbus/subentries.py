@@ -12,6 +12,7 @@ from homeassistant.config_entries import (
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
+    Selector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -21,6 +22,7 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from ...const import DOMAIN
+from ...forms.written import Fields, Written
 from ...meters import RegisterMap
 from ...meters.model import ADDRESSES
 from ...meters.sunspec import SunSpecPlace, sunspec_map
@@ -52,7 +54,7 @@ from .own_map import (
 )
 from .preview import async_readings
 from .register_reader import read_once
-from .search_flow import SearchSteps
+from .search_flow import CONF_METERS, SearchSteps
 from .sunspec import find_again
 from .unit_access import NoMeterError, async_look, interval_fields, meters_of, unit_id_selector
 
@@ -60,13 +62,63 @@ from .unit_access import NoMeterError, async_look, interval_fields, meters_of, u
 SUNSPEC = "sunspec"
 CONF_SUNSPEC_BASE = "sunspec_base"
 CONF_NEW_METER = "new_meter"
+# In a file: which of the models of a SunSpec device it is, as `<unit id>_<model>_<instance>`.
+CONF_SUNSPEC_MODEL = "sunspec_model"
 GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
 # The choice in place of a register map for one that the user brings; no file can have this name.
 OWN_MAP = "own/"
 
 
+def _schema(register_maps: Selector[Any] | None = None, unit_id: int = 1) -> vol.Schema:
+    """Return what is asked of a meter, with the choice of its register map if there is one."""
+    choice: dict[vol.Marker, Any] = (
+        {} if register_maps is None else {vol.Required(CONF_REGISTER_MAP): register_maps}
+    )
+    return vol.Schema(
+        {
+            vol.Required(CONF_UNIT_ID, default=unit_id): unit_id_selector(),
+            **choice,
+            vol.Optional(CONF_METER_NAME): TextSelector(),
+            **interval_fields(),
+            **{vol.Optional(key): TextSelector() for key in RATIOS},
+            vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
+        }
+    )
+
+
+def _written_fields(stored: Mapping[str, Any]) -> Fields:
+    """Return the fields of a meter; a SunSpec model is told by the key it is found under."""
+    ratios = {key: f"{stored[key]:g}" for key in RATIOS if key in stored}
+    fields = {**stored, **ratios}
+    if (place := stored.get(CONF_SUNSPEC)) is not None:
+        key = meter_key(stored[CONF_UNIT_ID], SunSpecPlace(**place))
+        fields |= {CONF_REGISTER_MAP: SUNSPEC, CONF_SUNSPEC_MODEL: key}
+    return fields
+
+
+def _answers(fields: Fields) -> Fields:
+    model = fields.get(CONF_SUNSPEC_MODEL)
+    return fields if model is None else {**fields, CONF_METERS: [model]}
+
+
 class MeterSubentryFlow(SearchSteps):
     """Add meters to a line, or change one."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a meter is written in a file."""
+        return Written(
+            schemas={
+                "": _schema(TextSelector()).extend(
+                    {vol.Optional(CONF_SUNSPEC_MODEL): TextSelector()}
+                )
+            },
+            menus={"user": "model", "reconfigure_menu": "change", "confirm": "save"},
+            identity=(CONF_UNIT_ID, CONF_SUNSPEC_MODEL),
+            name_field=CONF_METER_NAME,
+            fields=_written_fields,
+            answers=_answers,
+        )
 
     def __init__(self) -> None:
         super().__init__()
@@ -75,6 +127,7 @@ class MeterSubentryFlow(SearchSteps):
         self._typed: dict[str, Any] = {}
         self._own: OwnMap | None = None
         self._own_label = ""
+        self._unverified = ""
         self._found: dict[str, str] = {}
         self._identity: str | None = None
 
@@ -266,7 +319,9 @@ class MeterSubentryFlow(SearchSteps):
             texts = await async_get_translations(
                 self.hass, self.hass.config.language, "selector", [DOMAIN]
             )
-            self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
+            options = f"component.{DOMAIN}.selector.register_map.options"
+            self._own_label = texts[f"{options}.own_map"]
+            self._unverified = texts[f"{options}.unverified"]
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
@@ -305,36 +360,35 @@ class MeterSubentryFlow(SearchSteps):
         )
 
     def _schema(self) -> vol.Schema:
-        fields: dict[vol.Marker, Any] = {vol.Required(CONF_UNIT_ID, default=1): unit_id_selector()}
         # A SunSpec model stays what it is; another model of the device is another meter.
-        if self._place is None:
-            fields[vol.Required(CONF_REGISTER_MAP)] = SelectSelector(
-                SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
-            )
-        return vol.Schema(
-            {
-                **fields,
-                vol.Optional(CONF_METER_NAME): TextSelector(),
-                **interval_fields(),
-                **{vol.Optional(key): TextSelector() for key in RATIOS},
-                vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
-            }
+        if self._place is not None:
+            return _schema(unit_id=self._free_unit_id())
+        return _schema(
+            # The frontend looks through the models only where others may be typed as well.
+            SelectSelector(
+                SelectSelectorConfig(
+                    options=self._models(), mode=SelectSelectorMode.DROPDOWN, custom_value=True
+                )
+            ),
+            unit_id=self._free_unit_id(),
         )
 
     def _models(self) -> list[SelectOptionDict]:
-        labels = {
-            key: register_map.label + ("" if register_map.verified else " (unverified)")
-            for key, register_map in self._maps.items()
-        }
+        labels = {key: register_map.label for key, register_map in self._maps.items()}
         if self._current is None:
             labels[SUNSPEC] = "SunSpec"
         return [
+            SelectOptionDict(value=OWN_MAP, label=self._own_label),
             *(
                 SelectOptionDict(value=key, label=label)
-                for key, label in sorted(labels.items(), key=lambda item: item[1])
+                for key, label in sorted(labels.items(), key=lambda item: item[1].casefold())
             ),
-            SelectOptionDict(value=OWN_MAP, label=self._own_label),
         ]
+
+    def _free_unit_id(self) -> int:
+        """Return the first unit id of the line that no meter has."""
+        taken = {meter.data[CONF_UNIT_ID] for meter in self._others()}
+        return next((each for each in range(1, 248) if each not in taken), 1)
 
     def _suggested(self) -> dict[str, Any]:
         if (current := self._current) is None:
@@ -353,6 +407,9 @@ class MeterSubentryFlow(SearchSteps):
 
     def _check(self, user_input: dict[str, Any]) -> dict[str, str]:
         errors = {}
+        model = user_input.get(CONF_REGISTER_MAP)
+        if model is not None and all(model != option["value"] for option in self._models()):
+            errors[CONF_REGISTER_MAP] = "unknown_model"
         key = meter_key(user_input[CONF_UNIT_ID], self._place)
         if user_input.get(CONF_REGISTER_MAP) != SUNSPEC and any(
             meter.unique_id == key for meter in self._others()
@@ -416,6 +473,7 @@ class MeterSubentryFlow(SearchSteps):
             "meter": register_map.label,
             "unit_id": str(unit_id),
             "serial_number": identity.serial_number or "-",
+            "unverified": "" if register_map.verified else f"\n\n{self._unverified}",
             "values": "\n".join(lines),
         }
 

@@ -51,6 +51,8 @@ class Reads:
     ) -> None:
         """Take the unit and the line that its id is on; no answer is waited for any longer."""
         self.count = 0
+        self.answer_s: float | None = None
+        """How long the last answer took."""
         self._unit = unit
         self._unit_id = unit_id
         self._line = line or Line()
@@ -134,7 +136,8 @@ class Reads:
         async def ask() -> list[int]:
             registers = await self._timed(lambda: read(address, count), self._patience_s(count))
             # A refusal teaches nothing, since it is shorter than an answer.
-            self._learn(count, time.monotonic() - self._sent)
+            self.answer_s = time.monotonic() - self._sent
+            self._learn(count, self.answer_s)
             return registers
 
         if not self._line.traffic.watched:

@@ -23,7 +23,7 @@ from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
-from ...points.reader import LinkWithPoints, PresentPoint
+from ...points.reader import LinkWithTrial, PresentPoint, TriedPoint, tried
 from ...points.sampler import Sample, Sampler
 from ...protocols.mqtt import Message, MqttSession
 from .activation_schedule import ActivationSchedule, async_remove_activations
@@ -70,13 +70,14 @@ _LOGGER = logging.getLogger(__name__)
 MODEL = "Powernaut"
 LAST_RETRY_S = 10.0
 """What waits here is worthless after a minute, so the connection is tried again soon."""
+_TRIED_WITHIN_S = 10
 WORK_EVERY_S = 60.0
 """So often bids and baselines are compared with the platform."""
 UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
 
-class PowernautLink(LinkWithHealth, LinkWithPoints, Link):
+class PowernautLink(LinkWithHealth, LinkWithTrial, Link):
     """One site on the platform."""
 
     platforms: Sequence[Platform] = (
@@ -229,6 +230,42 @@ class PowernautLink(LinkWithHealth, LinkWithPoints, Link):
             ]
             for subentry_id, source in self._source_of_subentry.items()
         }
+
+    async def async_try_points(self) -> Mapping[str, Sequence[TriedPoint]]:
+        """Wait for the next slot, of which there is one every few seconds, and its answers."""
+        present = self.present_points()
+        topics = {key: source.topic for key, source in self._source_of_subentry.items()}
+        end = self._traffic.watch()
+        try:
+            answers = await self._answers_to(set(topics.values()))
+        finally:
+            end()
+        waiting = set(topics.values()) - answers.keys()
+        refused = {topic: words for topic, words in answers.items() if words is not None}
+        return {
+            subentry_id: [
+                tried(each, topics[subentry_id], waiting=waiting, refused=refused)
+                for each in points
+            ]
+            for subentry_id, points in present.items()
+        }
+
+    async def _answers_to(self, topics: set[str]) -> dict[str, str | None]:
+        """Return what the broker says to the next message on each topic, None where it took it."""
+        known = self._traffic.messages.keys()
+        answers: dict[str, str | None] = {}
+        for _ in range(_TRIED_WITHIN_S):
+            answers = {
+                message.kind: message.refused
+                for number, message in self._traffic.messages.items()
+                if number not in known
+                and message.direction is Direction.OUT
+                and (message.refused is not None or message.confirmed_s is not None)
+            }
+            if topics <= answers.keys():
+                break
+            await asyncio.sleep(1)
+        return answers
 
     def _standing_entities(
         self, platform: Platform, standing: StandingBid | Baseline, model: str

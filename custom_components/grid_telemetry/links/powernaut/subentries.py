@@ -36,6 +36,7 @@ import voluptuous as vol
 
 from ...connection.errors import LinkError
 from ...forms.fields import RangedNumber
+from ...forms.written import Written, one_form
 from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
@@ -284,6 +285,11 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
 class SiteSubentryFlow(_MeasuredSubentryFlow):
     """Send the power of the site."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how the site is written in a file."""
+        return Written(schemas=one_form(_SITE_SCHEMA))
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the head meter."""
         entry = self._get_entry()
@@ -317,6 +323,19 @@ class SiteSubentryFlow(_MeasuredSubentryFlow):
 
 class ResourceSubentryFlow(_MeasuredSubentryFlow):
     """Send the power, and the state of charge, of a resource."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a resource is written in a file."""
+        resource_id: dict[vol.Marker, Any] = {vol.Required(CONF_RESOURCE_ID): TextSelector()}
+        return Written(
+            schemas={
+                each: vol.Schema({**resource_id, **_resource_schema(each).schema})
+                for each in ResourceType
+            },
+            choice=CONF_RESOURCE_TYPE,
+            identity=(CONF_RESOURCE_ID,),
+        )
 
     _resource: Resource
     _offered: dict[str, Resource]
@@ -442,6 +461,21 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
 class StandingBidSubentryFlow(ConfigSubentryFlow):
     """Offer the flexibility of a resource again and again."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a standing bid is written in a file."""
+        return Written(
+            schemas=one_form(
+                {
+                    vol.Required(CONF_NAME): TextSelector(),
+                    vol.Required(CONF_RESOURCE_ID): TextSelector(),
+                    **_OFFER,
+                }
+            ),
+            identity=(CONF_NAME,),
+            name_field=CONF_NAME,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the resource, the curve and the schedule."""
         resources = [
@@ -525,6 +559,23 @@ def _label(resource: Resource) -> str:
 
 class BaselineSubentryFlow(ConfigSubentryFlow):
     """Keep the baseline of the site or of a resource ahead."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a baseline is written in a file."""
+        target: dict[vol.Marker, Any] = {
+            vol.Required(CONF_NAME): TextSelector(),
+            vol.Required(CONF_TARGET_ID): TextSelector(),
+        }
+        return Written(
+            schemas={
+                BaselineSource.FORECAST: vol.Schema({**target, **_FORECAST}),
+                BaselineSource.HISTORY: vol.Schema({**target, **_HISTORY}),
+            },
+            choice=CONF_SOURCE,
+            identity=(CONF_TARGET_ID,),
+            name_field=CONF_NAME,
+        )
 
     _data: dict[str, Any]
 

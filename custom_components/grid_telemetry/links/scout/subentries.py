@@ -22,6 +22,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...forms.fields import whole_number
+from ...forms.written import Written, one_form
 from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
     CONF_COPY_FROM,
@@ -128,6 +129,14 @@ class DeviceSubentryFlow(PointsSubentryFlow):
 
 class AlarmSubentryFlow(ConfigSubentryFlow):
     """Report a binary sensor as events of the platform."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how an alarm is written in a file."""
+        return Written(
+            schemas=one_form(_ALARM_SCHEMA),
+            identity=(CONF_ENTITY, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID),
+        )
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the binary sensor and the event it stands for."""

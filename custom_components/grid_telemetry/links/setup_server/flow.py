@@ -26,12 +26,14 @@ from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -111,6 +113,16 @@ _SCHEMA: Final = vol.Schema(
 class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a server is written in a file; its password is always asked for."""
+        return Written(
+            schemas=one_form({**_SCHEMA.schema, **_SOURCES_SCHEMA.schema}),
+            asks=frozenset({CONF_PASSWORD}),
+            menus={"setup_server_plain": "setup_server_sources"},
+            opens=True,
+        )
+
     _setup_data: dict[str, Any]
     _setup_input: Mapping[str, Any] = MappingProxyType({})
     """What was typed in the first form, which can be gone back to."""
@@ -123,6 +135,7 @@ class SetupServerFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             self._setup_input = user_input
             data = _data_of(user_input)
             password = user_input.get(CONF_PASSWORD, "")
@@ -140,7 +153,9 @@ class SetupServerFlow(EntryFlow):
         suggested = {key: value for key, value in suggested.items() if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="setup_server",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(
+                await async_listening_schema(self.hass, _SCHEMA), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

@@ -22,6 +22,7 @@ from ...connection.wording import in_words
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, RangedNumber
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -82,6 +83,11 @@ _SCHEMA = vol.Schema(
 class SttpSubscriberFlow(EntryFlow):
     """The steps of an STTP subscriber's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a subscription is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
+
     async def async_step_sttp_subscriber(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -89,6 +95,7 @@ class SttpSubscriberFlow(EntryFlow):
         error: str | None = None
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             await self.async_set_unique_id(_unique_id(data))
             self._abort_if_taken()
@@ -101,7 +108,7 @@ class SttpSubscriberFlow(EntryFlow):
             suggested = {**stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_subscriber",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(_SCHEMA, suggested),
             errors={} if error is None else {"base": error},
             description_placeholders={"error": detail},
         )

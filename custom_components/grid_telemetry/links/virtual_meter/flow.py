@@ -16,12 +16,14 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
+from ...forms.written import Written
 from .const import (
     CONF_MASTER,
     CONF_MAX_CLIENTS,
@@ -54,6 +56,17 @@ class VirtualMeterFlow(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
     _master: str = OTHER
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a virtual meter is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+            opens=True,
+            # Who reads it decides on what the forms propose, and a file says all of that.
+            answers=lambda fields: {**fields, CONF_MASTER: OTHER},
+        )
 
     async def async_step_virtual_meter(
         self, user_input: dict[str, Any] | None = None
@@ -126,6 +139,7 @@ class VirtualMeterFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             master = self._master if current is None else current.data.get(CONF_MASTER, OTHER)
             data = {
                 CONF_KIND: KIND,
@@ -146,7 +160,9 @@ class VirtualMeterFlow(EntryFlow):
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            data_schema=self._form_with_name(
+                await async_listening_schema(self.hass, _SCHEMAS[transport]), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

@@ -71,9 +71,7 @@ class UnmetRequests:
                 await self._raise(client, unit, pdu)
 
     async def _raise(self, client: str, unit: int, pdu: bytes) -> None:
-        meter = self._any or self._meters.get(unit)
-        if meter is None:
-            return
+        meter = self._any or self._meters[unit]
         function, address, count = struct.unpack(">BHH", pdu)
         others = await self._hass.async_add_executor_job(
             _meters_that_have, function, address, count
@@ -98,5 +96,5 @@ def _meters_that_have(function: int, address: int, count: int) -> Sequence[str]:
     return [
         name
         for profile, name in profile_names().items()
-        if image_of(profile, unit=1, serial_number=0).has(function, address, count)
+        if image_of(profile, {}, unit=1, serial_number=0).has(function, address, count)
     ][:_MOST_METERS]

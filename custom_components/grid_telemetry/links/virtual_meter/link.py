@@ -5,7 +5,7 @@ from typing import Any
 
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.exceptions import ConfigEntryNotReady
+from homeassistant.exceptions import ConfigEntryError, ConfigEntryNotReady
 from homeassistant.helpers.entity import Entity
 
 from ...connection.traffic import traffic_of
@@ -21,7 +21,8 @@ from ...protocols.modbus_server.server import SerialServer, TcpServer
 from .const import SUBENTRY_METER
 from .entities import diagnostic_sensors
 from .issues import UnmetRequests
-from .meter import PlayedMeter, meter_of
+from .meter import PlayedMeter, meter_of, own_folder
+from .payload import UnknownMeterError
 from .server import place_of, server_of
 from .store import ServedStore, async_remove_served
 
@@ -117,9 +118,16 @@ async def async_setup_link(
 ) -> VirtualMeterLink:
     """Return the link of an entry, listening."""
     subentries = list(entry.get_subentries_of_type(SUBENTRY_METER))
-    meters = await hass.async_add_executor_job(
-        lambda: [meter_of(hass, subentry) for subentry in subentries]
-    )
+    try:
+        meters = await hass.async_add_executor_job(
+            lambda: [meter_of(hass, subentry) for subentry in subentries]
+        )
+    except UnknownMeterError as err:
+        raise ConfigEntryError(
+            translation_domain=DOMAIN,
+            translation_key="unknown_meter",
+            translation_placeholders={"meter": str(err), "folder": str(own_folder(hass))},
+        ) from err
     server = server_of(entry.data, meters, traffic_of(hass, entry.entry_id))
     link = VirtualMeterLink(hass, entry, server, meters)
     await link.async_load()

@@ -4,12 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from enum import Enum, auto
 from functools import partial
 import math
+from pathlib import Path
 from typing import Any, Final, override
 import zlib
 
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.core import HomeAssistant
 
+from ...const import MAP_FOLDER
 from ...meters import WhenOld
 from ...points.point import Point, Refusal
 from ...points.reader import PointReader, PointReaders, Reading
@@ -21,6 +23,7 @@ from ...protocols.modbus_server import (
     RequestRefusedError,
 )
 from ...vocabulary.age import FLOW_LIMIT_S
+from ...vocabulary.classes import StateClass
 from ...vocabulary.quantities import QUANTITIES
 from ...vocabulary.unit import (
     UnitOfApparentPower,
@@ -36,7 +39,7 @@ from .const import (
     CONF_WHEN_OLD,
     EXPORT,
 )
-from .payload import Image, image_of
+from .payload import Image, image_of, own_maps
 
 STATE_LIMIT_S: Final = 300.0
 """So old a voltage or a frequency may be: nobody controls by it."""
@@ -47,6 +50,8 @@ _CONTROLLED: Final = {
     UnitOfApparentPower.VOLT_AMPERE,
     UnitOfElectricCurrent.AMPERE,
 }
+# A net counter falls too, and is as wrong at 0 as any.
+_COUNTED: Final = {StateClass.TOTAL, StateClass.TOTAL_INCREASING}
 
 
 class Kind(Enum):
@@ -63,7 +68,7 @@ class Kind(Enum):
 def kind_of(key: str) -> Kind:
     """Return what a quantity is to a master."""
     quantity = QUANTITIES[key]
-    if quantity.counter:
+    if quantity.state_class in _COUNTED:
         return Kind.COUNTER
     return Kind.FLOW if quantity.unit in _CONTROLLED else Kind.STATE
 
@@ -151,7 +156,7 @@ class PlayedMeter(Meter):
             case Kind.STATE:
                 return partial(_state, reader)
 
-    def _flow(self, reader: PointReader) -> float | None:
+    def _flow(self, reader: PointReader) -> float:
         """Return a power or a current that is not too old, or what stands for one that is."""
         if (reading := _fresh(reader.read())) is not None:
             self._oldest_served_s = max(self._oldest_served_s or 0.0, reading.age_s)
@@ -162,7 +167,7 @@ class PlayedMeter(Meter):
             case WhenOld.SILENCE:
                 raise NoAnswerError
             case WhenOld.NOT_AVAILABLE:
-                return None
+                return math.nan
             case WhenOld.ZERO:
                 return 0.0
 
@@ -207,13 +212,22 @@ class HeldCounter:
         raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE)
 
 
+def own_folder(hass: HomeAssistant) -> Path:
+    """Return where users keep maps of their own."""
+    return Path(hass.config.path(*MAP_FOLDER))
+
+
 def meter_of(hass: HomeAssistant, subentry: ConfigSubentry) -> PlayedMeter:
-    """Return the meter of a subentry. Blocking: it may read a file."""
+    """Return the meter of a subentry. Blocking: it may read files.
+
+    Raises `UnknownMeterError`.
+    """
     data: Mapping[str, Any] = subentry.data
     unit = int(data[CONF_UNIT_ID])
     sign = data.get(CONF_POSITIVE_POWER)
     image = image_of(
         data[CONF_PROFILE],
+        own_maps(own_folder(hass)),
         unit=unit,
         # The same for ever, and most likely another one than that of any other meter.
         serial_number=zlib.crc32(subentry.subentry_id.encode()),

@@ -14,6 +14,7 @@ from ...meters import (
     AsMeter,
     Register,
     RegisterMap,
+    RegisterMapError,
     RegisterSpace,
     Span,
     WhenOld,
@@ -73,6 +74,10 @@ _SUNSPEC: Final[Mapping[str, _SunSpec]] = {
 }
 
 
+class UnknownMeterError(LookupError):
+    """There is no meter of a name: its map is gone or cannot be read."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Block:
     """Registers in a row; those of a quantity that is not mapped read as they are here."""
@@ -112,8 +117,8 @@ class Image:
     ) -> list[int]:
         """Return registers, with the values of the mapped quantities in them.
 
-        None is a value that is not known: it reads as one that is not mapped does. Raises
-        `RequestRefusedError` as the meter would, and what a value raises.
+        A value that is None reads as one that is not mapped does, and one that is NaN as "not
+        available". Raises `RequestRefusedError` as the meter would, and what a value raises.
         """
         space = self._space(function)
         end = address + count
@@ -127,8 +132,9 @@ class Image:
                     (self.as_meter.both_spaces or register.space == space)
                     and register.address < end
                     and address < register.end
-                    and (new := self._words(key, register, value())) is not None
+                    and (known := value()) is not None
                 ):
+                    new = self._words(key, register, known)
                     for at, word in enumerate(new, register.address - address):
                         if 0 <= at < count:
                             answer[at] = word
@@ -156,7 +162,8 @@ class Image:
 
     def can_say_not_available(self) -> bool:
         """Return whether the meter has a value that says so of a power."""
-        return self.has_nan or bool(self.quantities["power"][0].nan)
+        power = self.quantities.get("power", ())
+        return self.has_nan or any(register.nan for register in power)
 
     def _block(self, space: RegisterSpace, address: int, count: int) -> Block:
         if not (blocks := self.blocks.get(space, ())):
@@ -171,23 +178,23 @@ class Image:
     def _space(self, function: int) -> RegisterSpace:
         return "holding" if self.as_meter.both_spaces else _SPACES[function]
 
-    def _words(self, key: str, register: Register, value: float | None) -> Sequence[int] | None:
-        if value is not None:
-            scale = register.scale.scaleb(self.exponents.get(key, 0))
-            if register.ratio_or_percent and register.scale_address is not None:
-                # The standard has a power factor in percent where it is an integer.
-                scale = scale.scaleb(-2)
-            try:
-                words = encode(register, value / float(scale))
-            except struct.error, OverflowError:
-                # More than the register holds, which nothing but "not available" can stand for.
-                if self.not_available(register) is None or QUANTITIES[key].counter:
-                    raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE) from None
-            else:
-                return words
-        return self.not_available(register)
+    def _words(self, key: str, register: Register, value: float) -> Sequence[int]:
+        if math.isnan(value):
+            return self._not_available(register) or [0] * register.count
+        scale = register.scale.scaleb(self.exponents.get(key, 0))
+        if register.ratio_or_percent and register.scale_address is not None:
+            # The standard has a power factor in percent where it is an integer.
+            scale = scale.scaleb(-2)
+        try:
+            return encode(register, value / float(scale))
+        except (struct.error, OverflowError) as err:
+            # More than the register holds, which nothing but "not available" can stand for.
+            words = self._not_available(register)
+            if words is None or QUANTITIES[key].counter:
+                raise RequestRefusedError(ExceptionCode.DEVICE_FAILURE) from err
+            return words
 
-    def not_available(self, register: Register) -> Sequence[int] | None:
+    def _not_available(self, register: Register) -> Sequence[int] | None:
         """Return what says "not available" in a register; None if nothing does."""
         if register.nan:
             raw = min(register.nan)
@@ -216,16 +223,39 @@ def register_map_of(profile: str) -> RegisterMap:
     return read_register_map(Path(meters.__file__).with_name(f"{PROFILES[profile]}.yaml"))
 
 
-def image_of(
-    profile: str, *, unit: int, serial_number: int, export_positive: bool | None = None
-) -> Image:
-    """Return the registers of a meter. Blocking: it may read a file.
+def own_maps(folder: Path) -> Mapping[str, RegisterMap]:
+    """Return a user's register maps by the meters that can be played after them.
 
-    `export_positive` is whether a positive power is one that is exported; None leaves it to the
-    profile.
+    Blocking: it reads files. One that cannot be used is left out.
     """
-    register_map = register_map_of(profile)
-    if (sunspec := _SUNSPEC.get(profile)) is not None:
+    found: dict[str, RegisterMap] = {}
+    for path in sorted(folder.glob("*.yaml")):
+        try:
+            register_map = read_register_map(path)
+        except RegisterMapError:
+            # The reader of meters tells of it.
+            continue
+        found |= dict.fromkeys(register_map.as_meter, register_map)
+    return found
+
+
+def image_of(
+    profile: str,
+    own: Mapping[str, RegisterMap],
+    *,
+    unit: int,
+    serial_number: int,
+    export_positive: bool | None = None,
+) -> Image:
+    """Return the registers of a meter, one of the user's before one that is shipped.
+
+    Blocking: it may read a file. `export_positive` is whether a positive power is one that is
+    exported; None leaves it to the profile. Raises `UnknownMeterError`.
+    """
+    if profile not in own and profile not in PROFILES and profile not in _SUNSPEC:
+        raise UnknownMeterError(profile)
+    register_map = own.get(profile) or register_map_of(profile)
+    if profile not in own and (sunspec := _SUNSPEC.get(profile)) is not None:
         return _sunspec(profile, sunspec, register_map, unit, str(serial_number), export_positive)
     as_meter = register_map.as_meter[profile]
     quantities = _places(register_map, as_meter)

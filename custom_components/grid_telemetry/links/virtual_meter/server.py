@@ -13,6 +13,7 @@ from ...protocols.modbus_server import (
     Limits,
     Meter,
     Meters,
+    NoAnswerError,
     RequestRefusedError,
     SerialServer,
     TcpServer,
@@ -36,8 +37,8 @@ class _WatchedMeter(Meter):
         message = self._traffic.note(Direction.IN, f"0x{function:02x}", place, "")
         try:
             registers = self._meter.read(function, address, count)
-        except RequestRefusedError as err:
-            message.refused = str(err)
+        except (RequestRefusedError, NoAnswerError) as err:
+            message.refused = str(err) or "NO_ANSWER"
             raise
         message.confirmed_s = 0.0
         message.size = 2 * count

@@ -1,6 +1,7 @@
 """Config steps of a virtual meter's subentry: who reads it, which meter, and its values."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 import re
 from typing import Any, Final, override
 
@@ -14,10 +15,12 @@ from homeassistant.helpers.selector import (
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
+    TextSelector,
 )
 import voluptuous as vol
 
 from ...forms.fields import whole_number
+from ...forms.written import Written
 from ...meters import WhenOld
 from ...points.table import (
     CONF_ENTITY,
@@ -30,7 +33,9 @@ from ...points.table import (
     MAX_AGE_COLUMN,
     PointsSubentryFlow,
     PointsTable,
+    written_points,
 )
+from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ANY_UNIT_ID,
     CONF_MASTER,
@@ -46,7 +51,8 @@ from .const import (
 )
 from .mapping import check_rows, suggest_rows
 from .masters import MASTERS, OTHER, Master
-from .payload import image_of, profile_names
+from .meter import own_folder
+from .payload import image_of, own_maps, profile_names
 
 MASTER_SELECTOR: Final = SelectSelector(
     SelectSelectorConfig(options=[*MASTERS, OTHER], translation_key="virtual_meter_master")
@@ -109,8 +115,19 @@ def _table(names: Mapping[str, str], quantities: Sequence[str], master: Master) 
 class VirtualMeterSubentryFlow(PointsSubentryFlow):
     """Say who reads, choose a meter to play, then fill its quantities."""
 
+    @classmethod
+    @override
+    def written(cls) -> Written:
+        """Return how a meter is written in a file; which quantities it has, its form says."""
+        table = _table({}, list(QUANTITIES), _ANY_MASTER)
+        more = {**table.more_fields, vol.Required(CONF_PROFILE): TextSelector()}
+        written = written_points(replace(table, more_fields=more))
+        # Who reads it decides on what the form proposes, and a file says all of that.
+        return replace(
+            written, answers=lambda fields: {**written.answers(fields), CONF_MASTER: OTHER}
+        )
+
     table = _table({}, (), _ANY_MASTER)
-    _quantities: Sequence[str]
     _can_say_not_available = True
     _master: str | None = None
 
@@ -121,17 +138,18 @@ class VirtualMeterSubentryFlow(PointsSubentryFlow):
             self._master = OTHER if self.source == SOURCE_RECONFIGURE else self._entrys_master()
         if self._master is None:
             return await self.async_step_master()
-        names = await self.hass.async_add_executor_job(profile_names)
+        own = await self.hass.async_add_executor_job(own_maps, own_folder(self.hass))
+        shipped = await self.hass.async_add_executor_job(profile_names)
+        names = {**shipped, **{key: found.as_meter[key].name for key, found in own.items()}}
         master = MASTERS.get(self._master, _ANY_MASTER)
-        if user_input is None:
-            self._quantities = ()
-        else:
+        quantities: Sequence[str] = ()
+        if user_input is not None:
             image = await self.hass.async_add_executor_job(
-                lambda: image_of(user_input[CONF_PROFILE], unit=1, serial_number=0)
+                lambda: image_of(user_input[CONF_PROFILE], own, unit=1, serial_number=0)
             )
-            self._quantities = list(image.quantities)
+            quantities = list(image.quantities)
             self._can_say_not_available = image.can_say_not_available()
-        self.table = _table(names, self._quantities, master)
+        self.table = _table(names, quantities, master)
         return await super().async_step_user(user_input)
 
     async def async_step_master(

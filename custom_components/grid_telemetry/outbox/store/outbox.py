@@ -47,6 +47,7 @@ from .salvage import from_damaged, take_over
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_READ_CHARS: Final = 1024 * 1024  # of bodies, in one answer of `next`
+_DAY_S: Final = 86_400
 _RELIEF: Final = 0.9  # of the bound: below it a full outbox counts as well again
 # Ids that are given before the file could be opened; none in a file is as high.
 _PROVISIONAL_ID: Final = 2**61
@@ -235,6 +236,10 @@ class Outbox:
         """Drop everything and return how many samples that were; raises `OutboxError`."""
         return await self._run(self._clear)
 
+    async def delete_set_aside(self) -> None:
+        """Delete the files that were set aside, damaged or foreign ones; raises `OutboxError`."""
+        await self._run(self._delete_set_aside)
+
     async def hold_checkpoints(self, *, hold: bool) -> None:
         """Leave the main file as it is from now on, or no longer; writes go on beside it.
 
@@ -331,6 +336,8 @@ class Outbox:
                 self._new_marks[record.mark.key] = record.mark.value
         self._held = kept
         self._gone |= gone
+        # What is delivered goes out again; should there still be some that is too old, it is told.
+        self._troubles.pop(Trouble.TOO_OLD, None)
         self._flush()
         if self.queued_samples < _RELIEF * self._limits.max_samples:
             self._troubles.pop(Trouble.FULL, None)
@@ -510,6 +517,7 @@ class Outbox:
         self._new_marks = dict(self.marks)
         self.dropped_samples += samples
         self._troubles.pop(Trouble.FULL, None)
+        self._troubles.pop(Trouble.TOO_OLD, None)
         self._flush()
         return samples
 
@@ -519,6 +527,16 @@ class Outbox:
             return samples_in(self._reader(), "refused")
         except sqlite3.Error, OSError, ForeignFileError:
             return 0
+
+    def _delete_set_aside(self) -> None:
+        try:
+            for trouble, name in _SET_ASIDE_AS.items():
+                for path in list(self._files_set_aside(name)):
+                    for suffix in (*SIDE_FILES, ""):
+                        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+                self._troubles.pop(trouble, None)
+        except OSError as err:
+            raise OutboxError(str(err)) from err
 
     def _delete_all(self, db: sqlite3.Connection) -> None:
         with transaction(db):
@@ -756,7 +774,9 @@ class Outbox:
             refused_records, refused = move_refused(db, self._refusals, self._clock.wall_s())
             removed_records, delivered = delete(db, self._gone, marks)
             samples = self._stored_samples + self._held_samples - delivered - refused
-            dropped_records, dropped = self._trim(db, now, samples - self._limits.max_samples)
+            outdated, (dropped_records, dropped) = self._trim(
+                db, now, samples - self._limits.max_samples
+            )
             dropped_refused = (
                 trim_refused(db, self._limits.max_refused_records, self._limits.max_refused_bytes)
                 if self._refusals
@@ -783,11 +803,10 @@ class Outbox:
         self.dropped_samples += dropped + dropped_refused
         if marks:
             self.marks = {**self.marks, **marks}
-        if dropped:
-            self._troubles[Trouble.FULL] = (
-                f"more than {self._limits.max_samples} samples,"
-                f" or older than {self._limits.max_age_s:.0f} s"
-            )
+        if outdated:
+            self._troubles[Trouble.TOO_OLD] = f"{self._limits.max_age_s / _DAY_S:g}"
+        if dropped > outdated:
+            self._troubles[Trouble.FULL] = f"{self._limits.max_samples:,}"
         if self._refusals:
             [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
         self._held.clear()
@@ -796,12 +815,13 @@ class Outbox:
         self._refusals.clear()
         self._new_marks.clear()
 
-    def _trim(self, db: sqlite3.Connection, now: int, surplus: int) -> tuple[int, int]:
-        """Drop what is too old, then the surplus: records, samples.
+    def _trim(self, db: sqlite3.Connection, now: int, surplus: int) -> tuple[int, tuple[int, int]]:
+        """Drop what is too old, then the surplus: samples too old; records and samples in all.
 
         Of the surplus the history goes first: it can be asked for again, live samples cannot.
         """
         records, dropped = delete(db, list(too_old(db, now, self._limits.max_age_s)))
+        outdated = dropped
         for selected in _DISPENSABLE_FIRST:
             if (left := surplus - dropped) <= 0:
                 break
@@ -814,7 +834,7 @@ class Outbox:
             more_records, more_samples = delete(db, ids)
             records += more_records
             dropped += more_samples
-        return records, dropped
+        return outdated, (records, dropped)
 
 
 def _primary_code(err: Exception) -> int:

@@ -114,6 +114,9 @@ def refusal(pdu: bytes, code: ExceptionCode) -> bytes:
 class Framer(Protocol):
     """Finds requests in what comes, and frames the answers."""
 
+    numbered: bool
+    """Whether an answer tells which request it is for, so that a client may send several."""
+
     def feed(self, data: bytes) -> Iterator[Request]:
         """Yield the requests that are complete now; raises `FramingError`."""
 
@@ -126,6 +129,8 @@ class Framer(Protocol):
 
 class TcpFramer:
     """Finds the requests in the bytes of a Modbus TCP connection."""
+
+    numbered = True
 
     def __init__(self) -> None:
         """Begin with an empty connection."""
@@ -162,6 +167,8 @@ class RtuFramer:
     at once as the start of a request, and each possible request is checked once, when its last
     byte has come.
     """
+
+    numbered = False
 
     def __init__(self, units: Collection[int]) -> None:
         """Take the units that are served; nobody else's requests are for us to answer."""

@@ -1,7 +1,7 @@
 """Servers of meters on TCP and on serial lines."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 import logging
@@ -195,8 +195,8 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._last_bytes = 0.0
         self._foreign_bytes = 0
-        self._second = 0
-        self._requests = 0
+        self._allowance = float(limits.requests_per_s)
+        self._counted_at = self._loop.time()
         self._slowed: asyncio.TimerHandle | None = None
         self._has_waited = stalls.has_just_stalled
 
@@ -236,7 +236,14 @@ class _Connection(asyncio.Protocol):
         """Answer the requests that are complete now; raises `FramingError`."""
         limits = self._limits
         self._foreign_bytes += len(data)
-        for number, request in enumerate(self._framer.feed(data)):
+        requests: Iterable[Request] = self._framer.feed(data)
+        if not self._framer.numbered:
+            # A master of RTU waits for each answer. It has given up all but the newest, which the
+            # network held back, and would take the first answer for that to the newest.
+            found = list(requests)
+            self._health.expired += len(found[:-1])
+            requests = found[-1:]
+        for number, request in enumerate(requests):
             if number == limits.requests_at_once:
                 self._cut_off(f"More than {limits.requests_at_once} requests at once")
             if self._transport is None:
@@ -263,13 +270,7 @@ class _Connection(asyncio.Protocol):
             self._peer.heard()
             self._peer.standing = 1
             self._peer.kept_until = now + self._limits.kept_s
-        if self._second != int(now):
-            self._second, self._requests = int(now), 0
-        self._requests += 1
-        too_many = self._requests >= self._limits.requests_per_s
-        if too_many and self._slowed is None and self._transport is not None:
-            self._transport.pause_reading()
-            self._slowed = self._loop.call_at(self._second + 1, self._read_on)
+        self._slow_down(now)
         try:
             pdu = self._answer(request, now)
         except NoAnswerError:
@@ -282,6 +283,19 @@ class _Connection(asyncio.Protocol):
             self._loop.call_at(self._loop.time() + self._silence_s, self._send_in_time, now, frame)
         else:
             self._send(frame)
+
+    def _slow_down(self, now: float) -> None:
+        """Read more slowly where requests come too fast.
+
+        Request by request, and not for the rest of a second: a master that has given one up takes
+        a late answer for that to the next.
+        """
+        rate = self._limits.requests_per_s
+        gained = (now - self._counted_at) * rate
+        self._allowance, self._counted_at = min(rate, self._allowance + gained) - 1, now
+        if self._allowance < 1 and self._slowed is None and self._transport is not None:
+            self._transport.pause_reading()
+            self._slowed = self._loop.call_later((1 - self._allowance) / rate, self._read_on)
 
     def _answer(self, request: Request, now: float) -> bytes:
         try:

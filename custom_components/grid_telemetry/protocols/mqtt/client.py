@@ -313,10 +313,12 @@ class MqttConnection:
         """Whether it can be used."""
         return not self._end.done()
 
-    @property
-    def unread(self) -> int:
-        """How many messages have come and wait for their reader."""
-        return len(self._inbox)
+    def take_unread(self) -> list[Message]:
+        """Return the messages that have come and wait for the reader of `messages`, at once."""
+        taken = list(self._inbox)
+        self._inbox.clear()
+        self._inbox_changed.set()
+        return taken
 
     async def wait_closed(self) -> MqttError | None:
         """Wait for the end and return why; None when it was `close`. Safe to cancel."""
@@ -424,7 +426,8 @@ class MqttConnection:
         connection.
         """
         self._check_open()
-        await asyncio.shield(self._ping())
+        # Cancelled it stays in the line, for the answer to it comes all the same.
+        await self._ping()
 
     async def close(self, code: int = SUCCESS) -> None:
         """Say goodbye and close; an MQTT 5 server publishes the will for any code but 0.

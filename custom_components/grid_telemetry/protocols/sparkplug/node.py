@@ -221,6 +221,15 @@ class EdgeNode:
         return topics
 
     @property
+    def longest_topic(self) -> str:
+        """The longest topic that it publishes to, for the limit of what else a packet holds."""
+        birth = MessageType.DBIRTH
+        topics = [str(self._topic(birth, device_id)) for device_id in self._devices]
+        return max(
+            [str(self._topic(MessageType.NBIRTH)), *topics], key=lambda each: len(each.encode())
+        )
+
+    @property
     def may_be_born(self) -> bool:
         """Whether births may be published: with a primary host, only while it is online."""
         return self.primary_host is None or self.host.online
@@ -265,8 +274,12 @@ class EdgeNode:
 
     def death(self) -> Outgoing:
         """Return the death of the node and its devices, said before it disconnects."""
-        self._unborn()
+        self.end_session()
         return self._death()
+
+    def end_session(self) -> None:
+        """Note that the session has ended; nothing is born any more."""
+        self._unborn()
 
     def data(
         self,
