@@ -22,7 +22,7 @@ import voluptuous as vol
 from ...commands.own import ACTION_NAME, one_action
 from ...forms.fields import whole_number
 from ...forms.written import Fields, Written, one_form
-from ...points.point import Point, entity_id_of, reference_of
+from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -126,8 +126,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             if CONF_ACTION in suggested:
                 suggested[CONF_ACTION] = [suggested[CONF_ACTION]]
             if CONF_ENTITY in suggested:
-                point = Point(entity=suggested[CONF_ENTITY], name="")
-                suggested[CONF_ENTITY] = entity_id_of(self.hass, point)
+                suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(self._schema(), suggested),
