@@ -79,7 +79,7 @@ async def run(integration: Path, minutes: float, *, each: bool) -> bool:
                     {
                         "user": {"next_step_id": "model"},
                         "model": {"unit_id": unit_id, "register_map": key, "meter_name": model},
-                        "confirm": {},
+                        "confirm": {"next_step_id": "save"},
                     },
                 )
             await asyncio.sleep(WARM_UP_S)
