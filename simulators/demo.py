@@ -28,6 +28,7 @@ from .platforms.powernaut import run_powernaut
 from .platforms.scout import run_scout
 from .platforms.setup import run_setup
 from .platforms.solarnode import run_solarnode
+from .platforms.sparkplug import run_sparkplug
 from .platforms.sttp import run_sttp
 from .platforms.virtual_meter import run_virtual_meter
 from .programs import ProgramError, free_port, until
@@ -35,6 +36,7 @@ from .programs import ProgramError, free_port, until
 PLATFORMS: dict[str, RunPlatform] = {
     "scout": run_scout,
     "powernaut": run_powernaut,
+    "sparkplug": run_sparkplug,
     "sttp": run_sttp,
     "virtual_meter": run_virtual_meter,
     "setup": run_setup,
@@ -148,7 +150,7 @@ async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
                     "fast_interval_s": 2,
                     "slow_interval_s": 5,
                 },
-                "confirm": {},
+                "confirm": {"next_step_id": "save"},
             },
         )
     return await devices_of(home, entry_id, line)

@@ -1,4 +1,7 @@
-"""A private Mosquitto (Debian's, 2.0): TLS, a password and a list of topics for each user."""
+"""A private Mosquitto (Debian's, 2.0): TLS, a password and a list of topics for each user.
+
+Where it is asked for it also listens without TLS, and for WebSockets, with and without.
+"""
 
 import base64
 from collections.abc import Mapping, Sequence
@@ -20,11 +23,7 @@ EXECUTABLE = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/
 
 _CONFIGURATION = """\
 user {user}
-listener {port} 127.0.0.1
-protocol mqtt
-certfile {certificate}
-keyfile {key}
-tls_version tlsv1.2
+{listeners}
 allow_anonymous false
 password_file {folder}/passwords
 acl_file {folder}/topics
@@ -37,6 +36,17 @@ log_type error
 log_type warning
 log_type notice
 log_timestamp false
+"""
+_LISTENER = """\
+listener {port} 127.0.0.1
+protocol {protocol}
+"""
+_TLS = """\
+certfile {certificate}
+keyfile {key}
+cafile {ca_file}
+require_certificate {require_certificate}
+tls_version tlsv1.2
 """
 _PASSWORD_ROUNDS = 101
 _CONNECTED = re.compile(r"New client connected from \S+ as (\S+) \(p(\d), c(\d), k\d+, u'(.*)'\)")
@@ -66,10 +76,23 @@ class Mosquitto:
     """One broker with its folder; it keeps its port and its sessions when it is started again."""
 
     def __init__(
-        self, folder: Path, users: Mapping[str, User], *, expired_certificate: bool = False
+        self,
+        folder: Path,
+        users: Mapping[str, User],
+        *,
+        expired_certificate: bool = False,
+        more_ways: bool = False,
     ) -> None:
-        """Lay out the folder, which must be there and empty."""
+        """Lay out the folder, which must be there and empty.
+
+        With more ways in it listens on the ports `plain_port`, `websocket_port`,
+        `secure_websocket_port`, and `client_certificate_port`, where clients need certificates.
+        """
         self.port = free_port()
+        self._more_ways = more_ways
+        if more_ways:
+            self.plain_port, self.websocket_port = free_port(), free_port()
+            self.secure_websocket_port, self.client_certificate_port = free_port(), free_port()
         self._folder = folder
         self._authority = Authority(folder)
         self.ca_file = self._authority.ca_file
@@ -83,13 +106,29 @@ class Mosquitto:
     def use_certificate(self, *, expired: bool) -> None:
         """Have another certificate from the next start on."""
         certificate, key = self._authority.sign("broker", expired=expired)
-        (self._folder / "mosquitto.conf").write_text(
-            _CONFIGURATION.format(
-                user=getpass.getuser(),
-                port=self.port,
+
+        def listener(port: int, protocol: str, *, tls: bool = True, clients: bool = False) -> str:
+            lines = _LISTENER.format(port=port, protocol=protocol)
+            if not tls:
+                return lines
+            return lines + _TLS.format(
                 certificate=certificate,
                 key=key,
-                folder=self._folder,
+                ca_file=self.ca_file,
+                require_certificate=str(clients).lower(),
+            )
+
+        listeners = [listener(self.port, "mqtt")]
+        if self._more_ways:
+            listeners += [
+                listener(self.plain_port, "mqtt", tls=False),
+                listener(self.websocket_port, "websockets", tls=False),
+                listener(self.secure_websocket_port, "websockets"),
+                listener(self.client_certificate_port, "mqtt", clients=True),
+            ]
+        (self._folder / "mosquitto.conf").write_text(
+            _CONFIGURATION.format(
+                user=getpass.getuser(), listeners="".join(listeners), folder=self._folder
             )
         )
 
@@ -145,10 +184,16 @@ class Mosquitto:
         """Start, and return once it listens."""
         await self._program.start()
         await self._program.until_it_listens(self.port)
+        if self._more_ways:  # it opens one after the other
+            await self._program.until_it_listens(self.client_certificate_port)
 
     async def stop(self) -> None:
         """Stop; the sessions are kept for the next start."""
         await self._program.stop()
+
+    async def kill(self) -> None:
+        """End it as a power cut would."""
+        await self._program.kill()
 
     async def __aenter__(self) -> Self:
         """Start."""

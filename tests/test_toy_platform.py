@@ -59,8 +59,8 @@ def registered(
     hass.config.config_dir = str(tmp_path)
     monkeypatch.setitem(LINKS, LINK.kind, LINK)
     step = TEXTS["config"]["step"]
-    monkeypatch.setitem(step["user"]["menu_options"], "toy", "Toy")
-    monkeypatch.setitem(step["user"]["menu_option_descriptions"], "toy", "A toy")
+    monkeypatch.setitem(step["send"]["menu_options"], "toy", "Toy")
+    monkeypatch.setitem(step["send"]["menu_option_descriptions"], "toy", "A toy")
     monkeypatch.setitem(step, "toy", form("port", "key"))
     # What every table of points shows is in the texts of those that there are.
     shared = TEXTS["config_subentries"]["device"]["step"]
@@ -97,6 +97,7 @@ async def test_a_platform_is_one_folder(hass: HomeAssistant, platform: ToyPlatfo
     hass.states.async_set("sensor.roof", "1.5", {"unit_of_measurement": "kW"})
     flows = hass.config_entries.flow
     result = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await flows.async_configure(result["flow_id"], {"next_step_id": "send"})
     assert "toy" in result["menu_options"]
     result = await flows.async_configure(result["flow_id"], {"next_step_id": "toy"})
     wrong = {"port": platform.port, "key": "guess"}

@@ -11,11 +11,13 @@ from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_KIND, DOMAIN
+from .connection.issues import remove_issues
+from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION
 from .link import (
     GridTelemetryConfigEntry,
     LinkWithDynamicDevices,
     LinkWithLiveChanges,
+    MigratingRuntimeModule,
     StoringRuntimeModule,
 )
 from .links.registry import LINKS, link_module
@@ -45,6 +47,16 @@ async def async_show_panel(hass: HomeAssistant) -> None:
         # Imported here: it brings much with it that a home without a frontend has no use for.
         panel = await async_import_module(hass, f"{__name__}.panel")
         await panel.async_setup_panel(hass)
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
+    """Bring an entry of an earlier version up to date; one of a later minor version is as good."""
+    if entry.minor_version < ENTRY_MINOR_VERSION:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, MigratingRuntimeModule):
+            await runtime.async_migrate_link(hass, entry)
+        hass.config_entries.async_update_entry(entry, minor_version=ENTRY_MINOR_VERSION)
+    return True
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
@@ -109,11 +121,19 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete what the link kept beside the entry."""
-    runtime = await link_module(entry).async_runtime(hass)
-    if isinstance(runtime, StoringRuntimeModule):
-        await runtime.async_remove_link(hass, entry)
-    await async_remove_counters(hass, entry)
+    """Delete what the link kept beside the entry, and close the forms that add to it."""
+    flows = hass.config_entries.subentries
+    for flow in flows.async_progress():
+        if flow["handler"][0] == entry.entry_id:
+            # A search that goes on would end at an entry that is gone.
+            flows.async_abort(flow["flow_id"])
+    try:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, StoringRuntimeModule):
+            await runtime.async_remove_link(hass, entry)
+    finally:
+        await async_remove_counters(hass, entry)
+        remove_issues(hass, entry)
 
 
 async def async_remove_config_entry_device(

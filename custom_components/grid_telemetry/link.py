@@ -6,6 +6,7 @@ below `links/`, one line in `links/registry.py`, its texts and its documentation
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, cast, runtime_checkable
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigSubentryFlow
@@ -134,6 +135,16 @@ class StoringRuntimeModule(RuntimeModule, Protocol):
         """Delete what was stored, as the entry is removed."""
 
 
+@runtime_checkable
+class MigratingRuntimeModule(RuntimeModule, Protocol):
+    """The module `link` of a kind whose entries were once kept in another way."""
+
+    async def async_migrate_link(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
+    ) -> None:
+        """Bring an entry of an earlier minor version up to date."""
+
+
 class FlowModule(Protocol):
     """The module `flow` of a kind."""
 
@@ -142,6 +153,17 @@ class FlowModule(Protocol):
     `reconfigure` and `reauth_confirm` are where those begin."""
     SUBENTRY_FLOWS: Mapping[str, type[ConfigSubentryFlow]]
     """The flows of what can be added below an entry, by the type of the subentry."""
+
+
+class Direction(StrEnum):
+    """What a kind of links is there for: the group of the menu that it stands in."""
+
+    READ = "read"
+    """Its values become sensors."""
+    SEND = "send"
+    """It sends states of sensors to a platform."""
+    SERVE = "serve"
+    """Others come and read states, or call actions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,6 +177,8 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
+    direction: Direction | None = Direction.SEND
+    """The menu that it stands in; None is the first one, beside the others."""
     forwards: bool = False
     """Whether its entries send or serve points."""
     first_subentry: str | None = None

@@ -23,7 +23,13 @@ async def begin_link(hass: HomeAssistant, kind: str) -> str:
     return result["flow_id"]
 
 
-def register_meter(hass: HomeAssistant, name: str, *keys: str, domain: str = DOMAIN) -> str:
+def register_meter(
+    hass: HomeAssistant,
+    name: str,
+    *keys: str,
+    domain: str = DOMAIN,
+    disabled_by: er.RegistryEntryDisabler | None = None,
+) -> str:
     """Register a meter with some quantities, and return its device."""
     owner = MockConfigEntry(domain=domain)
     owner.add_to_hass(hass)
@@ -39,6 +45,7 @@ def register_meter(hass: HomeAssistant, name: str, *keys: str, domain: str = DOM
             suggested_object_id=f"{name}_{key}",
             config_entry=owner,
             device_id=found.id,
+            disabled_by=disabled_by,
             capabilities={"state_class": quantity.state_class},
             original_device_class=quantity.device_class,
             translation_key=key,

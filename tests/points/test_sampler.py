@@ -7,7 +7,8 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.points.point import Point, Refusal
+from custom_components.grid_telemetry.points.point import Point, Refusal, Take
+from custom_components.grid_telemetry.points.reader import OLDEST_REPORTS
 from custom_components.grid_telemetry.points.sampler import Sample, Sampler
 
 type Taken = list[tuple[float, list[Sample]]]
@@ -32,8 +33,8 @@ def start(hass: HomeAssistant, entry: MockConfigEntry, taken: Taken):
     async def take(at: float, samples: Sequence[Sample]) -> None:
         taken.append((at, list(samples)))
 
-    def start(*points: Point, interval_s: float = 60) -> Sampler:
-        sampler = Sampler(hass, entry, points or (POWER,), interval_s, take)
+    def start(*points: Point, interval_s: float = 60, **more: bool) -> Sampler:
+        sampler = Sampler(hass, entry, points or (POWER,), interval_s, take, **more)
         samplers.append(sampler)
         sampler.start()
         return sampler
@@ -204,6 +205,56 @@ async def test_what_is_no_number_is_skipped_and_counted_by_its_reason(
     assert sampler.as_dict()["skipped"]["not_finite"] == 2
 
 
+async def test_whatever_fails_with_one_entity_leaves_the_samples_of_the_others(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    start: Start,
+    taken: Taken,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> float:
+        raise RuntimeError("a mistake of another one")
+
+    freezer.move_to("2026-03-01T12:00:30Z")
+    for name in ("odd", "power"):
+        hass.states.async_set(f"sensor.{name}", "1", {"unit_of_measurement": "W"})
+    hass.data[OLDEST_REPORTS] = {"sensor.odd": fail}
+    sampler = start(Point(entity="sensor.odd", name="O", unit="W"), POWER)
+    await go_to(hass, freezer, "2026-03-01T12:01:00Z")
+    await go_to(hass, freezer, "2026-03-01T12:02:00Z")
+    assert [[sample.point for sample in samples] for _, samples in taken] == [[POWER], [POWER]]
+    assert sampler.skipped == {Refusal.FAILED: 2}
+    assert "O" in sampler.stale
+    assert caplog.text.count("sensor.odd cannot be read") == 1
+
+
+@pytest.mark.parametrize(
+    "attribute", ["unit_of_measurement", "state_class", "device_class", "restored"]
+)
+@pytest.mark.parametrize("oddity", [["W"], {"W": 1}, 5, True, None, b"W", float("nan")])
+async def test_an_odd_attribute_leaves_the_samples_of_the_others(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    start: Start,
+    taken: Taken,
+    caplog: pytest.LogCaptureFixture,
+    attribute: str,
+    oddity: object,
+) -> None:
+    """Whoever may set states by REST may set them to anything."""
+    freezer.move_to("2026-03-01T12:00:30Z")
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": "W"})
+    hass.states.async_set("sensor.odd", "1", {"unit_of_measurement": "W", attribute: oddity})
+    points = [Point(entity="sensor.odd", name=take, unit="W", take=take) for take in Take]
+    start(*points, POWER)
+    await go_to(hass, freezer, "2026-03-01T12:01:00Z")
+    hass.states.async_set("sensor.odd", "2", {"unit_of_measurement": "W", attribute: oddity})
+    await go_to(hass, freezer, "2026-03-01T12:02:00Z")
+    assert all(POWER in [sample.point for sample in samples] for _, samples in taken)
+    assert len(taken) == 2
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
 async def test_a_slot_without_samples_is_not_handed_on(
     hass: HomeAssistant, freezer: FrozenDateTimeFactory, start: Start, taken: Taken
 ) -> None:
@@ -267,3 +318,23 @@ async def test_a_stopped_sampler_takes_no_more_and_may_be_stopped_again(
     sampler.stop()
     await go_to(hass, freezer, "2026-03-01T12:01:00Z")
     assert taken == []
+
+
+async def test_a_slot_without_samples_is_told_to_who_wants_it(
+    hass: HomeAssistant, start: Start, taken: Taken, freezer: FrozenDateTimeFactory
+) -> None:
+    freezer.move_to("2026-01-01T00:00:30+00:00")
+    start(empty_slots=True)
+    await go_to(hass, freezer, "2026-01-01T00:01:00+00:00")
+    assert taken == [(epoch("2026-01-01T00:01:00+00:00"), [])]
+
+
+async def test_a_sample_says_whether_it_is_stale(
+    hass: HomeAssistant, start: Start, taken: Taken, freezer: FrozenDateTimeFactory
+) -> None:
+    """Only where nobody chose how old it may be; else it is left out."""
+    freezer.move_to("2026-01-01T00:00:30+00:00")
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": "W"})
+    start()
+    await pass_time(hass, freezer, 120)
+    assert [sample.is_stale for _, samples in taken for sample in samples] == [False, True]

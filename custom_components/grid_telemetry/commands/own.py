@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from homeassistant.core import Context, HomeAssistant, ServiceResponse, SupportsResponse
 from homeassistant.exceptions import HomeAssistantError
-from homeassistant.helpers import service
+from homeassistant.helpers import config_validation as cv, service
 from homeassistant.helpers.trace import script_execution_get, trace_clear, trace_get
 import voluptuous as vol
 
@@ -17,6 +17,9 @@ from .command import Command
 from .registry import Registration
 
 _LOGGER = logging.getLogger(__name__)
+
+ACTION_NAME: Final = "action"
+"""The key of a step that holds what it calls."""
 
 _STATUS: Final = "status_code"
 _MESSAGE: Final = "message"
@@ -37,6 +40,19 @@ _BROKEN_OFF: Final = {
     "cancelled": Reply(status=Status.FAILED, message="The script was stopped."),
     "error": Reply(status=Status.FAILED, message="The script failed."),
 }
+
+
+def one_action(steps: Any) -> Mapping[str, Any] | None:
+    """Return the one call of an action that the editor's steps consist of, None if they do not."""
+    if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
+        return None
+    step = {key: value for key, value in steps[0].items() if key in (ACTION_NAME, "data", "target")}
+    try:
+        cv.SERVICE_SCHEMA(step)
+        cv.service(step.get(ACTION_NAME))
+    except vol.Invalid:
+        return None
+    return step
 
 
 def own_command(

@@ -9,6 +9,7 @@ from ..link import GridTelemetryConfigEntry, LinkModule
 _PACKAGES: Final = (
     "modbus",
     "scout",
+    "sparkplug",
     "powernaut",
     "sttp_publisher",
     "sttp_subscriber",
@@ -17,6 +18,7 @@ _PACKAGES: Final = (
     "virtual_meter",
     "group",
     "ardexa",
+    "site",
 )
 
 LINKS: Final[dict[str, LinkModule]] = {

@@ -95,6 +95,7 @@ class Delivery:
     async def stop(self) -> None:
         """End the session; what is not acknowledged by then stays in the outbox."""
         await self._connection.stop()
+        self._drained.set()  # nothing is delivered that a flush could wait for
 
     @callback
     def wake(self) -> None:
@@ -105,7 +106,7 @@ class Delivery:
     async def flush(self, timeout_s: float) -> int:
         """Try at once to empty the outbox and return how many samples were delivered meanwhile.
 
-        Returns when the outbox was empty for a moment, or after the timeout.
+        Returns when the outbox was empty for a moment, at the stop, or after the timeout.
         """
         before = self._outbox.delivered_samples
         if self._connection.kept and self._outbox.queued_records:

@@ -1,9 +1,11 @@
 """What the registry, or else the state, says of an entity."""
 
-from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorStateClass
+from homeassistant.components.sensor import ATTR_STATE_CLASS
 from homeassistant.const import ATTR_DEVICE_CLASS, ATTR_UNIT_OF_MEASUREMENT
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+
+from .reader import COUNTING
 
 
 def device_class_of(hass: HomeAssistant, entity_id: str) -> str | None:
@@ -27,7 +29,7 @@ def counts(hass: HomeAssistant, entity_id: str) -> bool:
     state_class = (capabilities or {}).get(ATTR_STATE_CLASS) or _attribute(
         hass, entity_id, ATTR_STATE_CLASS
     )
-    return state_class in (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+    return state_class in COUNTING
 
 
 def _attribute(hass: HomeAssistant, entity_id: str, attribute: str) -> str | None:

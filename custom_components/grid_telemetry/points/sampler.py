@@ -33,6 +33,8 @@ class Sample:
     """When the integration of the entity last reported the value, in epoch seconds."""
     age_s: float = field(default=0.0, compare=False)
     """How long ago that was, by a clock that nobody sets."""
+    is_stale: bool = field(default=False, compare=False)
+    """Whether that is longer than its kind of value allows, where nobody chose how long."""
 
 
 type SampleTaker = Callable[[float, Sequence[Sample]], Coroutine[Any, Any, None]]
@@ -57,11 +59,13 @@ class Sampler:
         *,
         flow_limits: Mapping[Point, float] | None = None,
         health: Health | None = None,
+        empty_slots: bool = False,
     ) -> None:
-        """Prepare; `on_samples` gets the slot and its samples, unless there are none.
+        """Prepare; `on_samples` gets the slot and its samples.
 
-        What flows and is older than its limit in `flow_limits` is left out. The health is told of
-        the points that are stale.
+        A slot without any is left out, unless the empty slots are wanted too. What flows and is
+        older than its limit in `flow_limits` is left out. The health is told of the points that
+        are stale.
         """
         self.skipped: Counter[Refusal] = Counter()
         self.missed_slots = 0
@@ -74,6 +78,7 @@ class Sampler:
         self._averages = Averages(hass, points)
         self._interval_s = interval_s
         self._on_samples = on_samples
+        self._empty_slots = empty_slots
         self._point_issues = PointIssues(hass, entry, points)
         self._due = 0.0
         self._least_coverage = 1.0
@@ -139,7 +144,7 @@ class Sampler:
             self.missed_slots += missed
             _LOGGER.debug("%s: %d slots went by unnoticed", self._entry.title, missed)
             return
-        if samples := self._read(due):
+        if (samples := self._read(due)) or self._empty_slots:
             self._entry.async_create_task(
                 self._hass,
                 self._on_samples(due, samples),
@@ -161,7 +166,16 @@ class Sampler:
             if isinstance(reading, Refusal):
                 self.skipped[reading] += 1
             else:
-                samples.append(Sample(point, reading.value, at, reading.reported_at, reading.age_s))
+                samples.append(
+                    Sample(
+                        point,
+                        reading.value,
+                        at,
+                        reading.reported_at,
+                        reading.age_s,
+                        is_stale=reading.is_stale,
+                    )
+                )
         self.stale = tuple(stale)
         if self._health is not None and self._health.stale != self.stale:
             self._health.stale = self.stale

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, DOMAIN as SENSOR_DOMAIN
 from homeassistant.const import Platform
-from homeassistant.core import HomeAssistant
+from homeassistant.core import HomeAssistant, callback
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.selector import (
@@ -27,6 +27,9 @@ from homeassistant.helpers.selector import (
 from homeassistant.loader import IntegrationNotLoaded, async_get_loaded_integration
 import voluptuous as vol
 
+from ..const import DOMAIN
+from ..vocabulary.quantities import QUANTITIES
+
 CONF_DEVICES: Final = "devices"
 CONF_ENTITIES: Final = "entities"
 CONF_AREAS: Final = "areas"
@@ -39,9 +42,38 @@ _SENSORS: Final = EntityFilterSelectorConfig(domain=[Platform.SENSOR])
 
 def _measures(entry: er.RegistryEntry) -> bool:
     """Return whether an entity of a device is a reading worth a row."""
+    return not entry.disabled and _is_reading(entry)
+
+
+def _can_be_mapped(entry: er.RegistryEntry) -> bool:
+    """Return whether an entity is a reading, or will be one once it is mapped."""
+    return _measures(entry) or (_is_on_demand(entry) and _is_reading(entry))
+
+
+def _is_on_demand(entry: er.RegistryEntry) -> bool:
+    """Return whether an entity of ours is disabled only until somebody maps it."""
+    quantity = QUANTITIES.get(entry.translation_key or "")
+    return (
+        entry.disabled_by is er.RegistryEntryDisabler.INTEGRATION
+        and entry.platform == DOMAIN
+        and quantity is not None
+        and quantity.on_demand
+    )
+
+
+@callback
+def enable_mapped(hass: HomeAssistant, points: Iterable[Mapping[str, Any]]) -> None:
+    """Enable the entities of points that were disabled until somebody maps them."""
+    registry = er.async_get(hass)
+    for point in points:
+        entry = registry.entities.get_entry(str(point["entity"]))
+        if entry is not None and _is_on_demand(entry):
+            registry.async_update_entity(entry.entity_id, disabled_by=None)
+
+
+def _is_reading(entry: er.RegistryEntry) -> bool:
     return (
         entry.domain == SENSOR_DOMAIN
-        and not entry.disabled
         and entry.entity_category is None
         and ATTR_STATE_CLASS in (entry.capabilities or {})
     )
@@ -73,7 +105,7 @@ def chosen_readings(hass: HomeAssistant, user_input: Mapping[str, Any]) -> list[
     wanted = [
         entry.entity_id
         for entry in er.async_get(hass).entities.values()
-        if _measures(entry)
+        if _can_be_mapped(entry)
         and (
             entry.platform in integrations
             or entry.device_id in labelled
@@ -81,7 +113,13 @@ def chosen_readings(hass: HomeAssistant, user_input: Mapping[str, Any]) -> list[
             or (areas and er.async_get_effective_area_id(hass, entry) in areas)
         )
     ]
-    of_devices = readings_of(hass, user_input.get(CONF_DEVICES) or (), ())
+    registry = er.async_get(hass)
+    of_devices = [
+        entry.entity_id
+        for device in user_input.get(CONF_DEVICES) or ()
+        for entry in er.async_entries_for_device(registry, device, include_disabled_entities=True)
+        if _can_be_mapped(entry)
+    ]
     return list(dict.fromkeys([*of_devices, *wanted, *(user_input.get(CONF_ENTITIES) or ())]))
 
 

@@ -28,6 +28,7 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from ..const import CONF_KIND, DOMAIN
+from ..forms.written import Fields, Written, one_form
 from .entity_attributes import (
     counts,
     device_class_of,
@@ -40,6 +41,7 @@ from .selection import (
     CONF_ENTITIES,
     chosen_readings,
     counted_by_device,
+    enable_mapped,
     is_known,
     readings_of,
     selection_fields,
@@ -188,6 +190,55 @@ class PointsTable:
     devices send already. Raises `MappingError`."""
 
 
+def points_field(table: PointsTable) -> dict[vol.Marker, Any]:
+    """Return the field for the rows."""
+    entity, name, *_ = table.columns
+    selector = ObjectSelector(
+        ObjectSelectorConfig(
+            multiple=True,
+            label_field=entity,
+            description_field=name,
+            translation_key=table.translation_key,
+            fields=dict(table.columns),
+        )
+    )
+    return {vol.Required(CONF_POINTS): selector}
+
+
+def written_points(table: PointsTable) -> Written:
+    """Return how a device and its points are written: a row for each point."""
+    _, name, *_ = table.columns
+
+    def rows(stored: Mapping[str, Any]) -> Fields:
+        points = [{**row_of(point), name: point["name"]} for point in stored[CONF_POINTS]]
+        return {
+            **stored,
+            CONF_POINTS: [
+                {key: point[key] for key in table.columns if key in point} for point in points
+            ],
+        }
+
+    def answers(fields: Fields) -> Fields:
+        # The step before the table wants to know where its rows come from.
+        entities = [row[CONF_ENTITY] for row in fields.get(CONF_POINTS, ())]
+        return {**fields, CONF_DEVICES: [], CONF_ENTITIES: entities}
+
+    default = vol.UNDEFINED if table.id_default is None else table.id_default
+    return Written(
+        schemas=one_form(
+            {
+                vol.Required(table.id_field, default=default): TextSelector(),
+                **table.more_fields,
+                **points_field(table),
+            }
+        ),
+        identity=(table.id_field,),
+        menus={"mapping": "points"},
+        fields=rows,
+        answers=answers,
+    )
+
+
 class PointsSubentryFlow(ConfigSubentryFlow):
     """Choose readings, then give each its name: row by row, or in a table that is text."""
 
@@ -195,6 +246,11 @@ class PointsSubentryFlow(ConfigSubentryFlow):
     """Of the class; a flow whose first step decides on the columns may take another one."""
     _device: dict[str, Any]
     _rows: list[Row]
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a device is written in a file."""
+        return written_points(cls.table)
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the device's name on the platform and what it is made of."""
@@ -391,6 +447,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
         points = self._with_hidden(points)
+        enable_mapped(self.hass, points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
@@ -447,17 +504,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         return vol.Schema({**fields, **table.more_fields})
 
     def _points_schema(self) -> vol.Schema:
-        entity, name, *_ = self.table.columns
-        selector = ObjectSelector(
-            ObjectSelectorConfig(
-                multiple=True,
-                label_field=entity,
-                description_field=name,
-                translation_key=self.table.translation_key,
-                fields=dict(self.table.columns),
-            )
-        )
-        return vol.Schema({vol.Required(CONF_POINTS): selector})
+        return vol.Schema(points_field(self.table))
 
     def _others(self) -> list[Mapping[str, Any]]:
         """Return the data of the entry's other devices."""

@@ -62,6 +62,27 @@ async def test_the_entry_is_made_once_and_goes_on_with_the_first_group(
     assert result["reason"] == "group_has_nothing_to_change"
 
 
+async def test_a_first_group_that_is_cancelled_leaves_nothing(hass: HomeAssistant) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    await hass.config_entries.flow.async_configure(result["flow_id"], {"next_step_id": "group"})
+    (flow,) = hass.config_entries.subentries.async_progress()
+    hass.config_entries.subentries.async_abort(flow["flow_id"])
+    await hass.async_block_till_done()
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_a_group_that_is_cancelled_leaves_the_others(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(group(member("sensor.a", "power")))
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "group"), context={"source": SOURCE_USER}
+    )
+    hass.config_entries.subentries.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
+    assert hass.config_entries.async_entries(DOMAIN) == [entry]
+
+
 async def test_a_total_has_what_every_meter_has(hass: HomeAssistant, add_entry: AddEntry) -> None:
     entry = add_entry()
     devices = [

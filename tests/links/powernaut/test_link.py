@@ -975,6 +975,7 @@ async def test_devices_belong_to_their_subentries(
         "powernaut_setpoint",
         "powernaut_activation",
         "powernaut_command",
+        "powernaut_report",
         "powernaut_last_seen",
     }
     [battery, _] = entry.get_subentries_of_type("resource")

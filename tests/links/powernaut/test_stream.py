@@ -227,6 +227,26 @@ async def test_a_message_that_the_broker_refuses_is_counted_and_told_once(
     )
 
 
+async def test_what_is_on_its_way_on_a_forgotten_topic_is_neither_sent_again_nor_told(
+    stream: Stream, health: Health
+) -> None:
+    sender = FakeSender()
+    sender.acknowledges = False
+    async with connected(stream, sender):
+        stream.take({"a": reading(0), "b": reading(0), "c": reading(0), "d": reading(0)})
+        for topic in ("a", "b", "c"):
+            stream.forget(topic)
+        sender.futures[0].set_exception(MqttPublishRefused(0x87))
+        sender.futures[1].set_result(None)
+        await settle()
+    assert TOLD == []
+    second = FakeSender()
+    async with connected(stream, second):
+        await settle()
+    assert second.sent == [("d", element(0))]
+    assert (health.delivered, health.dropped, health.queued) == (2, 2, 0)
+
+
 async def test_a_refusal_that_changes_or_is_over_is_told(stream: Stream) -> None:
     sender = FakeSender()
     sender.acknowledges = False

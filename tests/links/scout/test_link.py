@@ -424,11 +424,11 @@ async def test_an_alarm_whose_entity_is_removed_is_an_issue_and_goes_on_when_it_
     await hass.async_block_till_done()
     for _ in range(2):  # also when it is gone already as the entry starts
         (issue,) = issues.issues.values()
-        assert issue.translation_key == "entity_removed"
+        assert issue.translation_key == "entities_removed"
         assert issue.translation_placeholders == {
             "title": "Scout",
-            "name": "Water",
-            "entity": "binary_sensor.leak",
+            "source": "binary_sensor.leak",
+            "points": "- Water: `binary_sensor.leak`",
         }
         await hass.config_entries.async_reload(entry.entry_id)
     registry.async_get_or_create("binary_sensor", "test", "other")
@@ -493,7 +493,7 @@ async def test_health_is_shown_on_the_gateways_device(
         return shown.state
 
     await until(lambda: state("health_connected") == "on" and state("health_delivered") >= "1")
-    assert state("health_last_error") == "unknown"
+    assert state("health_last_error") == "none"
     await hass.config_entries.async_unload(entry.entry_id)
 
 

@@ -345,7 +345,7 @@ async def test_an_entity_that_is_removed_is_bad_and_reported(
     hass.states.async_remove("sensor.power")
     await listener.newest("P", lambda item: isnan(item.value))
     assert any(
-        issue.translation_key == "entity_removed" for issue in ir.async_get(hass).issues.values()
+        issue.translation_key == "entities_removed" for issue in ir.async_get(hass).issues.values()
     )
 
 
@@ -466,7 +466,7 @@ async def test_the_figures_show_who_is_there(
     assert _figure(hass, "subscribers") == "1"
     assert float(_figure(hass, "data")) > 0
     assert _figure(hass, "dropped_subscribers") == "0"
-    assert _figure(hass, "last_refusal") == "unknown"
+    assert _figure(hass, "last_refusal") == "none"
     assert float(_figure(hass, "measurements_per_second")) >= 0
     diagnostics = await async_get_config_entry_diagnostics(hass, entry)
     assert diagnostics["link"]["signals"] == {"METER": 1}

@@ -63,6 +63,39 @@ async def test_quantities_of_our_meters_are_known(hass: HomeAssistant, add_entry
     }
 
 
+@pytest.mark.parametrize(
+    ("disabler", "offered"),
+    [
+        (er.RegistryEntryDisabler.INTEGRATION, ["CURRENT_L1", "POWER_L1"]),
+        (er.RegistryEntryDisabler.USER, []),
+    ],
+)
+async def test_a_phase_that_is_mapped_is_enabled(
+    hass: HomeAssistant,
+    add_entry: AddEntry,
+    disabler: er.RegistryEntryDisabler,
+    offered: list[str],
+) -> None:
+    entry = add_entry()
+    found = register_meter(
+        hass, "House", "current_l1", "power_l1", "voltage_l1_l2", disabled_by=disabler
+    )
+    hass.states.async_set("sensor.other", "1", {"unit_of_measurement": "W"})
+    result = await begin(hass, entry, devices=[found], entities=["sensor.other"])
+    assert [row["name"] for row in suggested(result)] == [*offered, "OTHER"]
+    await save(hass, result, suggested(result)[-2:])
+
+    registry = er.async_get(hass)
+    current, power = (
+        registry.async_get(f"sensor.house_{key}") for key in ("current_l1", "power_l1")
+    )
+    assert current is not None
+    assert power is not None
+    # The one that was taken out of the table stays disabled.
+    assert current.disabled_by is disabler
+    assert power.disabled_by is (None if offered else disabler)
+
+
 async def test_other_sensors_are_judged_by_device_class_and_unit(
     hass: HomeAssistant, add_entry: AddEntry
 ) -> None:

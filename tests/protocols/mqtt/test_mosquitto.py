@@ -7,6 +7,8 @@ from pathlib import Path
 import ssl
 from typing import Any
 
+import aiohttp
+from aiohttp import web as aiohttp_web
 import pytest
 
 from custom_components.grid_telemetry.protocols.mqtt import (
@@ -18,7 +20,10 @@ from custom_components.grid_telemetry.protocols.mqtt import (
     MqttParameters,
     MqttPublishRefused,
     MqttSession,
+    MqttTransportError,
+    TransportFailure,
     Version,
+    WebSocket,
     Will,
     connect,
 )
@@ -37,6 +42,18 @@ USERS = {
 async def mosquitto(tmp_path: Path) -> AsyncIterator[Mosquitto]:
     async with Mosquitto(tmp_path, USERS) as broker:
         yield broker
+
+
+@pytest.fixture
+async def other_ways(tmp_path: Path) -> AsyncIterator[Mosquitto]:
+    async with Mosquitto(tmp_path, USERS, more_ways=True) as broker:
+        yield broker
+
+
+@pytest.fixture
+async def web() -> AsyncIterator[aiohttp.ClientSession]:
+    async with aiohttp.ClientSession() as session:
+        yield session
 
 
 @asynccontextmanager
@@ -160,3 +177,98 @@ async def test_qos_2_goes_on_over_a_broker_that_is_restarted(mosquitto: Mosquitt
         await asyncio.gather(*(writer.publish("data/x", b"", 2) for _ in range(writer.window)))
         await writer.ping()
     assert state.unreleased == set()
+
+
+@pytest.mark.parametrize("version", Version)
+@pytest.mark.parametrize("secure", [False, True])
+async def test_a_websocket_carries_the_same(
+    other_ways: Mosquitto, web: aiohttp.ClientSession, version: Version, secure: bool
+) -> None:
+    """Of any size, in both directions, until the broker hangs up."""
+    way: dict[str, Any] = {
+        "websocket": WebSocket(session=web, path="/mqtt"),
+        "version": version,
+        "port": other_ways.secure_websocket_port if secure else other_ways.websocket_port,
+    }
+    if not secure:
+        way["tls"] = None
+    async with (
+        client(other_ways, "reader", **way) as reader,
+        client(other_ways, "writer", **way) as writer,
+    ):
+        await reader.subscribe(["data/#"], 1)
+        sent = [bytes([number]) * 10**number for number in range(6)]
+        for payload in sent:
+            await writer.publish("data/a", payload, 1)
+        received: list[bytes] = []
+        async for message in reader.messages():
+            received.append(message.payload)
+            reader.acknowledge(message)
+            if len(received) == len(sent):
+                break
+        assert received == sent
+        await writer.ping()
+        await other_ways.stop()
+        assert isinstance(await reader.wait_closed(), MqttConnectionLost | MqttDisconnected)
+
+
+async def test_a_broker_can_want_a_certificate(other_ways: Mosquitto) -> None:
+    port = other_ways.client_certificate_port
+    with pytest.raises((MqttTransportError, MqttConnectionLost)):
+        async with client(other_ways, "reader", port=port):
+            pass
+    context = ssl.create_default_context(cafile=other_ways.ca_file)
+    context.load_cert_chain(*other_ways.sign("client"))
+    async with client(other_ways, "reader", port=port, tls=context) as connection:
+        await connection.ping()
+
+
+@pytest.mark.parametrize(
+    ("changes", "failure"),
+    [
+        ({"host": "no such host"}, TransportFailure.UNKNOWN_SERVER),
+        ({"host": "name.invalid"}, TransportFailure.UNKNOWN_SERVER),
+        ({"port": 1}, TransportFailure.CANNOT_CONNECT),
+        ({"tls": ssl.create_default_context()}, TransportFailure.TLS),
+    ],
+)
+async def test_why_there_is_no_websocket(
+    other_ways: Mosquitto,
+    web: aiohttp.ClientSession,
+    changes: dict[str, Any],
+    failure: TransportFailure,
+) -> None:
+    way = {
+        "websocket": WebSocket(session=web, path="/mqtt"),
+        "port": other_ways.secure_websocket_port,
+        **changes,
+    }
+    with pytest.raises(MqttTransportError) as caught:
+        async with client(other_ways, "reader", **way):
+            pass
+    assert caught.value.failure is failure
+
+
+async def test_a_web_server_without_a_websocket_is_told(web: aiohttp.ClientSession) -> None:
+    async def refuse(_: aiohttp_web.BaseRequest) -> aiohttp_web.Response:
+        return aiohttp_web.Response(status=404)
+
+    server = aiohttp_web.Server(refuse)
+    runner = aiohttp_web.ServerRunner(server)
+    await runner.setup()
+    site = aiohttp_web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    port = runner.addresses[0][1]
+    try:
+        with pytest.raises(MqttTransportError) as caught:
+            await connect(
+                MqttParameters(
+                    host="127.0.0.1",
+                    port=port,
+                    client_id="web",
+                    websocket=WebSocket(session=web, path="mqtt"),
+                )
+            )
+    finally:
+        await runner.cleanup()
+    assert caught.value.failure is TransportFailure.WRONG_URL

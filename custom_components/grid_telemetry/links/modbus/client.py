@@ -22,6 +22,7 @@ from .line import Line
 from .register_reader import Identity, RegisterReader
 from .sunspec import MapMovedError
 from .timed_unit import LEAST_PATIENCE_S, REQUEST_TIMEOUT_S, Reads
+from .wording import modbus_words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -211,7 +212,7 @@ class Meter:
         return min(MAX_PAUSE_S, self._line.meters * _SILENT_LINE_PAUSE_S)
 
     async def _failed(self, err: ModbusError, began: float) -> None:
-        self.last_error = str(err)
+        self.last_error = modbus_words(err)
         if self.answering:
             self._silent_since = began
             _LOGGER.warning("%s does not answer and is tried again: %s", self.name, err)

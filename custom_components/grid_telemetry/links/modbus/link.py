@@ -7,7 +7,6 @@ from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
-from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
@@ -42,10 +41,11 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .identity import identity_of, migrate
 from .line import Line
-from .maps import async_load_register_maps, tell_missing_maps
+from .maps import async_load_register_maps, reload_when_found, tell_missing_maps
 from .sunspec import map_finder
-from .transport import is_numbered, modbus_params
+from .transport import is_numbered, is_shared, modbus_params
 
 FAST = "fast"
 SLOW = "slow"
@@ -185,25 +185,15 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         {meter.data[CONF_REGISTER_MAP] for meter in subentries if CONF_SUNSPEC not in meter.data},
     )
     meters = [(meter, _register_map(meter, maps)) for meter in subentries]
-    tell_missing_maps(
-        hass, entry, [meter for meter, register_map in meters if register_map is None]
-    )
+    lacking = [meter for meter, register_map in meters if register_map is None]
+    tell_missing_maps(hass, entry, lacking)
+    reload_when_found(hass, entry, lacking)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
-    params = modbus_params(entry.data)
-
-    def is_shared() -> bool:
-        """Return whether another integration holds a unit on the same connection."""
-        return any(
-            info.units.keys() - {entry.entry_id}
-            for info in async_get_connection_info(hass)
-            if info.endpoint == params.endpoint
-        )
-
     line = Line(
         numbered=is_numbered(entry.data),
-        is_shared=is_shared,
+        is_shared=partial(is_shared, hass, entry),
         traffic=traffic_of(hass, entry.entry_id),
     )
     return ModbusLink(
@@ -277,7 +267,7 @@ def _polled(
             hass,
             entry,
             meter,
-            subentry_id=subentry.subentry_id,
+            identity=identity_of(subentry),
             group=group,
             interval=timedelta(seconds=interval_s),
         )
@@ -288,6 +278,11 @@ def _polled(
         fast=coordinator(FAST, subentry.data[CONF_FAST_INTERVAL_S]),
         slow=coordinator(SLOW, subentry.data[CONF_SLOW_INTERVAL_S]),
     )
+
+
+async def async_migrate_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Bring an entry of an earlier version up to date."""
+    migrate(hass, entry)
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:

@@ -52,6 +52,7 @@ from .entities import (
     BaselineUntilSensor,
     LastSeenSensor,
     OpenBidsSensor,
+    ReportEvent,
     SetpointSensor,
     StandingStatusSensor,
     StandingSwitch,
@@ -211,6 +212,7 @@ class PowernautLink(LinkWithHealth, LinkWithTrial, Link):
                     own.append(ActivationBinarySensor(device, unique_id, schedule))
                 case Platform.EVENT if schedule is not None:
                     own.append(ActivationEvent(device, unique_id, schedule))
+                    own.append(ReportEvent(device, unique_id, resource_id))
             entities[subentry.subentry_id] = own
         for bid in self.standing_bids.bids.values():
             entities[bid.subentry_id] = self._standing_entities(platform, bid, "Standing bid")
@@ -544,5 +546,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the activations and the book of bids."""
-    await async_remove_activations(hass, entry.entry_id)
-    await async_remove_bids(hass, entry.entry_id)
+    try:
+        await async_remove_activations(hass, entry.entry_id)
+    finally:
+        await async_remove_bids(hass, entry.entry_id)

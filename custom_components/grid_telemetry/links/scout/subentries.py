@@ -22,7 +22,8 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...forms.fields import whole_number
-from ...points.point import Point, entity_id_of, reference_of
+from ...forms.written import Written, one_form
+from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
     CONF_COPY_FROM,
     CONF_ENTITY,
@@ -129,6 +130,14 @@ class DeviceSubentryFlow(PointsSubentryFlow):
 class AlarmSubentryFlow(ConfigSubentryFlow):
     """Report a binary sensor as events of the platform."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how an alarm is written in a file."""
+        return Written(
+            schemas=one_form(_ALARM_SCHEMA),
+            identity=(CONF_ENTITY, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID),
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the binary sensor and the event it stands for."""
         errors: dict[str, str] = {}
@@ -142,8 +151,7 @@ class AlarmSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = user_input or {}
         if not suggested and self.source == SOURCE_RECONFIGURE:
             suggested = dict(self._get_reconfigure_subentry().data)
-            point = Point(entity=suggested[CONF_ENTITY], name="")
-            suggested[CONF_ENTITY] = entity_id_of(self.hass, point)
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(_ALARM_SCHEMA, suggested),

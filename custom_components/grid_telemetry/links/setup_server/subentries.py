@@ -9,12 +9,13 @@ from homeassistant.config_entries import (
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
-from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.selector import ActionSelector, TextSelector
 import voluptuous as vol
 
 from ...commands.built_in import RESERVED
+from ...commands.own import ACTION_NAME, one_action
 from ...forms.fields import whole_number
+from ...forms.written import Fields, Written, one_form
 from .const import (
     CONF_ACTION,
     CONF_DESTINATION,
@@ -24,7 +25,6 @@ from .const import (
 )
 
 _DESTINATION: Final = re.compile(r"/[!-~]{1,254}")
-_NAME: Final = "action"
 _SCHEMA: Final = vol.Schema(
     {
         vol.Required(CONF_DESTINATION): TextSelector(),
@@ -37,12 +37,28 @@ _SCHEMA: Final = vol.Schema(
 class CommandSubentryFlow(ConfigSubentryFlow):
     """Have a destination call an action."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a command is written in a file: with the one call that the editor wraps."""
+
+        def listed(fields: Mapping[str, Any]) -> Fields:
+            action = fields.get(CONF_ACTION)
+            return {**fields, CONF_ACTION: action if isinstance(action, list) else [action]}
+
+        return Written(
+            schemas=one_form(_SCHEMA),
+            identity=(CONF_DESTINATION,),
+            opens=True,
+            fields=listed,
+            answers=listed,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the destination and the action."""
         errors: dict[str, str] = {}
         if user_input is not None:
             destination = user_input[CONF_DESTINATION].strip()
-            action = _only(user_input[CONF_ACTION])
+            action = one_action(user_input[CONF_ACTION])
             if not _DESTINATION.fullmatch(destination):
                 errors[CONF_DESTINATION] = "invalid_destination"
             elif destination in RESERVED:
@@ -72,7 +88,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
         return await self.async_step_user(user_input)
 
     def _save(self, data: dict[str, Any]) -> SubentryFlowResult:
-        title = f"{data[CONF_DESTINATION]} → {data[CONF_ACTION][_NAME]}"
+        title = f"{data[CONF_DESTINATION]} → {data[CONF_ACTION][ACTION_NAME]}"
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
                 self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
@@ -87,19 +103,6 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_COMMAND)
             if subentry.subentry_id != present
         }
-
-
-def _only(steps: Any) -> Mapping[str, Any] | None:
-    """Return the one call of an action that the editor's steps consist of, None if they do not."""
-    if not isinstance(steps, list) or len(steps) != 1 or not isinstance(steps[0], dict):
-        return None
-    step = {key: value for key, value in steps[0].items() if key in (_NAME, "data", "target")}
-    try:
-        cv.SERVICE_SCHEMA(step)
-        cv.service(step.get(_NAME))
-    except vol.Invalid:
-        return None
-    return step
 
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_COMMAND: CommandSubentryFlow}

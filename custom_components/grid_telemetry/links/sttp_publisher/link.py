@@ -21,9 +21,10 @@ from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
 from ...points.reader import LinkWithPoints, PresentPoint
-from ...protocols.sttp import Measurement
+from ...protocols.sttp import Measurement, SubscriberInfo
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from .devices import Device, Numbers, async_devices, node_id
+from .const import EVENT_USER_COMMAND
+from .devices import Device, Numbers, async_devices, async_remove_numbers, node_id
 from .entities import diagnostic_sensors
 from .history import RecorderHistory
 from .mapping import Signal
@@ -45,7 +46,9 @@ class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
         self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: TlsContexts
     ) -> None:
         history = RecorderHistory(hass, lambda: self._signals)
-        self.publisher = publisher_of(entry.data, tls, history, self._note_command)
+        self.publisher = publisher_of(
+            entry.data, tls, history, self._note_command, self._user_command
+        )
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
@@ -172,6 +175,25 @@ class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
         if self._traffic.watched:
             self._traffic.note(Direction.IN, command, peer, "").size = size
 
+    @callback
+    def _user_command(self, sender: SubscriberInfo, number: int, data: bytes) -> None:
+        """Tell automations of a command of a subscriber; what it means they know."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = None
+        self._hass.bus.async_fire(
+            EVENT_USER_COMMAND,
+            {
+                "config_entry_id": self._entry.entry_id,
+                "subscriber_id": str(sender.id),
+                "address": sender.address,
+                "command": number,
+                "data": data.hex(),
+                "text": text,
+            },
+        )
+
     def _define(self, before: Metadata | None = None) -> None:
         """Publish the metadata if it is other than before; by default than it was."""
         before = self.metadata if before is None else before
@@ -232,4 +254,4 @@ async def async_setup_link(
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the numbers that were given out."""
-    await Numbers(hass, entry).async_remove()
+    await async_remove_numbers(hass, entry)

@@ -1,6 +1,6 @@
 """The server of a publisher: what an entry says of it, and whether it can be had."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 import ssl
 from typing import Any
@@ -23,6 +23,7 @@ from ...protocols.sttp import (
     Limits,
     OnCommand,
     Publisher,
+    SubscriberInfo,
     fingerprint_of,
     target_of,
 )
@@ -50,7 +51,11 @@ def tls_contexts(data: Mapping[str, Any]) -> TlsContexts:
 
 
 def publisher_of(
-    data: Mapping[str, Any], tls: TlsContexts, history: History, on_command: OnCommand
+    data: Mapping[str, Any],
+    tls: TlsContexts,
+    history: History,
+    on_command: OnCommand,
+    on_user_command: Callable[[SubscriberInfo, int, bytes], None],
 ) -> Publisher:
     """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
@@ -60,6 +65,7 @@ def publisher_of(
         tls=tls.server,
         history=history,
         on_command=on_command,
+        on_user_command=on_user_command,
         dialing=Dialing(
             targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
             tls=tls.dialing,

@@ -33,6 +33,7 @@ from ...protocols.sttp import (
     Metadata,
     MetadataSource,
     SignalKey,
+    SttpRefusedError,
     Subscriber,
     SubscriberParameters,
 )
@@ -44,6 +45,8 @@ from .recovery import Recovery
 
 MODEL: Final = "STTP publisher"
 METADATA_WITHIN_S: Final = 30.0
+ANSWER_WITHIN_S: Final = 5.0
+"""So long an answer to a user command is waited for; many publishers give none."""
 RECOVER_INTERVAL: Final = timedelta(minutes=5)
 
 
@@ -180,6 +183,21 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
                 translation_placeholders={"title": self._entry.title},
             ) from err
         return self.metadata
+
+    async def async_send_command(self, number: int, data: bytes) -> str | None:
+        """Send a user command, and return what the publisher answers if it does."""
+        problem, detail = "sttp_not_connected", ""
+        try:
+            return await self.subscriber.user_command(number, data, within_s=ANSWER_WITHIN_S)
+        except SttpRefusedError as err:
+            problem, detail = "sttp_command_refused", str(err)
+        except ConnectionResetError:
+            pass
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=problem,
+            translation_placeholders={"title": self._entry.title, "error": detail},
+        )
 
     def diagnostics(self) -> dict[str, Any]:
         """Return health, counters and what is subscribed to."""

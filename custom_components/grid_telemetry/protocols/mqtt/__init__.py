@@ -1,4 +1,4 @@
-"""MQTT 5 and 3.1.1 client for asyncio, standard library only.
+"""MQTT 5 and 3.1.1 client for asyncio; beside the standard library WebSockets need aiohttp.
 
 Sources: OASIS MQTT Version 5.0 (2019) and MQTT Version 3.1.1 (2014).
 """
@@ -24,6 +24,7 @@ from .errors import (
     TransportFailure,
 )
 from .packets import Version, Will
+from .websocket import WebSocket
 
 __all__ = [
     "Message",
@@ -42,6 +43,7 @@ __all__ = [
     "Subscribed",
     "TransportFailure",
     "Version",
+    "WebSocket",
     "Will",
     "connect",
 ]

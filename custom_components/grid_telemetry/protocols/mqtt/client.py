@@ -1,10 +1,10 @@
-"""MQTT client for asyncio: MQTT 5 and 3.1.1, over TCP or TLS, without threads.
+"""MQTT client for asyncio: MQTT 5 and 3.1.1, over TCP, TLS or WebSocket, without threads.
 
 What the server says in CONNACK is kept: its keep alive, the highest QoS, the largest packet and how
 many messages may be on their way (OASIS MQTT 5.0, 3.2.2.3). Every refusal is told with its reason
 code and text. A message that came is acknowledged when its reader says so, not before.
 
-Not done: extended authentication, topic aliases, retained messages.
+Not done: extended authentication, topic aliases; no message that is sent is retained.
 """
 
 import asyncio
@@ -54,6 +54,7 @@ from .packets import (
     encode_unsubscribe,
 )
 from .reasons import FAILURE, PROTOCOL_ERROR, RECEIVE_MAXIMUM_EXCEEDED, SUCCESS, describe
+from .websocket import Streams, WebSocket, open_websocket
 
 _READ_BYTES: Final = 65_536
 # A server of MQTT 3.1.1 has no way to tell how many it takes. Mosquitto (met with 2.0.11) takes 20
@@ -79,6 +80,8 @@ class MqttParameters:
     username: str | None = None
     password: str | None = field(default=None, repr=False)
     tls: ssl.SSLContext | None = None
+    websocket: WebSocket | None = None
+    """Over WebSocket, where it is; None is the socket itself."""
     clean_start: bool = True
     session_expiry_s: int = 0
     """For so long an MQTT 5 server keeps the session; one of MQTT 3.1.1 decides by itself."""
@@ -172,28 +175,30 @@ async def connect(parameters: MqttParameters, session: MqttSession | None = None
         )
     )
     decoder = Decoder(parameters.version, parameters.maximum_packet_size)
-    writer: asyncio.StreamWriter | None = None
+    streams: Streams | None = None
     try:
         async with asyncio.timeout(parameters.timeout_s):
-            reader, writer = await _open(parameters)
-            writer.write(request)
-            connack = await _log_in(reader, decoder, clean_start=parameters.clean_start)
+            streams = await _open(parameters)
+            streams[1].write(request)
+            connack = await _log_in(streams[0], decoder, clean_start=parameters.clean_start)
     except TimeoutError as err:
-        _abort(writer)
+        _abort(streams)
         raise MqttTransportError(
             TransportFailure.TIMEOUT, f"no answer within {parameters.timeout_s:g} s"
         ) from err
     except BaseException:
-        _abort(writer)
+        _abort(streams)
         raise
-    connection = MqttConnection(parameters, session or MqttSession(), connack, (reader, writer))
+    connection = MqttConnection(parameters, session or MqttSession(), connack, streams)
     connection.start(decoder)
     return connection
 
 
-async def _open(
-    parameters: MqttParameters,
-) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+async def _open(parameters: MqttParameters) -> Streams:
+    if parameters.websocket is not None:
+        return await open_websocket(
+            parameters.websocket, parameters.host, parameters.port, parameters.tls
+        )
     try:
         return await asyncio.open_connection(parameters.host, parameters.port, ssl=parameters.tls)
     except ssl.SSLError as err:
@@ -208,9 +213,9 @@ async def _open(
         raise MqttTransportError(TransportFailure.CANNOT_CONNECT, str(err)) from err
 
 
-def _abort(writer: asyncio.StreamWriter | None) -> None:
-    if writer is not None:
-        writer.transport.abort()
+def _abort(streams: Streams | None) -> None:
+    if streams is not None:
+        streams[1].transport.abort()
 
 
 async def _log_in(reader: asyncio.StreamReader, decoder: Decoder, *, clean_start: bool) -> ConnAck:
@@ -248,7 +253,7 @@ class MqttConnection:
         parameters: MqttParameters,
         session: MqttSession,
         connack: ConnAck,
-        streams: tuple[asyncio.StreamReader, asyncio.StreamWriter],
+        streams: Streams,
     ) -> None:
         """Take over a connection right after CONNACK; see `connect`."""
         numbers = connack.properties.numbers
@@ -307,6 +312,13 @@ class MqttConnection:
     def is_open(self) -> bool:
         """Whether it can be used."""
         return not self._end.done()
+
+    def take_unread(self) -> list[Message]:
+        """Return the messages that have come and wait for the reader of `messages`, at once."""
+        taken = list(self._inbox)
+        self._inbox.clear()
+        self._inbox_changed.set()
+        return taken
 
     async def wait_closed(self) -> MqttError | None:
         """Wait for the end and return why; None when it was `close`. Safe to cancel."""
@@ -414,7 +426,8 @@ class MqttConnection:
         connection.
         """
         self._check_open()
-        await asyncio.shield(self._ping())
+        # Cancelled it stays in the line, for the answer to it comes all the same.
+        await self._ping()
 
     async def close(self, code: int = SUCCESS) -> None:
         """Say goodbye and close; an MQTT 5 server publishes the will for any code but 0.

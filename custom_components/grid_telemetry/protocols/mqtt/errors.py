@@ -16,6 +16,8 @@ class TransportFailure(StrEnum):
     CANNOT_CONNECT = "cannot_connect"
     TLS = "tls"
     TIMEOUT = "timeout"
+    WRONG_URL = "wrong_url"
+    """There is a web server, but no WebSocket at this path."""
 
 
 class MqttTransportError(MqttError):

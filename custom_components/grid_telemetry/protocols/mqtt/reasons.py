@@ -3,6 +3,8 @@
 from typing import Final
 
 SUCCESS: Final = 0x00
+DISCONNECT_WITH_WILL: Final = 0x04
+"""Of a DISCONNECT: the server publishes the will all the same."""
 FAILURE: Final = 0x80
 """From here on a code is a refusal."""
 MALFORMED_PACKET: Final = 0x81
