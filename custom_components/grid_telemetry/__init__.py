@@ -41,6 +41,14 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
     return True
 
 
+async def async_show_panel(hass: HomeAssistant) -> None:
+    """Show the panel in the sidebar, where there is a frontend; may be called again."""
+    if "frontend" in hass.config.components:
+        # Imported here: it brings much with it that a home without a frontend has no use for.
+        panel = await async_import_module(hass, f"{__name__}.panel")
+        await panel.async_setup_panel(hass)
+
+
 async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
     """Bring an entry of an earlier version up to date; one of a later minor version is as good."""
     if entry.minor_version < ENTRY_MINOR_VERSION:
@@ -49,14 +57,6 @@ async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEnt
             await runtime.async_migrate_link(hass, entry)
         hass.config_entries.async_update_entry(entry, minor_version=ENTRY_MINOR_VERSION)
     return True
-
-
-async def async_show_panel(hass: HomeAssistant) -> None:
-    """Show the panel in the sidebar, where there is a frontend; may be called again."""
-    if "frontend" in hass.config.components:
-        # Imported here: it brings much with it that a home without a frontend has no use for.
-        panel = await async_import_module(hass, f"{__name__}.panel")
-        await panel.async_setup_panel(hass)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:

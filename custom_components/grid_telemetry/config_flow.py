@@ -57,7 +57,7 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what is to be done: read, send or serve; at the first entry the panel guides."""
+        """Ask what is to be done; where that is the first entry, the panel offers to guide."""
         await async_show_panel(self.hass)
         first = [kind for kind, link in LINKS.items() if link.direction is None]
         groups = [*map(str, Direction), *first]

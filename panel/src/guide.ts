@@ -208,7 +208,8 @@ class Guide extends LitElement {
         .localizeValue=${(key: string) => hass.localize(`component.${DOMAIN}.selector.${key}`)}
         @value-changed=${(event: CustomEvent<{ value: Input }>) => {
           event.stopPropagation();
-          this.data = event.detail.value;
+          // A field that tells late knows nothing of what was typed in another meanwhile.
+          this.data = { ...this.data, ...event.detail.value };
         }}
       ></ha-form>
       <div class="row">

@@ -27,6 +27,6 @@ async def test_a_user_goes_all_the_way_in_the_panel(tmp_path: Path) -> None:
     walked = await walk(tmp_path, look)
 
     assert seen == [f"panel-{view}{width}" for view in VIEWS for width in ("", "-narrow")]
-    assert {"P_TOTAL", "I_AN", "V_AN"} <= {metric.code for metric in walked.scout.metrics}
+    assert {"P_TOTAL", "F_GRID", "V_AN"} <= {metric.code for metric in walked.scout.metrics}
     assert walked.violations == {}
     assert faults == []

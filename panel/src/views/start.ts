@@ -71,10 +71,15 @@ class StartView extends LitElement {
     this.entries = await this.hass.callWS<Entry[]>({ type: "config_entries/get", domain: DOMAIN });
   }
 
-  private async begin(path: string, opening: object): Promise<void> {
+  /** Begin a flow; `choice` is what to take in its first menu. */
+  private async begin(path: string, opening: object, choice = ""): Promise<void> {
     this.error = "";
     try {
-      this.flow = await Flow.start(this.hass, path, opening);
+      const flow = await Flow.start(this.hass, path, opening);
+      if (choice) {
+        await flow.answer({ next_step_id: choice });
+      }
+      this.flow = flow;
     } catch (error) {
       const { body, message } = error as { body?: { message?: string }; message?: string };
       this.error = body?.message ?? message ?? String(error);
@@ -101,8 +106,12 @@ class StartView extends LitElement {
     const forwarders = [...model.links.items].filter(([, link]) => link.forwards);
     const delivered = forwarders.find(([, link]) => link.delivered);
     const steps: [string, boolean, TemplateResult][] = [
-      ["measure", candidates(hass).length > 0, this.renderAdd("start.add_source")],
-      ["platform", forwarders.length > 0, this.renderAdd("start.add_platform")],
+      ["measure", candidates(hass).length > 0, this.renderAdd("read")],
+      [
+        "platform",
+        forwarders.length > 0,
+        html`<div class="row">${this.renderAdd("send")} ${this.renderAdd("serve")}</div>`,
+      ],
       [
         "map",
         this.points.items.size > 0,
@@ -128,12 +137,12 @@ class StartView extends LitElement {
     `;
   }
 
-  private renderAdd(label: string): TemplateResult {
+  private renderAdd(choice: "read" | "send" | "serve"): TemplateResult {
     return html`<button
       class="action primary"
-      @click=${() => this.begin(ENTRY_FLOW, { handler: DOMAIN })}
+      @click=${() => this.begin(ENTRY_FLOW, { handler: DOMAIN }, choice)}
     >
-      ${text(this.hass, label)}
+      ${text(this.hass, `add.${choice}`)}
     </button>`;
   }
 

@@ -479,6 +479,8 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     link = SparkplugLink(hass, entry, store, stored.get("bd_seq"))
     try:
         await async_open_outbox(hass, link.outbox)
+        # Before there are entities: a count that begins at 0 counts for statistics once more.
+        link.delivery.show_queue()
     except BaseException:
         await link.outbox.close()
         raise
