@@ -150,6 +150,7 @@ def test_the_name_of_no_kind_begins_that_of_another() -> None:
         (["scout"], ["socketio", "engineio", "aiomqtt", "paho", "comtrade"]),
         (["ardexa"], ["aiomqtt", "paho", "comtrade"]),
         (["powernaut"], ["socketio", "engineio", "comtrade"]),
+        (["sparkplug"], ["socketio", "engineio", "aiomqtt", "paho", "comtrade", "google"]),
     ],
     ids=str,
 )

@@ -30,16 +30,19 @@ class SparkplugPlatform:
         """Make the entry and a device for each meter."""
         entry_id = await self.add_entry(home)
         for number, device in enumerate(devices):
-            name = f"meter-{number}"
-            await home.add_subentry(
-                entry_id,
-                "sparkplug_device",
-                {
-                    "user": {"device_id": name, "devices": [device], "entities": []},
-                    "points": partial(self._points, name),
-                },
-            )
+            await self.add_device(home, entry_id, f"meter-{number}", device)
         await self._add_switch(home, entry_id)
+
+    async def add_device(self, home: HomeAssistant, entry_id: str, name: str, device: str) -> None:
+        """Send all readings of a device, under a name."""
+        await home.add_subentry(
+            entry_id,
+            "sparkplug_device",
+            {
+                "user": {"device_id": name, "devices": [device], "entities": []},
+                "points": partial(self._points, name),
+            },
+        )
 
     async def add_entry(self, home: HomeAssistant) -> str:
         """Make the entry, whose values wait while the host is offline."""

@@ -19,7 +19,7 @@ from custom_components.grid_telemetry.links.ardexa import payload as ardexa
 from custom_components.grid_telemetry.links.powernaut import activations, rest_payload
 from custom_components.grid_telemetry.links.solarnode import payload as solarnode
 from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
-from custom_components.grid_telemetry.protocols import mqtt
+from custom_components.grid_telemetry.protocols import mqtt, sparkplug
 from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     FramingError,
     Request,
@@ -360,3 +360,40 @@ def test_datum(answer: object) -> None:
 def test_live_datum(body: str) -> None:
     solarnode.live_datum_of(LiveMessage(status=200, message=None, body=body))
     result_of(body)
+
+
+SPARKPLUG_METRICS = st.builds(
+    sparkplug.Metric,
+    name=st.none() | st.sampled_from(["m", "Node Control/Rebirth"]),
+    alias=st.none() | st.integers(0, 3),
+    data_type=st.just(sparkplug.DataType.DOUBLE),
+    value=st.none() | st.floats(),
+)
+
+
+@given(
+    st.sampled_from(["NCMD/n", "DCMD/n/d", "DCMD/n/x", "STATE/h", "NBIRTH/n", "", "DCMD/n"]),
+    st.binary() | st.lists(SPARKPLUG_METRICS, max_size=3),
+    st.integers(0, 60),
+    st.integers(0, 255),
+)
+def test_a_sparkplug_node_takes_anything(
+    topic: str, given: bytes | list[sparkplug.Metric], at: int, byte: int
+) -> None:
+    """Whole or with one byte of it damaged: it means something, or is refused, or nothing."""
+    node = sparkplug.EdgeNode("g", "n", primary_host="h")
+    metric = sparkplug.MetricDefinition(
+        name="m", data_type=sparkplug.DataType.DOUBLE, writable=True
+    )
+    node.define("d", [metric], timestamp_ms=0)
+    node.begin_session()
+    kind, _, rest = topic.partition("/")
+    full = f"spBv1.0/STATE/{rest}" if kind == "STATE" else f"spBv1.0/g/{topic}"
+    if isinstance(given, list):
+        damaged = bytearray(sparkplug.encode_payload(0, None, map(sparkplug.encode_metric, given)))
+        damaged[at % len(damaged)] ^= byte
+        given = bytes(damaged)
+    for event in node.take(full, given):
+        if isinstance(event, sparkplug.CommandReceived):
+            assert isinstance(event.value, float)
+    list(node.births(1))

@@ -435,3 +435,18 @@ async def test_a_large_backlog_arrives_in_order(
     for name in NAMES:
         arrivals = scada.ledger.samples("meter", name, historical=True)
         assert [each.value for each in arrivals] == list(range(3_000))
+
+
+async def test_a_number_that_does_not_fit_its_type_is_null_and_bad(
+    hass: HomeAssistant, scada: Sparkplug, add_entry: AddEntry
+) -> None:
+    """Never another number; in the birth as in the data."""
+    set_power(hass, 2**40)
+    link = await start(hass, add_entry(device("meter", point(POWER, "power", "int32"))))
+    await scada.until(lambda: "meter" in scada.ledger.devices, "the birth")
+    [birth] = [each for each in scada.ledger.arrivals if each.is_birth]
+    assert (birth.value, birth.quality) == (None, 0)
+    await sampled(hass, link, 5.4)
+    await scada.until(lambda: powers(scada.ledger)[-1:] == [5], "the value")
+    await sampled(hass, link, -(2**40))
+    await scada.until(lambda: powers(scada.ledger)[-1:] == [None], "null")

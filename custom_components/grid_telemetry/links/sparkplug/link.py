@@ -84,6 +84,12 @@ def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
+def _quality(value: Value | None, *, is_stale: bool) -> Quality:
+    if value is None:
+        return Quality.BAD
+    return Quality.STALE if is_stale else Quality.GOOD
+
+
 class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
     """One edge node: samples its points, delivers them, and takes commands."""
 
@@ -323,12 +329,14 @@ class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
                 continue
             for device_id in self._devices_of[reader.point]:
                 name = reader.point.name
+                value = as_type(self._types[device_id, name], reading.value)
                 self.node.update(
                     device_id,
                     name,
                     Reading(
-                        value=as_type(self._types[device_id, name], reading.value),
+                        value=value,
                         timestamp_ms=min(now_ms, round(reading.reported_at * 1000)),
+                        quality=_quality(value, is_stale=reading.is_stale),
                     ),
                 )
         for (device_id, name), writable in self._writables.items():
@@ -368,11 +376,10 @@ class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
         if last.value is None:
             # A value may be believed later than it was measured, and was none until then.
             timestamp_ms = max(timestamp_ms, last.timestamp_ms)
-        quality = Quality.STALE if sample.is_stale else Quality.GOOD
         return Reading(
             value=value,
             timestamp_ms=timestamp_ms,
-            quality=Quality.BAD if value is None else quality,
+            quality=_quality(value, is_stale=sample.is_stale),
         )
 
     def _is_news(self, device_id: str, name: str, reading: Reading) -> bool:
@@ -388,14 +395,18 @@ class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
     async def _async_queue(self, at_ms: int, changed: _Updates) -> None:
         """Put readings into the outbox, and then tell them to the births that follow.
 
-        In this order a birth never knows of a value that waits behind it as live.
+        In this order a birth never knows of a value that waits behind it as live. Where the link
+        was stopped meanwhile nothing is done; the next births tell what holds then.
         """
         records = [
             record
             for device_id, readings in changed
             for record in data_records(device_id, at_ms, readings)
         ]
-        await self.outbox.put(records)
+        try:
+            await self.outbox.put(records)
+        except OutboxClosedError:
+            return
         for device_id, readings in changed:
             for name, reading in readings:
                 self.node.update(device_id, name, reading)
@@ -457,8 +468,7 @@ class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
         for device_id, readings in changed:
             for name, reading in readings:
                 self._last[device_id, name] = reading
-        with suppress(OutboxClosedError):  # it was stopped; the next births tell it
-            await self._async_queue(now_ms, changed)
+        await self._async_queue(now_ms, changed)
 
 
 def entry_title(data: Mapping[str, Any]) -> str:
