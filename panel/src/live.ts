@@ -50,10 +50,8 @@ export class Live<Name extends keyof Streams> {
     this.wanted = false;
     this.loaded = false;
     this.items.clear();
-    this.unsubscribe?.then(
-      (unsubscribe) => unsubscribe(),
-      () => undefined,
-    );
+    // A connection that is lost has ended it by itself.
+    this.unsubscribe?.then((unsubscribe) => unsubscribe()).catch(() => undefined);
     this.unsubscribe = undefined;
   }
 }

@@ -69,7 +69,7 @@ class PipelineView extends LitElement {
   override disconnectedCallback(): void {
     super.disconnectedCallback();
     this.points.stop();
-    this.unsubscribe?.then((unsubscribe) => unsubscribe());
+    this.unsubscribe?.then((unsubscribe) => unsubscribe()).catch(() => undefined);
     this.unsubscribe = undefined;
   }
 
