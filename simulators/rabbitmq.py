@@ -38,7 +38,8 @@ _START_TIMEOUT_S: Final = 90.0
 _RETRY_S: Final = 0.2
 
 
-def _user(name: str, password: str) -> dict[str, Json]:
+def user(name: str, password: str) -> dict[str, Json]:
+    """Return a user as an export of definitions has it."""
     salt = os.urandom(4)
     digest = sha256(salt + password.encode()).digest()
     return {
@@ -57,7 +58,7 @@ def _definitions(
     durable: dict[str, Json] = {"vhost": host, "durable": True, "auto_delete": False}
     return {
         "vhosts": [{"name": host}],
-        "users": [_user(claim_id, token), _user(_OBSERVER, _OBSERVER_PASSCODE)],
+        "users": [user(claim_id, token), user(_OBSERVER, _OBSERVER_PASSCODE)],
         "permissions": [
             {
                 "user": claim_id,
