@@ -1313,7 +1313,14 @@ TWO_SOURCES: dict[str, list[Listing]] = {
             "input",
             word_order="little",
             rows=[
-                ("f32", 1, "voltage_l1=0 voltage_l2=2 voltage_l3=4"),
+                (
+                    "f32",
+                    1,
+                    (
+                        "voltage_l1=0 voltage_l2=2 voltage_l3=4 voltage_l1_l2=8 "
+                        "voltage_l2_l3=10 voltage_l3_l1=12 power_factor=54"
+                    ),
+                ),
             ],
         ),
     ],

@@ -211,7 +211,6 @@ def test_fast_and_slow_quantities_are_both_there() -> None:
         "camille_bauer_aplus",
         "circutor_cvm_c10",
         "e3dc_hauskraftwerk",
-        "schneider_acti9_powertag",
         "selec_mfm384",
         "siemens_pac3100",
         "solarmax_maxstorage",
