@@ -27,10 +27,14 @@ from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import (
     Event,
     EventStateChangedData,
+    EventStateReportedData,
     HomeAssistant,
     callback,
 )
-from homeassistant.helpers.event import async_track_state_change_event
+from homeassistant.helpers.event import (
+    async_track_state_change_event,
+    async_track_state_report_event,
+)
 from homeassistant.setup import async_setup_component
 
 from custom_components.grid_telemetry.const import DOMAIN
@@ -131,13 +135,17 @@ async def watch(
     units = {entity_id: unit for unit, entity_id in sensors.items()}
 
     @callback
-    def changed(event: Event[EventStateChangedData]) -> None:
+    def reported(event: Event[EventStateChangedData] | Event[EventStateReportedData]) -> None:
         new = event.data["new_state"]
         unit = units[event.data["entity_id"]]
         if new is not None and new.state not in (STATE_UNAVAILABLE, STATE_UNKNOWN) and unit in seen:
             seen[unit].append(time.monotonic())
 
-    stop = async_track_state_change_event(hass, list(units), changed)
+    # What nobody uses may be reported again as it was, which is an update all the same.
+    unlisten = [
+        track(hass, list(units), reported)
+        for track in (async_track_state_change_event, async_track_state_report_event)
+    ]
     for meter in line.meters:
         meter.silent |= fault.dies and meter.unit == SICK
     end = time.monotonic() + seconds
@@ -145,7 +153,8 @@ async def watch(
         await asyncio.sleep(min(left, DROP_EVERY_S))
         if fault.drops:
             line.gateway.drop()
-    stop()
+    for stop in unlisten:
+        stop()
     updates = sum(len(times) - 1 for times in seen.values())
     gaps = [
         then - before

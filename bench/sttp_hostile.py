@@ -3,15 +3,16 @@
     python -m bench.sttp_hostile [--seconds 8]
 
 A publisher in a process of its own sends 500 signals 30 times a second to a healthy subscriber,
-while another process does its worst from another address. Then our subscriber meets publishers
-that do theirs. Memory is what the attacked process grew by, at its peak.
+while another process does its worst from another address: as peers that connect, and as peers that
+the publisher dials. Then our subscriber meets publishers that do theirs. Memory is what the
+attacked process grew by, at its peak.
 """
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
-from dataclasses import replace
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, replace
 from functools import partial
 import gzip
 from itertools import count
@@ -23,6 +24,7 @@ from time import monotonic
 from typing import Final
 
 from bench.sttp import offered
+from custom_components.grid_telemetry.protocols.sttp import Dialing, Target
 from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.frames import (
     OperationalModes,
@@ -43,19 +45,26 @@ SIGNALS: Final = 500
 HZ: Final = 30
 RATE: Final = SIGNALS * HZ
 ATTACKERS: Final = 8
+ATTACKERS_HOST: Final = "127.0.0.2"
+DIALLED_AGAIN_S: Final = 0.05
 CONNECTIONS: Final = 1_000
 ALL: Final = "FILTER ActiveMeasurements WHERE True"
 HELLO: Final = command(ServerCommand.DEFINE_OPERATIONAL_MODES, OperationalModes().encode())
 GOAL_RATE: Final = 0.99
 GOAL_MB: Final = 100
 
-type Attack = Callable[[int, random.Random], Awaitable[None]]
+type Attack = Callable[[asyncio.StreamReader, asyncio.StreamWriter, random.Random], Awaitable[None]]
 
 
-async def publish() -> None:
-    """Publish for ever; every value is the number of its frame."""
+async def publish(dialled: Sequence[int]) -> None:
+    """Publish for ever, and dial the ports given; every value is the number of its frame."""
     limits = Limits(connections=32, connections_per_address=16)
-    publisher = Publisher(port=0, limits=limits)
+    dialing = Dialing(
+        targets=[Target(host=ATTACKERS_HOST, port=port) for port in dialled],
+        first_wait_s=DIALLED_AGAIN_S,
+        longest_wait_s=DIALLED_AGAIN_S,
+    )
+    publisher = Publisher(port=0, limits=limits, dialing=dialing)
     metadata = offered(SIGNALS)
     publisher.define_metadata(metadata)
     ids = [signal.signal_id for signal in metadata.measurements]
@@ -109,46 +118,53 @@ class Healthy:
         self.longest_s = self._first = 0.0
 
 
-async def send(port: int, data: bytes, *, wait_s: float = 2.0) -> None:
-    """Send something on a connection of its own and see what comes, for a while."""
+async def send(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, data: bytes, *, wait_s: float = 2.0
+) -> None:
+    """Send something and see what comes, for a while."""
     with suppress(OSError, TimeoutError):
-        reader, writer = await asyncio.open_connection(
-            "127.0.0.1", port, local_addr=("127.0.0.2", 0)
-        )
-        try:
-            writer.write(data)
-            async with asyncio.timeout(wait_s):
-                while await reader.read(65_536):
-                    pass
-        finally:
-            writer.transport.abort()
+        writer.write(data)
+        async with asyncio.timeout(wait_s):
+            while await reader.read(65_536):
+                pass
 
 
-async def random_bytes(port: int, chance: random.Random) -> None:
+async def random_bytes(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Send noise, before and after the handshake."""
     noise = chance.randbytes(chance.choice((64, 4_096, 100_000)))
-    await send(port, noise if chance.random() < 0.5 else HELLO + noise)
+    await send(reader, writer, noise if chance.random() < 0.5 else HELLO + noise)
 
 
-async def giant_lengths(port: int, chance: random.Random) -> None:
+async def giant_lengths(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Promise up to 4 GB, and send some of it."""
     length = struct.pack(">I", chance.choice((0xFFFF_FFFF, 0x4000_0000, 1_048_576)))
-    await send(port, chance.choice((b"", HELLO)) + length + bytes(chance.choice((0, 500_000))))
+    data = bytes(chance.choice((0, 500_000)))
+    await send(reader, writer, chance.choice((b"", HELLO)) + length + data)
 
 
-async def command_codes(port: int, chance: random.Random) -> None:
+async def command_codes(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Send every command code with data of several lengths."""
     codes = chance.sample(range(256), 256)
     commands = [command(code, chance.randbytes(size)) for code in codes for size in (0, 4, 60)]
-    await send(port, HELLO + b"".join(commands), wait_s=1.0)
+    await send(reader, writer, HELLO + b"".join(commands), wait_s=1.0)
 
 
-async def half_open(port: int, chance: random.Random) -> None:
+async def half_open(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Begin a handshake and leave it at that."""
-    await send(port, HELLO[: chance.randrange(len(HELLO))], wait_s=1.0)
+    await send(reader, writer, HELLO[: chance.randrange(len(HELLO))], wait_s=1.0)
 
 
-async def long_filters(port: int, chance: random.Random) -> None:
+async def long_filters(
+    reader: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Subscribe by expressions that are built to run long."""
     expression = chance.choice(
         (
@@ -161,19 +177,19 @@ async def long_filters(port: int, chance: random.Random) -> None:
         )
     )
     subscription = subscribe_data({"filterExpression": expression}, "utf-8")
-    await send(port, HELLO + command(ServerCommand.SUBSCRIBE, subscription) * 3, wait_s=1.0)
+    subscribe = command(ServerCommand.SUBSCRIBE, subscription)
+    await send(reader, writer, HELLO + subscribe * 3, wait_s=1.0)
 
 
-async def metadata_unread(port: int, chance: random.Random) -> None:
+async def metadata_unread(
+    _: asyncio.StreamReader, writer: asyncio.StreamWriter, chance: random.Random
+) -> None:
     """Ask for all metadata again and again, and read none of it."""
-    with suppress(OSError):
-        _, writer = await asyncio.open_connection("127.0.0.1", port, local_addr=("127.0.0.2", 0))
-        writer.transport.pause_reading()  # type: ignore[attr-defined]
-        modes = replace(OperationalModes(), compress_metadata=False)
-        writer.write(command(ServerCommand.DEFINE_OPERATIONAL_MODES, modes.encode()))
-        writer.write(command(ServerCommand.METADATA_REFRESH) * 1_000)
-        await asyncio.sleep(1 + chance.random())
-        writer.transport.abort()
+    writer.transport.pause_reading()  # type: ignore[attr-defined]
+    modes = replace(OperationalModes(), compress_metadata=False)
+    writer.write(command(ServerCommand.DEFINE_OPERATIONAL_MODES, modes.encode()))
+    writer.write(command(ServerCommand.METADATA_REFRESH) * 1_000)
+    await asyncio.sleep(1 + chance.random())
 
 
 ATTACKS: Final[dict[str, Attack]] = {
@@ -220,11 +236,39 @@ async def attack(name: str, port: int) -> None:
     async def go_on(number: int) -> None:
         chance = random.Random(number)
         while True:
-            await ATTACKS[name](port, chance)
+            with suppress(OSError):
+                reader, writer = await asyncio.open_connection(
+                    "127.0.0.1", port, local_addr=(ATTACKERS_HOST, 0)
+                )
+                try:
+                    await ATTACKS[name](reader, writer, chance)
+                finally:
+                    writer.transport.abort()
 
     async with asyncio.TaskGroup() as group:
         for number in range(ATTACKERS):
             group.create_task(go_on(number))
+
+
+async def ambush(name: str) -> None:
+    """Listen for a publisher that dials, and attack it; without a name, do nothing."""
+    chance = random.Random(1)
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(OSError):
+            if name:
+                await ATTACKS[name](reader, writer, chance)
+            else:
+                await reader.read(-1)
+        writer.transport.abort()
+
+    async with AsyncExitStack() as stack:
+        servers = [
+            await stack.enter_async_context(await asyncio.start_server(serve, ATTACKERS_HOST, 0))
+            for _ in range(ATTACKERS)
+        ]
+        print(*(server.sockets[0].getsockname()[1] for server in servers), flush=True)
+        await asyncio.sleep(3600)
 
 
 @asynccontextmanager
@@ -261,34 +305,63 @@ def forget_peak_mb(pid: int | str) -> float:
     return memory_mb(pid)
 
 
-async def measure(name: str, seconds: float) -> bool:
-    """Measure one attack on a publisher, print a row, and say whether the goals are met."""
-    async with part("--publish") as publisher:
+@dataclass(kw_only=True)
+class Result:
+    """What became of the healthy subscriber, and of the publisher's memory."""
+
+    rate: float
+    lost: int
+    longest_s: float
+    grown_mb: float
+
+
+@asynccontextmanager
+async def attacked(name: str, *, dialled: bool) -> AsyncIterator[tuple[Healthy, int]]:
+    """Attack a publisher that serves a healthy subscriber: that, and the publisher's process."""
+    async with AsyncExitStack() as stack:
+        ports: list[str] = []
+        if dialled:
+            ports = (await line(await stack.enter_async_context(part("--ambush", name)))).split()
+        publisher = await stack.enter_async_context(part("--publish", "--dial", *ports))
         port = int(await line(publisher))
         healthy = Healthy(port)
         receiving = asyncio.create_task(healthy.subscriber.run())
         try:
             await healthy.receives.wait()
-            rates = []
-            for attack_name in ("", name):
-                async with part("--attack", attack_name, str(port)) as attacker:
-                    await line(attacker)
-                    before_mb = forget_peak_mb(publisher.pid)
-                    await asyncio.sleep(1)
-                    healthy.begin()
-                    await asyncio.sleep(seconds)
-                    rates.append(healthy.rate)
-                    grown_mb = memory_mb(publisher.pid) - before_mb
+            if not dialled:
+                await line(await stack.enter_async_context(part("--attack", name, str(port))))
+            yield healthy, publisher.pid
             assert not receiving.done()
         finally:
             receiving.cancel()
             await asyncio.wait({receiving})
+
+
+async def under(name: str, seconds: float, *, dialled: bool) -> Result:
+    """Measure for a while under an attack; without a name, without one."""
+    async with attacked(name, dialled=dialled) as (healthy, pid):
+        before_mb = forget_peak_mb(pid)
+        await asyncio.sleep(1)
+        healthy.begin()
+        await asyncio.sleep(seconds)
+        return Result(
+            rate=healthy.rate,
+            lost=healthy.lost,
+            longest_s=healthy.longest_s,
+            grown_mb=memory_mb(pid) - before_mb,
+        )
+
+
+async def measure(name: str, seconds: float, *, dialled: bool = False) -> bool:
+    """Measure one attack on a publisher, print a row, and say whether the goals are met."""
+    before = await under("", seconds, dialled=dialled)
+    during = await under(name, seconds, dialled=dialled)
     print(
-        f"| {name} | {rates[0]:,.0f} | {rates[1]:,.0f} | {healthy.lost} |"
-        f" {healthy.longest_s * 1000:.0f} | {grown_mb:.1f} |",
+        f"| {name}{', dialled' if dialled else ''} | {before.rate:,.0f} | {during.rate:,.0f} |"
+        f" {during.lost} | {during.longest_s * 1000:.0f} | {during.grown_mb:.1f} |",
         flush=True,
     )
-    return rates[1] >= GOAL_RATE * rates[0] and not healthy.lost and grown_mb < GOAL_MB
+    return during.rate >= GOAL_RATE * before.rate and not during.lost and during.grown_mb < GOAL_MB
 
 
 def bomb(megabytes: int) -> bytes:
@@ -358,6 +431,7 @@ async def run(seconds: float) -> bool:
     print("| attack | values/s before | during | lost | longest gap, ms | memory, MB |")
     print("|---|---|---|---|---|---|")
     passed = [await measure(name, seconds) for name in (*ATTACKS, "1,000 connections")]
+    passed += [await measure(name, seconds, dialled=True) for name in ATTACKS]
     print("\n| evil publisher | memory, MB | what our subscriber says |\n|---|---|---|")
     passed += [await meet(name) for name in EVIL_PUBLISHERS]
     print(
@@ -373,12 +447,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seconds", type=float, default=8.0)
     parser.add_argument("--publish", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--dial", nargs="*", type=int, default=(), help=argparse.SUPPRESS)
+    parser.add_argument("--ambush", help=argparse.SUPPRESS)
     parser.add_argument("--attack", nargs=2, help=argparse.SUPPRESS)
     parser.add_argument("--subscribe", type=int, help=argparse.SUPPRESS)
     given = parser.parse_args()
     task: Callable[[], Awaitable[object]]
     if given.publish:
-        task = publish
+        task = partial(publish, given.dial)
+    elif given.ambush is not None:
+        task = partial(ambush, given.ambush)
     elif given.attack:
         task = partial(attack, given.attack[0], int(given.attack[1]))
     elif given.subscribe:

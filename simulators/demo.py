@@ -150,7 +150,7 @@ async def add_meters(home: HomeAssistant, line: Line) -> list[str]:
                     "fast_interval_s": 2,
                     "slow_interval_s": 5,
                 },
-                "confirm": {},
+                "confirm": {"next_step_id": "save"},
             },
         )
     return await devices_of(home, entry_id, line)

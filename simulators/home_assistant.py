@@ -129,6 +129,12 @@ class HomeAssistant:
         """The process id while it runs."""
         return self._program.pid
 
+    @property
+    def token(self) -> str:
+        """The owner's token, once it was started."""
+        assert self._token is not None
+        return self._token
+
     def check(self) -> None:
         """Raise `ProgramError` if it ended by itself."""
         self._program.check()
@@ -254,7 +260,7 @@ class HomeAssistant:
                 raise ApiError(f"{method} {path}", response.status, await response.text())
             return await response.json()
 
-    async def command(self, name: str, **arguments: Any) -> Any:
+    async def command(self, name: str, /, **arguments: Any) -> Any:
         """Return the result of a websocket command."""
         assert self._session is not None
         async with self._session.ws_connect("/api/websocket") as socket:

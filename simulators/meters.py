@@ -81,8 +81,8 @@ class _Place:
         if self.type == "split64":
             thousands, rest = divmod(round(float(value) / self.scale), 1000)
             return [
-                *ModbusClientMixin.convert_to_registers(thousands, types.UINT32),
-                *ModbusClientMixin.convert_to_registers(rest, types.UINT32),
+                *ModbusClientMixin.convert_to_registers(thousands, types.UINT32, self.word_order),
+                *ModbusClientMixin.convert_to_registers(rest, types.UINT32, self.word_order),
             ]
         if self.type == "version":
             return [int(part) for part in str(value).split(".")]

@@ -23,11 +23,14 @@ settings.register_profile(
 )
 settings.load_profile("steady")
 
+PANEL = Path(__file__).parent.parent / "custom_components" / "grid_telemetry" / "frontend"
 MISSING = Path(__file__).parent.parent / ".setup" / "missing"
 
 
 def _reason_to_skip(program: str) -> str | None:
     """Return why a program, or a library, cannot be used; None if it can."""
+    if program == "panel":
+        return None if list(PANEL.glob("panel-*.js")) else "the panel is not built (script/setup)"
     told = MISSING.read_text().splitlines() if MISSING.exists() else []
     for line in told:
         if line.startswith(f"{program} "):

@@ -4,6 +4,7 @@ from datetime import timedelta
 from pathlib import Path
 import shutil
 from typing import Any
+from urllib.parse import quote
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.components.automation.config import async_validate_config_item
@@ -23,6 +24,8 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 
 BLUEPRINTS = Path(__file__).parent.parent / "blueprints"
+GUIDE = (BLUEPRINTS.parent / "docs" / "blueprints.md").read_text(encoding="utf-8")
+REPOSITORY = "https://github.com/grid-telemetry/grid-telemetry"
 FILES = sorted(BLUEPRINTS.rglob("*.yaml"))
 CONNECTED = "binary_sensor.scout_verbunden"
 # As Home Assistant makes them in German.
@@ -42,6 +45,9 @@ def test_each_blueprint_is_one_for_home_assistant(file: Path) -> None:
     )
     assert blueprint.validate() is None
     assert blueprint.metadata["description"]
+    source = f"{REPOSITORY}/blob/main/{file.relative_to(BLUEPRINTS.parent).as_posix()}"
+    assert blueprint.metadata["source_url"] == source
+    assert f"blueprint_url={quote(source, safe='')}" in GUIDE
     assert file.parent.name == DOMAIN
     for block in blueprint.inputs.values():
         assert block["name"]
@@ -89,7 +95,7 @@ async def test_a_connection_that_stays_down_is_told_and_taken_back(
 ) -> None:
     create = async_mock_service(hass, "persistent_notification", "create")
     dismiss = async_mock_service(hass, "persistent_notification", "dismiss")
-    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="unknown")
+    show_link(hass, connected="on", last_error="timeout", queued="42", oldest_queued="7")
     await use_blueprint(
         hass, tmp_path, "forwarder_down", connected=[CONNECTED], patience={"minutes": 5}
     )
@@ -117,7 +123,7 @@ async def test_the_users_own_actions_are_run_instead(
 ) -> None:
     calls = async_mock_service(hass, "notify", "phone")
     tell = [{"action": "notify.phone", "data": {"message": "{{ title }}: {{ message }}"}}]
-    show_link(hass, connected="on", last_error="unknown")
+    show_link(hass, connected="on", last_error="none")
     await use_blueprint(
         hass,
         tmp_path,
@@ -178,3 +184,47 @@ async def test_a_setup_command_runs_a_script(
             "status": status,
             "message": None,
         }
+
+
+@pytest.mark.parametrize("state", ["1", "unavailable"])
+async def test_an_inverter_is_made_safe_while_its_meter_is_stale(
+    hass: HomeAssistant, tmp_path: Path, freezer: FrozenDateTimeFactory, state: str
+) -> None:
+    calls = async_mock_service(hass, "number", "set_value")
+
+    def limit(value: int) -> list[dict[str, Any]]:
+        return [{"action": "number.set_value", "data": {"value": value}}]
+
+    hass.states.async_set("sensor.stale", "0")
+    await use_blueprint(
+        hass,
+        tmp_path,
+        "zero_export",
+        stale="sensor.stale",
+        make_safe=limit(0),
+        let_go=limit(100),
+    )
+    hass.states.async_set("sensor.stale", state)
+    await after(hass, freezer, seconds=9)
+    assert calls == []
+    await after(hass, freezer, seconds=2)
+    assert [call.data["value"] for call in calls] == [0]
+    hass.states.async_set("sensor.stale", "0")
+    await after(hass, freezer, seconds=31)
+    assert [call.data["value"] for call in calls] == [0, 100]
+
+
+async def test_an_inverter_is_made_safe_when_home_assistant_is_stopped(
+    hass: HomeAssistant, tmp_path: Path
+) -> None:
+    calls = async_mock_service(hass, "number", "set_value")
+    hass.states.async_set("sensor.stale", "0")
+    await use_blueprint(
+        hass,
+        tmp_path,
+        "zero_export",
+        stale="sensor.stale",
+        make_safe=[{"action": "number.set_value", "data": {"value": 0}}],
+    )
+    await hass.async_stop()
+    assert [call.data["value"] for call in calls] == [0]

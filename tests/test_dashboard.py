@@ -81,7 +81,8 @@ def add_forwarder(hass: HomeAssistant) -> None:
     entry = add_entry(hass, "Scout")
     device_id = add_device(hass, entry, entry.entry_id, "Scout")
     category = {"entity_category": EntityCategory.DIAGNOSTIC}
-    add_entity(hass, entry, device_id, "connected", domain="binary_sensor", **category)
+    connectivity = {"domain": "binary_sensor", "original_device_class": "connectivity"}
+    add_entity(hass, entry, device_id, "connected", **connectivity, **category)
     capabilities = {"state_class": "measurement"}
     add_entity(hass, entry, device_id, "queued", capabilities=capabilities, **category)
     add_entity(hass, entry, device_id, "last_error", **category)
@@ -130,6 +131,8 @@ async def test_a_forwarder_shows_its_health_and_its_queue_over_time(hass: HomeAs
 
     heading, *tiles, curve = cards(config, 1)
     assert heading["heading"] == "Scout"
+    # What is connected is well.
+    assert [tile.get("color") for tile in tiles] == ["green", None, None, None]
     assert [tile["entity"] for tile in tiles] == [
         "binary_sensor.connected",
         "sensor.queued",

@@ -14,6 +14,7 @@ import re
 from string import Formatter
 from typing import Any
 
+from homeassistant.config_entries import SOURCE_USER
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.condition import async_get_all_descriptions as condition_descriptions
 from homeassistant.helpers.trigger import async_get_all_descriptions as trigger_descriptions
@@ -22,10 +23,11 @@ from homeassistant.util.yaml import load_yaml_dict
 import pytest
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.link import Direction
 from custom_components.grid_telemetry.links.registry import LINKS
 from custom_components.grid_telemetry.vocabulary.quantities import QUANTITIES
 
-from .texts import ICONS, INTEGRATION, TEXTS, placeholders
+from .texts import ICONS, INTEGRATION, MENU_TEXTS, TEXTS, placeholders
 
 ROOT = INTEGRATION.parent.parent
 MANIFEST = json.loads((INTEGRATION / "manifest.json").read_text(encoding="utf-8"))
@@ -201,7 +203,7 @@ def test_the_quality_scale_is_complete_and_shows_its_evidence() -> None:
 def test_each_link_is_in_the_menu_and_can_be_changed(kind: str) -> None:
     module = LINKS[kind]
     flows = import_module(f"{module.package}.flow")
-    assert kind in TEXTS["config"]["step"]["user"]["menu_options"]
+    assert kind in MENU_TEXTS["menu_options"]
     assert hasattr(flows.FLOW, f"async_step_{kind}")
     assert hasattr(flows.FLOW, f"async_step_{kind}_reconfigure")
     assert all(hasattr(flows.FLOW, f"async_step_{source}") for source in module.discovery)
@@ -291,7 +293,9 @@ async def test_each_action_is_described(hass: HomeAssistant, actions: set[str]) 
         assert texts["description"]
         fields = set((description or {}).get("fields", {}))
         assert fields == texts.get("fields", {}).keys(), name
-        assert all(text["name"] and text["description"] for text in texts["fields"].values())
+        assert all(
+            text["name"] and text["description"] for text in texts.get("fields", {}).values()
+        )
         schema = hass.services.async_services_for_domain(DOMAIN)[name].schema
         assert schema is not None
         assert fields == {str(key) for key in schema.schema}, name
@@ -369,8 +373,9 @@ def test_the_documentation_holds_together() -> None:
             linked.add((page.parent / target).resolve())
     assert {path for path in linked if not path.exists()} == set()
     assert set(pages[1:]) <= linked
+    assert set((ROOT / "docs" / "images").iterdir()) <= linked
     listed = (ROOT / "docs" / "install.md").read_text(encoding="utf-8")
-    for name in TEXTS["config"]["step"]["user"]["menu_options"].values():
+    for name in MENU_TEXTS["menu_options"].values():
         assert name in listed, name
 
 
@@ -381,3 +386,24 @@ def test_each_column_of_a_table_is_explained(language: Path) -> None:
     for selector in texts["selector"].values():
         for field in selector.get("fields", {}).values():
             assert field.keys() == {"name", "description"}
+
+
+async def test_each_kind_stands_in_one_of_three_menus(
+    hass: HomeAssistant, enable_custom_integrations: None
+) -> None:
+    flows = hass.config_entries.flow
+    shown: list[str] = [kind for kind, module in LINKS.items() if module.direction is None]
+    for direction in Direction:
+        menu = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+        assert menu["menu_options"] == [*Direction, *shown[:1]]
+        menu = await flows.async_configure(menu["flow_id"], {"next_step_id": direction})
+        shown += menu["menu_options"]
+    assert sorted(shown) == sorted(LINKS)
+
+
+@pytest.mark.parametrize("kind", LINKS)
+def test_an_entry_goes_on_with_what_it_is_of_no_use_without(kind: str) -> None:
+    flows = import_module(f"{LINKS[kind].package}.flow")
+    # A setup server answers without commands of the user's own.
+    if flows.SUBENTRY_FLOWS and kind != "setup_server":
+        assert LINKS[kind].first_subentry

@@ -30,6 +30,7 @@ def archive(tmp_path: Path) -> Iterator[ZipFile]:
         yield opened
 
 
+@pytest.mark.needs("panel")
 def test_it_has_every_file_of_the_integration_and_no_other(archive: ZipFile) -> None:
     assert HACS["zip_release"]
     files = {
@@ -40,6 +41,7 @@ def test_it_has_every_file_of_the_integration_and_no_other(archive: ZipFile) -> 
     assert {name: archive.read(name) for name in archive.namelist()} == files
 
 
+@pytest.mark.needs("panel")
 def test_the_same_files_make_the_same_release(archive: ZipFile, tmp_path: Path) -> None:
     assert release(ROOT, tmp_path / "again").returncode == 0
     again = (tmp_path / "again" / HACS["filename"]).read_bytes()
@@ -61,6 +63,22 @@ def test_a_version_that_the_change_log_does_not_know_is_not_released(tmp_path: P
     assert done.returncode != 0
     assert "CHANGELOG.md has no section for 99.0.0" in done.stderr
     assert not (tmp_path / "out").exists()
+
+
+def test_without_the_panel_nothing_is_released(tmp_path: Path) -> None:
+    copy = tmp_path / "checkout"
+    for file in (
+        "script/release",
+        "CHANGELOG.md",
+        "custom_components/grid_telemetry/manifest.json",
+    ):
+        (copy / file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / file, copy / file)
+
+    done = release(copy, tmp_path / "out")
+
+    assert done.returncode != 0
+    assert "the panel is not built: run script/setup" in done.stderr
 
 
 def test_the_version_stands_in_one_place() -> None:

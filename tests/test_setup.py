@@ -1,13 +1,16 @@
 """An entry that fails, stops or is not loaded: nothing is left behind, and help is there."""
 
 import asyncio
+from pathlib import Path
 import threading
+from typing import Any
 from unittest.mock import patch
 
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import CoreState, HomeAssistant
 from homeassistant.helpers import device_registry as dr
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry import async_remove_config_entry_device
@@ -109,3 +112,22 @@ async def test_an_entry_that_is_not_loaded_has_diagnostics_and_its_devices_can_b
         assert told["entry"]["token"] == "**REDACTED**"
     assert (await async_get_device_diagnostics(hass, entry, found))["link"] is None
     assert await async_remove_config_entry_device(hass, entry, found)
+
+
+async def test_what_cannot_be_deleted_keeps_nothing_else_of_a_removed_entry(
+    hass: HomeAssistant,
+    enable_custom_integrations: None,
+    server: ScoutServer,
+    add_entry: AddEntry,
+    hass_storage: dict[str, Any],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    entry = add_entry(device("MAIN"))
+    key = f"{DOMAIN}.counters_{entry.entry_id}"
+    hass_storage[key] = {"version": 1, "key": key, "data": {"at": 0, "counters": {}}}
+    await start(hass, entry, server)
+    with patch.object(Path, "unlink", side_effect=OSError("read-only")):
+        assert await hass.config_entries.async_remove(entry.entry_id)
+
+    assert "read-only" in caplog.text
+    assert key not in hass_storage

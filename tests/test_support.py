@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator
 import json
 from pathlib import Path
 
-from homeassistant.const import STATE_ON, STATE_UNKNOWN
+from homeassistant.const import STATE_ON
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr
 from homeassistant.setup import async_setup_component
@@ -61,7 +61,7 @@ async def test_the_diagnostics_of_a_device_show_its_entities_and_no_secret(
 
     assert told["device"]["serial_number"] == "**REDACTED**"
     states = {(one["domain"], one["key"]): one["state"] for one in told["entities"]}
-    assert states["sensor", "health_last_error"] == STATE_UNKNOWN
+    assert states["sensor", "health_last_error"] == "none"
     assert ("binary_sensor", "health_connected") in states
     assert told["link"]["points"] == {"MAIN": 1}
     text = json.dumps(told)

@@ -59,10 +59,17 @@ def registered(
     hass.config.config_dir = str(tmp_path)
     monkeypatch.setitem(LINKS, LINK.kind, LINK)
     step = TEXTS["config"]["step"]
-    monkeypatch.setitem(step["user"]["menu_options"], "toy", "Toy")
-    monkeypatch.setitem(step["user"]["menu_option_descriptions"], "toy", "A toy")
+    monkeypatch.setitem(step["send"]["menu_options"], "toy", "Toy")
+    monkeypatch.setitem(step["send"]["menu_option_descriptions"], "toy", "A toy")
     monkeypatch.setitem(step, "toy", form("port", "key"))
-    steps = {"user": form("device_id", "devices", "entities"), "points": form("points")}
+    # What every table of points shows is in the texts of those that there are.
+    shared = TEXTS["config_subentries"]["device"]["step"]
+    chosen = {"sections": shared["user"]["sections"]}
+    steps = {
+        **shared,
+        "user": form("device_id", "devices", "entities") | chosen,
+        "points": form("points"),
+    }
     errors = TEXTS["config_subentries"]["device"]["error"]
     monkeypatch.setitem(
         TEXTS["config_subentries"],
@@ -90,6 +97,7 @@ async def test_a_platform_is_one_folder(hass: HomeAssistant, platform: ToyPlatfo
     hass.states.async_set("sensor.roof", "1.5", {"unit_of_measurement": "kW"})
     flows = hass.config_entries.flow
     result = await flows.async_init(DOMAIN, context={"source": SOURCE_USER})
+    result = await flows.async_configure(result["flow_id"], {"next_step_id": "send"})
     assert "toy" in result["menu_options"]
     result = await flows.async_configure(result["flow_id"], {"next_step_id": "toy"})
     wrong = {"port": platform.port, "key": "guess"}
@@ -106,7 +114,8 @@ async def test_a_platform_is_one_folder(hass: HomeAssistant, platform: ToyPlatfo
     flow_id = result["next_flow"][1]
     device = {"device_id": "roof", "entities": ["sensor.roof"]}
     step = await subentries.async_configure(flow_id, device)
-    assert step["step_id"] == "points"
+    assert step["step_id"] == "mapping"
+    step = await subentries.async_configure(flow_id, {"next_step_id": "points"})
     points = [{"entity": "sensor.roof", "name": "P", "unit": "W"}]
     step = await subentries.async_configure(flow_id, {"points": points})
     assert step["type"] is FlowResultType.CREATE_ENTRY

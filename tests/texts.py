@@ -21,6 +21,7 @@ import voluptuous as vol
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import SECRETS
+from custom_components.grid_telemetry.link import Direction
 from custom_components.grid_telemetry.links.registry import LINKS
 
 INTEGRATION = Path(__file__).parent.parent / "custom_components" / DOMAIN
@@ -28,6 +29,16 @@ TEXTS: dict[str, Any] = json.loads(
     (INTEGRATION / "translations" / "en.json").read_text(encoding="utf-8")
 )
 ICONS: dict[str, Any] = json.loads((INTEGRATION / "icons.json").read_text(encoding="utf-8"))
+MENU_TEXTS = {
+    texts: {
+        kind: text
+        for step in ("user", *Direction)
+        for kind, text in TEXTS["config"]["step"][step][texts].items()
+        if kind not in set(Direction)
+    }
+    for texts in ("menu_options", "menu_option_descriptions")
+}
+"""The names and the descriptions of all kinds, of the menus that they stand in."""
 
 
 def placeholders(text: str) -> set[str]:

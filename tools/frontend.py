@@ -81,6 +81,10 @@ class FrontendHome(HomeAssistant):
             answer = answers[name]
             inputs = answer(step) if callable(answer) else answer
             if step["type"] == "menu":
+                if group := _group_of(texts, step, inputs["next_step_id"]):
+                    label = texts["step"][name]["menu_options"][group]
+                    await self._answer_to(self.page.get_by_text(label, exact=True).last)
+                    name = group
                 label = texts["step"][name]["menu_options"][inputs["next_step_id"]]
                 step = await self._answer_to(self.page.get_by_text(label, exact=True).last)
             else:
@@ -150,6 +154,17 @@ async def open_menu(page: Page, title: str, item: str) -> Locator:
 
 def _is_step(response: Response) -> bool:
     return response.request.method == "POST" and "/flow" in response.url
+
+
+def _group_of(texts: Json, step: Json, choice: str) -> str | None:
+    """Return the option behind which a menu has a choice that it does not have itself."""
+    if choice in step["menu_options"]:
+        return None
+    return next(
+        str(group)
+        for group in step["menu_options"]
+        if choice in texts["step"].get(group, {}).get("menu_options", {})
+    )
 
 
 def _menu_choice(answer: Answer) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 import gc
 import os
 from threading import get_native_id
+import time
 
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
@@ -22,6 +23,8 @@ import voluptuous as vol
 CONFIG_SCHEMA = cv.config_entry_only_config_schema("loadgen")
 TICK_S = 0.002
 HURRY_SCHEMA = vol.Schema({"devices": int, "hz": vol.Coerce(float)})
+
+BLOCK_SCHEMA = vol.Schema({"seconds": vol.Coerce(float), "every_s": vol.Coerce(float)})
 
 type LoadConfigEntry = ConfigEntry[Hurry]
 
@@ -122,6 +125,21 @@ async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
             entry.runtime_data.begin(call.data["devices"], call.data["hz"])
         return {"changed": entry.runtime_data.changed}
 
+    @callback
+    def block(call: ServiceCall) -> None:
+        """Have the event loop stand still again and again, as an integration that blocks does."""
+        seconds, every_s = call.data["seconds"], call.data["every_s"]
+
+        def stand_still() -> None:
+            hass.loop.call_later(every_s, stand_still)
+            # Home Assistant lets nobody sleep in its event loop; a computation it does not notice.
+            end = time.monotonic() + seconds
+            while time.monotonic() < end:
+                pass
+
+        hass.loop.call_later(every_s, stand_still)
+
+    hass.services.async_register("loadgen", "block", block, BLOCK_SCHEMA)
     hass.services.async_register("loadgen", "stall", stall, supports_response=SupportsResponse.ONLY)
     hass.services.async_register(
         "loadgen", "hurry", hurry, HURRY_SCHEMA, supports_response=SupportsResponse.OPTIONAL

@@ -7,14 +7,17 @@ from homeassistant.const import EVENT_HOMEASSISTANT_STOP
 from homeassistant.core import Event, HomeAssistant
 from homeassistant.helpers import config_validation as cv
 from homeassistant.helpers.device_registry import DeviceEntry
+from homeassistant.helpers.importlib import async_import_module
 from homeassistant.helpers.typing import ConfigType
 from homeassistant.util.hass_dict import HassKey
 
-from .const import CONF_KIND, DOMAIN
+from .connection.issues import remove_issues
+from .const import CONF_KIND, DOMAIN, ENTRY_MINOR_VERSION
 from .link import (
     GridTelemetryConfigEntry,
     LinkWithDynamicDevices,
     LinkWithLiveChanges,
+    MigratingRuntimeModule,
     StoringRuntimeModule,
 )
 from .links.registry import LINKS, link_module
@@ -28,13 +31,32 @@ CONFIG_SCHEMA = cv.config_entry_only_config_schema(DOMAIN)
 
 
 async def async_setup(hass: HomeAssistant, config: ConfigType) -> bool:
-    """Register the actions, so that automations validate before any link is up."""
+    """Register the actions, so that automations validate before any link is up, and the panel."""
     async_setup_services(hass)
+    await async_show_panel(hass)
     # Home Assistant asks for the subentries of entries that are not loaded too, in the event loop.
     for kind in {entry.data.get(CONF_KIND) for entry in hass.config_entries.async_entries(DOMAIN)}:
         if kind in LINKS:
             await LINKS[kind].async_flows(hass)
     return True
+
+
+async def async_migrate_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
+    """Bring an entry of an earlier version up to date; one of a later minor version is as good."""
+    if entry.minor_version < ENTRY_MINOR_VERSION:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, MigratingRuntimeModule):
+            await runtime.async_migrate_link(hass, entry)
+        hass.config_entries.async_update_entry(entry, minor_version=ENTRY_MINOR_VERSION)
+    return True
+
+
+async def async_show_panel(hass: HomeAssistant) -> None:
+    """Show the panel in the sidebar, where there is a frontend; may be called again."""
+    if "frontend" in hass.config.components:
+        # Imported here: it brings much with it that a home without a frontend has no use for.
+        panel = await async_import_module(hass, f"{__name__}.panel")
+        await panel.async_setup_panel(hass)
 
 
 async def async_setup_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> bool:
@@ -99,11 +121,19 @@ async def async_unload_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntr
 
 
 async def async_remove_entry(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-    """Delete what the link kept beside the entry."""
-    runtime = await link_module(entry).async_runtime(hass)
-    if isinstance(runtime, StoringRuntimeModule):
-        await runtime.async_remove_link(hass, entry)
-    await async_remove_counters(hass, entry)
+    """Delete what the link kept beside the entry, and close the forms that add to it."""
+    flows = hass.config_entries.subentries
+    for flow in flows.async_progress():
+        if flow["handler"][0] == entry.entry_id:
+            # A search that goes on would end at an entry that is gone.
+            flows.async_abort(flow["flow_id"])
+    try:
+        runtime = await link_module(entry).async_runtime(hass)
+        if isinstance(runtime, StoringRuntimeModule):
+            await runtime.async_remove_link(hass, entry)
+    finally:
+        await async_remove_counters(hass, entry)
+        remove_issues(hass, entry)
 
 
 async def async_remove_config_entry_device(

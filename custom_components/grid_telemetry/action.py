@@ -1,12 +1,14 @@
 """What the actions of every link share: their declaration, and the entry that a call is for."""
 
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigEntryState
-from homeassistant.core import ServiceCall, SupportsResponse
+from homeassistant.core import HomeAssistant, ServiceCall, SupportsResponse
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import config_validation as cv, service
+from homeassistant.helpers.selector import SelectOptionDict
 import voluptuous as vol
 
 from .const import DOMAIN
@@ -24,6 +26,19 @@ class Action:
     handler: str
     """The name of the function that answers a call."""
     response: SupportsResponse = SupportsResponse.OPTIONAL
+    choices: Mapping[str, Callable[[HomeAssistant], list[SelectOptionDict]]] = field(
+        default_factory=dict
+    )
+    """What its form offers for some of its fields, beside the entries of its kind."""
+
+
+def subentry_choices(hass: HomeAssistant, subentry_type: str, key: str) -> list[SelectOptionDict]:
+    """Return a choice for each subentry of a type: what its data have under a key, once."""
+    labels: dict[str, str] = {}
+    for entry in hass.config_entries.async_entries(DOMAIN):
+        for subentry in entry.get_subentries_of_type(subentry_type):
+            labels.setdefault(str(subentry.data[key]), subentry.title)
+    return [SelectOptionDict(value=value, label=label) for value, label in labels.items()]
 
 
 def link_for[L](call: ServiceCall, wanted: type[L]) -> L:

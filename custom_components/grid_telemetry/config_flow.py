@@ -18,10 +18,14 @@ from homeassistant.config_entries import (
     SubentryFlowContext,
 )
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers.service_info.dhcp import DhcpServiceInfo
 from homeassistant.helpers.service_info.zeroconf import ZeroconfServiceInfo
+import voluptuous as vol
 
-from .const import CONF_KIND, DOMAIN
+from . import async_show_panel
+from .const import CONF_KIND, CONTEXT_DRIVEN, DOMAIN, ENTRY_MINOR_VERSION, ENTRY_VERSION
+from .link import Direction
 from .links.registry import LINKS, link_module
 
 _STEP = "async_step_"
@@ -34,7 +38,8 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
     own, which shares all state with this one: hass, flow id, context and progress.
     """
 
-    VERSION = 1
+    VERSION = ENTRY_VERSION
+    MINOR_VERSION = ENTRY_MINOR_VERSION
     _flow: ConfigFlow | None = None
 
     @classmethod
@@ -52,8 +57,32 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
-        """Ask what to connect to."""
-        return self.async_show_menu(step_id="user", menu_options=list(LINKS))
+        """Ask what is to be done: read, send or serve; at the first entry the panel guides."""
+        await async_show_panel(self.hass)
+        first = [kind for kind, link in LINKS.items() if link.direction is None]
+        groups = [*map(str, Direction), *first]
+        menu = self.async_show_menu(step_id="user", menu_options=groups)
+        # Whoever goes through the flow without a screen may name a kind at once.
+        menu["data_schema"] = vol.Schema({"next_step_id": vol.In([*groups, *LINKS])})
+        return menu
+
+    async def async_step_read(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask what to read."""
+        return self._kinds(Direction.READ)
+
+    async def async_step_send(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask where to send to."""
+        return self._kinds(Direction.SEND)
+
+    async def async_step_serve(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
+        """Ask what to serve."""
+        return self._kinds(Direction.SERVE)
+
+    def _kinds(self, direction: Direction) -> ConfigFlowResult:
+        return self.async_show_menu(
+            step_id=str(direction),
+            menu_options=[kind for kind, link in LINKS.items() if link.direction is direction],
+        )
 
     @override
     async def async_step_zeroconf(self, discovery_info: ZeroconfServiceInfo) -> ConfigFlowResult:
@@ -68,13 +97,15 @@ class GridTelemetryConfigFlow(ConfigFlow, domain=DOMAIN):
     @override
     async def async_on_create_entry(self, result: ConfigFlowResult) -> ConfigFlowResult:
         """Go on with adding what the entry is of no use without."""
-        if self.source == SOURCE_IGNORE:
+        if self.source == SOURCE_IGNORE or CONTEXT_DRIVEN in self.context:
             return result
         if (first := LINKS[result["data"][CONF_KIND]].first_subentry) is not None:
             flow = await self.hass.config_entries.subentries.async_init(
                 (result["result"].entry_id, first),
                 context=SubentryFlowContext(source=SOURCE_USER),
             )
+            if flow["type"] is FlowResultType.ABORT:
+                return result  # the platform has nothing to choose from yet
             result["next_flow"] = (FlowType.CONFIG_SUBENTRIES_FLOW, flow["flow_id"])
         return result
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, Final
 
+from homeassistant.components.binary_sensor.const import BinarySensorDeviceClass
 from homeassistant.components.lovelace.const import LOVELACE_DATA, MODE_STORAGE, ConfigNotFound
 from homeassistant.components.lovelace.dashboard import LovelaceConfig
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
@@ -171,7 +172,10 @@ def _link_cards(entities: list[er.RegistryEntry]) -> Iterable[Card]:
 
 
 def _tile(entity: er.RegistryEntry) -> Card:
-    return {"type": "tile", **_row(entity)}
+    card = {"type": "tile", **_row(entity)}
+    if entity.original_device_class == BinarySensorDeviceClass.CONNECTIVITY:
+        card["color"] = "green"  # what is connected is well; without it would be amber
+    return card
 
 
 def _row(entity: er.RegistryEntry) -> Card:

@@ -1,7 +1,7 @@
-"""What an entry keeps in Home Assistant's storage: one store a file, over reloads of the entry."""
+"""What is kept in Home Assistant's storage: one store a file, over reloads of an entry."""
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from homeassistant.core import HomeAssistant, callback
@@ -11,7 +11,7 @@ from homeassistant.util.hass_dict import HassKey
 _STORES: HassKey[dict[str, EntryStore[Any]]] = HassKey("grid_telemetry_stores")
 
 
-class EntryStore[T: Mapping[str, Any]]:
+class EntryStore[T: Mapping[str, Any] | Sequence[Any]]:
     """One file. A load waits for what is being written; what is removed is not written again."""
 
     def __init__(self, hass: HomeAssistant, version: int, key: str) -> None:
@@ -30,8 +30,9 @@ class EntryStore[T: Mapping[str, Any]]:
     async def async_save(self, data: Callable[[], T]) -> None:
         """Write what `data` returns, and return once it, or something newer, is in the file.
 
-        Calls that come while a write is under way share the next one. A caller that is cancelled
-        leaves the write to go on.
+        Calls that come while a write is under way share the next one; where that fails one of them
+        hears it, and the others write in its place. A caller that is cancelled leaves the write to
+        go on.
         """
         self._data = data
         await asyncio.shield(self._hass.async_create_task(self._write(), "grid_telemetry store"))
@@ -45,13 +46,21 @@ class EntryStore[T: Mapping[str, Any]]:
     async def _write(self) -> None:
         async with self._lock:
             data, self._data = self._data, None
-            if data is not None and not self._removed:
+            if data is None or self._removed:
+                return
+            try:
                 await self._store.async_save(data())
+            except BaseException:
+                # Whoever shares this write has yet to see its data in the file.
+                self._data = self._data or data
+                raise
 
 
 @callback
-def entry_store[T: Mapping[str, Any]](hass: HomeAssistant, version: int, key: str) -> EntryStore[T]:
-    """Return the one store of a file; `key` names it and holds the id of its entry."""
+def entry_store[T: Mapping[str, Any] | Sequence[Any]](
+    hass: HomeAssistant, version: int, key: str
+) -> EntryStore[T]:
+    """Return the one store of a file; `key` names it, and has the id of its entry if it has one."""
     stores = hass.data.setdefault(_STORES, {})
     if key not in stores:
         stores[key] = EntryStore[T](hass, version, key)

@@ -6,6 +6,7 @@ below `links/`, one line in `links/registry.py`, its texts and its documentation
 
 from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Any, Protocol, cast, runtime_checkable
 
 from homeassistant.config_entries import ConfigEntry, ConfigFlow, ConfigSubentryFlow
@@ -58,6 +59,64 @@ class LinkWithLiveChanges(Link, Protocol):
         """Take the change over; False asks for a reload instead."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class MeterFigures:
+    """How a meter that is read fares."""
+
+    unit_id: int
+    model: str
+    answering: bool
+    answer_s: float | None
+    """How long its last answer took; None before the first."""
+    next_attempt_s: int
+    """In so many seconds a silent meter is asked again."""
+    last_error: str | None
+    requests: Mapping[str, int]
+    """So many the last reads took, by what was read."""
+    refused: Sequence[str]
+    """The quantities whose registers it refuses."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class KnownRegister:
+    """Where a quantity of a meter is."""
+
+    quantity: str
+    address: int
+    count: int
+    type: str
+    word_order: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registers:
+    """Registers as they were read."""
+
+    words: Sequence[int]
+    known: Sequence[KnownRegister]
+    """Those of the meter's map that begin among them."""
+
+
+class RegistersRefusedError(Exception):
+    """Registers could not be read; the text is that of the meter, or of its line."""
+
+
+@runtime_checkable
+class LinkWithMeters(Link, Protocol):
+    """A link that reads meters by their registers."""
+
+    def meter_figures(self) -> Mapping[str, MeterFigures]:
+        """Return how each meter fares, by the id of its subentry."""
+
+    async def async_read_registers(
+        self, subentry_id: str, space: str, address: int, count: int
+    ) -> Registers:
+        """Read "input" or "holding" registers of a meter, in turn with its polls.
+
+        Raises `RegistersRefusedError`.
+        """
+
+
 type GridTelemetryConfigEntry = ConfigEntry[Link]
 
 
@@ -76,6 +135,16 @@ class StoringRuntimeModule(RuntimeModule, Protocol):
         """Delete what was stored, as the entry is removed."""
 
 
+@runtime_checkable
+class MigratingRuntimeModule(RuntimeModule, Protocol):
+    """The module `link` of a kind whose entries were once kept in another way."""
+
+    async def async_migrate_link(
+        self, hass: HomeAssistant, entry: GridTelemetryConfigEntry
+    ) -> None:
+        """Bring an entry of an earlier minor version up to date."""
+
+
 class FlowModule(Protocol):
     """The module `flow` of a kind."""
 
@@ -84,6 +153,17 @@ class FlowModule(Protocol):
     `reconfigure` and `reauth_confirm` are where those begin."""
     SUBENTRY_FLOWS: Mapping[str, type[ConfigSubentryFlow]]
     """The flows of what can be added below an entry, by the type of the subentry."""
+
+
+class Direction(StrEnum):
+    """What a kind of links is there for: the group of the menu that it stands in."""
+
+    READ = "read"
+    """Its values become sensors."""
+    SEND = "send"
+    """It sends states of sensors to a platform."""
+    SERVE = "serve"
+    """Others come and read states, or call actions."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -97,6 +177,10 @@ class LinkModule:
     kind: str
     package: str
     """The name of its package."""
+    direction: Direction | None = Direction.SEND
+    """The menu that it stands in; None is the first one, beside the others."""
+    forwards: bool = False
+    """Whether its entries send or serve points."""
     first_subentry: str | None = None
     """The subentry that an entry is of no use without: its flow goes on with adding one."""
     discovery: frozenset[str] = frozenset()

@@ -4,7 +4,9 @@ from homeassistant.core import HomeAssistant, ServiceCall, ServiceResponse, call
 from homeassistant.helpers.service import async_register_admin_service
 
 from .action import Action
+from .action_choices import async_offer_choices
 from .commands.actions import async_setup_actions as async_setup_command_actions
+from .configuration.actions import async_setup_actions as async_setup_configuration_actions
 from .const import DOMAIN
 from .dashboard import async_setup_actions as async_setup_dashboard_actions
 from .link import LinkModule
@@ -18,9 +20,11 @@ def async_setup_services(hass: HomeAssistant) -> None:
     async_setup_dashboard_actions(hass)
     async_setup_outbox_actions(hass)
     async_setup_command_actions(hass)
+    async_setup_configuration_actions(hass)
     for module in LINKS.values():
         for action in module.actions:
             _register(hass, module, action)
+    async_offer_choices(hass)
 
 
 @callback

@@ -70,16 +70,17 @@ class ArdexaPlatform:
                 },
             },
         )
-        for table, source, field in ((TABLE, SOURCE, "whole_row"), (SINGLE, FREQUENCY, None)):
-            await home.add_subentry(
-                entry_id,
-                "feed",
-                {
-                    "user": {"device": GATEWAY},
-                    "scenario": {"scenario": f"{table}.{source}"},
-                    "field": {"stale_after_s": 60} | ({"field": field} if field else {}),
+        await home.add_subentry(
+            entry_id,
+            "feed",
+            {
+                "user": {"device": GATEWAY},
+                "feeds": {
+                    "feeds": [f"{TABLE}.{SOURCE}", f"{SINGLE}.{FREQUENCY}"],
+                    "stale_after_s": 60,
                 },
-            )
+            },
+        )
         self.expected = {(TABLE, name) for name in FIELDS} | {
             (SINGLE, FREQUENCY),
             (DEVICE, "command"),

@@ -63,6 +63,7 @@ class Scout:
                 "device",
                 {
                     "user": {"gateway_device_id": name, "devices": [device], "entities": []},
+                    "mapping": {"next_step_id": "points"},
                     "points": partial(self._points, name),
                 },
             )

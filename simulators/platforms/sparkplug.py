@@ -78,7 +78,7 @@ class SparkplugPlatform:
             {
                 "user": {
                     "device_id": DEVICE,
-                    "name": SWITCH,
+                    "metric": SWITCH,
                     "data_type": "boolean",
                     "entity": "input_boolean.alarm",
                     "time_limit_s": 10,

@@ -57,6 +57,7 @@ class Sttp:
                         "entities": [],
                         "max_age_s": 60,
                     },
+                    "mapping": {"next_step_id": "points"},
                     "points": points,
                 },
             )

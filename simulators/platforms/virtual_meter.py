@@ -20,7 +20,7 @@ from . import Received
 LOOK_S: Final = 1.0
 _MAPS: Final = Path(__file__).parents[2] / "custom_components" / "grid_telemetry" / "meters"
 _TYPES: Final = AsyncModbusTcpClient.DATATYPE
-_MODEL: Final = 40_070
+_MODEL: Final = 40_069
 """Where the model of the meter is: behind SunSpec's mark and the common model."""
 
 
@@ -104,7 +104,8 @@ class VirtualMeter:
             "grid_telemetry",
             {
                 "user": {"next_step_id": "virtual_meter"},
-                "virtual_meter": {"next_step_id": "virtual_meter_tcp"},
+                "virtual_meter": {"master": "other"},
+                "virtual_meter_transport": {"next_step_id": "virtual_meter_tcp"},
                 "virtual_meter_tcp": {
                     "host": "127.0.0.1",
                     "port": self._port,
@@ -128,6 +129,8 @@ class VirtualMeter:
                 entry_id,
                 "virtual_meter",
                 {
+                    # Of the first one that was asked with the entry.
+                    "master": {"master": "other"},
                     "user": {
                         "unit_id": str(unit),
                         "profile": profile,
@@ -135,6 +138,7 @@ class VirtualMeter:
                         "devices": [devices[device]],
                         "entities": [],
                     },
+                    "mapping": {"next_step_id": "points"},
                     "points": points,
                 },
             )

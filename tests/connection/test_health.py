@@ -1,9 +1,10 @@
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import (
     MockConfigEntry,
@@ -16,13 +17,13 @@ from custom_components.grid_telemetry.connection.health import Health, as_dateti
 NAMES = {
     "binary_sensor.platform_connected": "off",
     "sensor.platform_queued": "0",
-    "sensor.platform_oldest_queued": "unknown",
+    "sensor.platform_oldest_queued": "0",
     "sensor.platform_delivered": "0",
     "sensor.platform_dropped": "0",
     "sensor.platform_stale_points": "0",
     "sensor.platform_refused": "0",
     "sensor.platform_last_delivery": "unknown",
-    "sensor.platform_last_error": "unknown",
+    "sensor.platform_last_error": "none",
 }
 
 
@@ -78,7 +79,7 @@ async def test_the_figures_are_shown(
 ) -> None:
     health.connected = True
     health.queued = 12
-    health.oldest_at = datetime(2026, 3, 1, 12, tzinfo=UTC)
+    health.oldest_at = dt_util.utcnow() - timedelta(minutes=7)
     health.delivered = 100
     health.dropped = 5
     health.stale = ("V_AN", "V_BN")
@@ -91,7 +92,7 @@ async def test_the_figures_are_shown(
     assert states(hass) == {
         "binary_sensor.platform_connected": "on",
         "sensor.platform_queued": "12",
-        "sensor.platform_oldest_queued": "2026-03-01T12:00:00+00:00",
+        "sensor.platform_oldest_queued": "7",
         "sensor.platform_delivered": "100",
         "sensor.platform_dropped": "5",
         "sensor.platform_stale_points": "2",
@@ -129,6 +130,18 @@ async def test_many_changes_are_written_once_a_second_and_only_what_changed(
     health.notify()
     await later(hass, freezer)
     assert reported() == after
+
+
+async def test_the_time_of_a_delivery_is_shown_each_five_minutes(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, health: Health
+) -> None:
+    shown = set()
+    for _ in range(20 * 60):
+        health.last_delivery = dt_util.utcnow()
+        health.notify()
+        await later(hass, freezer)
+        shown.add(states(hass)["sensor.platform_last_delivery"])
+    assert 4 <= len(shown - {"unknown"}) <= 5
 
 
 async def test_a_very_long_error_fits_into_the_state(

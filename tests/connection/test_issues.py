@@ -1,5 +1,6 @@
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import issue_registry as ir
+import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.connection.issues import Issues
@@ -44,3 +45,18 @@ async def test_an_issue_that_the_user_ignores_stays_ignored_over_a_restart_of_th
     after.clear()
     show_trouble(after, Trouble.CORRUPT, None)
     assert issue_registry.issues == {}
+
+
+@pytest.mark.usefixtures("enable_custom_integrations")
+async def test_issues_go_with_their_entry_also_those_that_the_user_ignores(
+    hass: HomeAssistant, entry: MockConfigEntry, issue_registry: ir.IssueRegistry
+) -> None:
+    other = MockConfigEntry(domain="grid_telemetry", data={"kind": "group"})
+    other.add_to_hass(hass)
+    show_trouble(Issues(hass, other), Trouble.FULL, "1,000 of 1,000")
+    ir.async_ignore_issue(hass, "grid_telemetry", f"outbox_full_{other.entry_id}", ignore=True)
+    show_trouble(Issues(hass, entry), Trouble.FULL, "1,000 of 1,000")
+
+    await hass.config_entries.async_remove(other.entry_id)
+
+    assert [issue_id for _, issue_id in issue_registry.issues] == [f"outbox_full_{entry.entry_id}"]

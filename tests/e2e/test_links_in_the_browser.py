@@ -13,7 +13,7 @@ from simulators.programs import until
 from tools.browser import open_page
 from tools.frontend import DOMAIN, FrontendHome
 
-from ..texts import TEXTS
+from ..texts import MENU_TEXTS
 
 pytestmark = [
     pytest.mark.e2e,
@@ -51,7 +51,11 @@ async def add_group(home: FrontendHome, devices: list[str]) -> None:
     await home.add_subentry(
         entry_id,
         "group",
-        {"user": {"group_name": "Both", "devices": devices[:2]}, "points": suggested},
+        {
+            "user": {"group_name": "Both", "devices": devices[:2]},
+            "mapping": {"next_step_id": "points"},
+            "points": suggested,
+        },
     )
 
 
@@ -81,4 +85,4 @@ async def test_every_link_can_be_added_in_the_browser(tmp_path: Path) -> None:
         await add_subscriber(home)
         await add_group(home, devices)
 
-        assert home.chosen == set(TEXTS["config"]["step"]["user"]["menu_options"])
+        assert home.chosen == set(MENU_TEXTS["menu_options"])

@@ -11,9 +11,13 @@ from simulators.home_assistant import CHECKOUT, HomeAssistant
 from simulators.household import household
 from simulators.programs import until
 
-from ..texts import TEXTS
+from ..texts import MENU_TEXTS
 
-pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("socket_enabled")]
+pytestmark = [
+    pytest.mark.e2e,
+    pytest.mark.needs("panel"),
+    pytest.mark.usefixtures("socket_enabled"),
+]
 
 FLOWS = "/api/config/config_entries/flow"
 
@@ -33,7 +37,7 @@ async def test_the_release_works_in_an_empty_home_assistant(tmp_path: Path) -> N
         household(day_s=1200) as lines,
         HomeAssistant(tmp_path / "home_assistant", integration=unpacked) as home,
     ):
-        for kind in TEXTS["config"]["step"]["user"]["menu_options"]:
+        for kind in MENU_TEXTS["menu_options"]:
             step = await home.request("POST", FLOWS, {"handler": "grid_telemetry"})
             step = await home.request("POST", f"{FLOWS}/{step['flow_id']}", {"next_step_id": kind})
             assert step["type"] in ("form", "menu", "create_entry"), step

@@ -23,7 +23,13 @@ async def begin_link(hass: HomeAssistant, kind: str) -> str:
     return result["flow_id"]
 
 
-def register_meter(hass: HomeAssistant, name: str, *keys: str, domain: str = DOMAIN) -> str:
+def register_meter(
+    hass: HomeAssistant,
+    name: str,
+    *keys: str,
+    domain: str = DOMAIN,
+    disabled_by: er.RegistryEntryDisabler | None = None,
+) -> str:
     """Register a meter with some quantities, and return its device."""
     owner = MockConfigEntry(domain=domain)
     owner.add_to_hass(hass)
@@ -39,12 +45,25 @@ def register_meter(hass: HomeAssistant, name: str, *keys: str, domain: str = DOM
             suggested_object_id=f"{name}_{key}",
             config_entry=owner,
             device_id=found.id,
+            disabled_by=disabled_by,
             capabilities={"state_class": quantity.state_class},
             original_device_class=quantity.device_class,
             translation_key=key,
             unit_of_measurement=quantity.unit,
         )
     return found.id
+
+
+async def fill_in(hass: HomeAssistant, result: Any, way: str = "points") -> dict[str, Any]:
+    """Go on from the choice of readings to their table, if it came that far."""
+    if result["type"] is not FlowResultType.MENU:
+        return dict(result)
+    assert result["step_id"] == "mapping"
+    return dict(
+        await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"next_step_id": way}
+        )
+    )
 
 
 async def save(

@@ -1194,6 +1194,8 @@ _UNITS = {
     "energy": "kWh",
     "reactive_energy": "kvarh",
     "apparent_energy": "kVAh",
+    "state_of": "%",
+    "temperature": "°C",
 }
 
 
@@ -1243,8 +1245,8 @@ def mbmd_places(type_name: str) -> list[Place]:
     return places
 
 
-def own_places(listing: Listing) -> list[Place]:
-    """Return where a listing by our names has its quantities."""
+def own_places(*listings: Listing) -> list[Place]:
+    """Return where listings by our names have their quantities."""
     return [
         Place(
             quantity=quantity,
@@ -1255,5 +1257,6 @@ def own_places(listing: Listing) -> list[Place]:
             divisor=divisor,
             word_order=listing.word_order,
         )
+        for listing in listings
         for codec, divisor, quantity, address in _split(listing)
     ]

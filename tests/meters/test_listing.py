@@ -16,7 +16,7 @@ from simulators.meters import MeterServer, RawMeter
 
 from .evidence import places as evident_places, tables
 from .listing import BEYOND, CIRCUTOR, MBMD, MBMD_TYPES, Place, mbmd_places, own_places
-from .listing_more import ONE_SOURCE, TWO_SOURCES, row_places
+from .listing_more import ONE_SOURCE, TWO_SOURCES
 from .other_readers import OTHER_READERS
 from .table import PAGE, page
 
@@ -30,11 +30,10 @@ FAMILIES = {type_name: (key, mbmd_places(type_name)) for type_name, key in MBMD_
     key: (key, own_places(listing)) for key, listing in (BEYOND | CIRCUTOR).items()
 }
 FAMILIES |= {
-    f"{key}, other readers": (key, [place for listing in listings for place in own_places(listing)])
-    for key, listings in OTHER_READERS.items()
+    f"{key}, other readers": (key, own_places(*listings)) for key, listings in OTHER_READERS.items()
 }
 FAMILIES |= {
-    key: (key, row_places([*TWO_SOURCES.get(key, []), *ONE_SOURCE.get(key, [])]))
+    key: (key, own_places(*TWO_SOURCES.get(key, []), *ONE_SOURCE.get(key, [])))
     for key in (TWO_SOURCES | ONE_SOURCE)
 }
 # Maps that are in no listing were made from one source and are held against the others.

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from custom_components.grid_telemetry import meters
 from custom_components.grid_telemetry.meters import (
     DEFAULT_RATED_POWER_W,
     ObjectCheck,
@@ -147,6 +148,78 @@ rated_power_w: 9000
     assert register_map.firmware is not None
     assert register_map.firmware.type == "version"
     assert register_map.rated_power_w == 9000
+
+
+AS_METER = """\
+as_meter:
+  acme:
+    name: Acme M1
+    constants:
+      - {address: 0x0B, type: uint16, register_space: holding, value: 71, writable: true}
+      - {address: 0x20, type: string, length: 2, value: M1}
+      - {address: 0x30, type: int32, scale: 0.1, word_order: little, value: -12345.6}
+    also:
+      - {quantity: voltage_l1, address: 0x40, type: uint16}
+    blocks:
+      - {first: 0x00, last: 0x40}
+      - {first: 0x0B, last: 0x0B, register_space: holding}
+  acme_turned:
+    name: Acme M1 the other way round
+    both_spaces: true
+    unscaled: true
+    positive_power: export
+    max_span: 20
+    max_age_s: 5
+    timeout_ms: 100
+    when_old: silence
+    blocks: [{first: 0, last: 0x20}]
+"""
+
+
+def test_a_map_tells_how_its_meter_is_played(tmp_path: Path) -> None:
+    register_map = read_register_map(write(tmp_path, GOOD + AS_METER))
+
+    played, turned = register_map.as_meter.values()
+    assert (played.key, played.name) == ("acme", "Acme M1")
+    assert [constant.words for constant in played.constants] == [
+        (71,),
+        (0x4D31, 0),
+        (0x1DC0, 0xFFFE),
+    ]
+    assert [constant.writable for constant in played.constants] == [True, False, False]
+    ((key, register),) = played.also
+    assert (key, register.address, register.type) == ("voltage_l1", 0x40, "uint16")
+    assert [(block.first, block.last, block.space) for block in played.blocks] == [
+        (0, 0x40, "input"),
+        (0x0B, 0x0B, "holding"),
+    ]
+    assert (played.max_span, played.max_age_s, played.when_old) == (125, None, "exception")
+    assert (turned.max_span, turned.max_age_s, turned.when_old) == (20, 5, "silence")
+    assert (played.timeout_ms, turned.timeout_ms) == (150, 100)
+    assert (turned.both_spaces, turned.unscaled, turned.export_positive) == (True, True, True)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("value: 71", "value: x", "line 12: as_meter.acme.constants.0.value: a text goes with"),
+        ("value: 71", "value: 65536", "the register cannot hold it"),
+        ("value: M1", "value: M1234", "as_meter.acme.constants.1.value: the register cannot hold"),
+        ("{quantity: voltage_l1", "{quantity: power", "the map has no quantity power"),
+        ("{first: 0x00,", "{first: 0x50,", "as_meter.acme.blocks.0.last: the first register comes"),
+        ("  acme:", "  Acme-1:", "a key has small letters"),
+        ("when_old: silence", "when_old: never", "as_meter.acme_turned.when_old"),
+    ],
+)
+def test_a_mistake_in_how_a_meter_is_played_is_told(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    path = write(tmp_path, GOOD + AS_METER.replace(old, new))
+
+    with pytest.raises(RegisterMapError) as failed:
+        read_register_map(path)
+
+    assert message in str(failed.value)
 
 
 def test_a_map_tells_how_its_meter_is_recognised(tmp_path: Path) -> None:
@@ -458,6 +531,12 @@ def test_of_the_shipped_maps_only_those_that_are_named_are_read(tmp_path: Path) 
     loaded = load_register_maps(tmp_path, {"eastron_sdm630", "gone"})
 
     assert loaded.maps.keys() == {"acme", "eastron_sdm630"}
+
+
+def test_a_shipped_map_is_what_a_users_map_of_the_same_text_is(tmp_path: Path) -> None:
+    """They are read by two loaders: the fast one must not hide what the strict one would tell."""
+    for path in Path(meters.__file__).parent.glob("*.yaml"):
+        assert load_register_maps(tmp_path, {path.stem}).maps[path.stem] == read_register_map(path)
 
 
 def test_a_few_lines_never_stand_for_many() -> None:

@@ -216,6 +216,11 @@ async def test_eastron_meters_are_told_apart_by_their_phases(
         ("carlo_gavazzi_em24", "power", {0x28: [0xCFC7, 0xFFFF]}, -1234.5),
         ("carlo_gavazzi_em24_e1", "power", {0x28: [0xCFC7, 0xFFFF]}, -1234.5),
         ("solaredge_se_mtr_3y", "power", {0x3F0: float32(-1234.5)[::-1]}, -1234.5),
+        # kWh and Wh, each with its low word first
+        ("fronius_smart_meter_ts", "energy_import", {1024: [463, 1, 941, 0]}, 65999.941),
+        # W, as a meter said it to its inverter, which others had for kW
+        ("huawei_dtsu666_h", "power", {2126: [0x4290, 0x6666]}, 72.2),
+        ("huawei_dtsu666_h", "power_l3", {2132: [0xC2C4, 0x999A]}, -98.3),
         # the high word first
         ("circutor_cem_c31", "power", {0x74C: [0xFFFF, 0xFB2E]}, -1234),
     ],

@@ -161,6 +161,28 @@ async def test_what_can_be_read_of_a_damaged_file_is_taken_over(
     assert (refused.at_ms, refused.reason) == (0, "no")
 
 
+async def test_what_the_disk_does_not_take_over_is_taken_over_when_it_does(
+    make: Callable[[], Outbox], path: Path
+) -> None:
+    outbox = make()
+    await fill(outbox, 1000)
+    await outbox.close()
+    again = make()
+    await again.open()
+    data = bytearray(path.read_bytes())
+    data[10 * 4096 : 10 * 4096 + 100] = b"\xff" * 100
+    path.write_bytes(data)
+    failing = sqlite3.OperationalError("disk I/O error")
+    with patch(f"{Outbox.__module__}.write_state", side_effect=failing):
+        for number in range(6000, 6003):
+            await again.put([Record(METRIC, number, f'{{"number":{number}}}' * 4, 1)])
+    assert (again.damaged_samples, again.dropped_samples) == (0, 0)
+    seen = await drain(again)
+    assert len(seen) > 900
+    assert len(seen) + again.damaged_samples == 1003
+    assert again.delivered_samples == len(seen)
+
+
 @pytest.mark.parametrize("what", ["later version", "another program's"])
 async def test_a_foreign_file_is_set_aside_and_holds_nothing_up(
     make: Callable[[], Outbox], path: Path, troubles: dict[Trouble, str | None], what: str
@@ -308,6 +330,23 @@ async def test_clearing_and_closing_during_a_backup_leave_the_file_as_it_is(
     assert (again.queued_records, again.dropped_samples) == (1, 100)
 
 
+async def test_a_backup_that_finds_a_foreign_file_sets_it_aside(
+    make: Callable[..., Outbox], path: Path, troubles: dict[Trouble, str | None]
+) -> None:
+    """A backup can come to an outbox before it was opened."""
+    db = sqlite3.connect(path)
+    db.execute("CREATE TABLE other (x)")
+    db.close()
+    outbox = make()
+    await outbox.hold_checkpoints(hold=True)
+    assert Trouble.FOREIGN in troubles
+    await outbox.open(checkpoints=False)
+    before = path.read_bytes()
+    await outbox.put([Record(METRIC, 1, "{}", 1)])
+    assert outbox.queued_records == 1
+    assert path.read_bytes() == before
+
+
 async def test_a_closed_outbox_says_so(make: Callable[..., Outbox]) -> None:
     outbox = make()
     await outbox.open()
@@ -370,6 +409,30 @@ async def test_what_was_refused_and_is_queued_again_tells_how_old_it_is(
     assert outbox.oldest_at_ms == 7
 
 
+async def test_a_refused_record_that_is_damaged_is_counted_when_it_should_be_sent_again(
+    make: Callable[..., Outbox], path: Path, troubles: dict[Trouble, str | None]
+) -> None:
+    outbox = make()
+    await fill(outbox, 3)
+    await outbox.refuse([record.id for record in await outbox.next(3)], "no")
+    await outbox.close()
+    db = sqlite3.connect(path)
+    db.execute("UPDATE refused SET body = x'fffe' WHERE id = 2")
+    db.commit()
+    db.close()
+    again = make()
+    await again.open()
+    assert await again.retry_refused() == 2
+    assert (again.refused_records, again.queued_samples) == (0, 2)
+    assert (again.damaged_samples, again.dropped_samples) == (1, 1)
+    assert troubles == {Trouble.DAMAGED: "1 records"}
+    assert await drain(again) == {0, 2}
+    await again.close()
+    db = sqlite3.connect(path)
+    assert db.execute("SELECT id, body FROM damaged").fetchall() == [(2, b"\xff\xfe")]
+    db.close()
+
+
 async def test_a_flipped_bit_in_the_time_of_a_record_is_not_taken_for_how_old_it_is(
     make: Callable[..., Outbox], path: Path
 ) -> None:
@@ -410,6 +473,36 @@ async def test_what_the_disk_does_not_take_is_not_counted_as_dropped(
     assert [record.at_ms for record in await again.next(5)] == [2]
     assert await again.delete_refused() == 1
     assert (again.damaged_samples, again.dropped_samples) == (1, 2)
+
+
+@pytest.mark.parametrize("in_backup", [False, True])
+async def test_clearing_drops_what_was_refused_as_well(
+    make: Callable[..., Outbox], in_backup: bool
+) -> None:
+    outbox = make()
+    await fill(outbox, 5)
+    await outbox.refuse([1, 2], "no")
+    await outbox.hold_checkpoints(hold=in_backup)
+    assert await outbox.clear() == 5
+    assert (outbox.refused_records, outbox.queued_samples, outbox.dropped_samples) == (0, 0, 5)
+    await outbox.close()
+    again = make()
+    await again.open()
+    assert (again.refused_records, again.dropped_samples) == (0, 5)
+
+
+async def test_clearing_a_file_that_cannot_be_read_drops_what_is_known_to_wait(
+    make: Callable[..., Outbox], path: Path
+) -> None:
+    outbox = make()
+    path.mkdir()
+    await outbox.open()
+    await outbox.put([Record(METRIC, 1, "{}", 1)])
+    path.rmdir()
+    path.symlink_to(path.with_name("loop"))
+    path.with_name("loop").symlink_to(path)
+    assert await outbox.clear() == 1
+    assert outbox.dropped_samples == 1
 
 
 async def test_clearing_that_fails_loses_nothing_of_what_is_held(

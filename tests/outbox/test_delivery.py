@@ -526,6 +526,21 @@ async def test_flush_gives_up_after_its_time(
     assert await flush == 2
 
 
+async def test_flush_ends_when_the_delivery_is_stopped(
+    hass: HomeAssistant, outbox: Outbox, delivery: Delivery, platform: FakePlatform
+) -> None:
+    platform.acknowledges = False
+    await put(outbox, range(5))
+    delivery.start()
+    await until(lambda: platform.sessions and len(platform.session.sent) == 5)
+    flush = hass.async_create_task(delivery.flush(3600))
+    await settle()
+    await delivery.stop()
+    await settle()
+    assert flush.done()
+    assert await flush == 0
+
+
 async def test_an_outbox_that_was_cleared_is_seen_at_once(
     outbox: Outbox, delivery: Delivery, platform: FakePlatform, health: Health
 ) -> None:

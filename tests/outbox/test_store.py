@@ -244,9 +244,7 @@ async def test_above_the_number_the_oldest_are_dropped_and_counted(
     assert bodies(await outbox.next(10)) == [1, 2, 3, 4]
     assert (outbox.queued_samples, outbox.dropped_samples) == (10, 3)
     [(trouble, detail)] = troubles
-    assert trouble is Trouble.FULL
-    assert detail is not None
-    assert "10 samples" in detail
+    assert (trouble, detail) == (Trouble.FULL, "10")
 
 
 async def test_of_too_many_samples_the_history_goes_first_whichever_was_there_first(
@@ -289,6 +287,19 @@ async def test_a_full_outbox_is_well_again_when_enough_was_delivered(
     assert [detail is None for _, detail in troubles] == [False]
     await outbox.remove([(await outbox.next(1))[0].id])
     assert [detail is None for _, detail in troubles] == [False, True]
+
+
+async def test_what_waited_too_long_is_told_in_days_until_something_is_delivered(
+    make: Make, clocks: Clocks, troubles: Troubles
+) -> None:
+    outbox = make(max_age_s=1.5 * 86_400)
+    await outbox.open()
+    await outbox.put([record(1)])
+    clocks.pass_time(2 * 86_400)
+    await outbox.put([record(2)])
+    assert troubles == [(Trouble.TOO_OLD, "1.5")]
+    await outbox.remove([(await outbox.next(1))[0].id])
+    assert troubles[1:] == [(Trouble.TOO_OLD, None)]
 
 
 async def test_records_that_waited_too_long_are_dropped(make: Make, clocks: Clocks) -> None:

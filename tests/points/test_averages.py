@@ -2,13 +2,16 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
+from custom_components.grid_telemetry.points import averages
 from custom_components.grid_telemetry.points.point import Point, Refusal, Take
 from custom_components.grid_telemetry.points.sampler import Sample, Sampler
 
@@ -103,3 +106,44 @@ async def test_a_renamed_entity_goes_on(
     await hass.async_block_till_done()
     await after(hass, freezer, 30)
     assert slots == [{"P": pytest.approx(200)}]
+
+
+async def test_a_removed_entity_goes_on_when_it_comes_back(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, start: Callable[..., Sampler], slots: Slots
+) -> None:
+    registry = er.async_get(hass)
+    known = registry.async_get_or_create(
+        "sensor", "test", "power", suggested_object_id="power", unit_of_measurement="W"
+    )
+    await show(hass, "100")
+    start([Point(entity=known.id, name="P", take=Take.MEAN)])
+    await after(hass, freezer, 30)
+    registry.async_remove("sensor.power")
+    await hass.async_block_till_done()
+    await show(hass, "700")  # somebody else's by now
+    await after(hass, freezer, 30)
+    assert slots == [{"P": pytest.approx(100)}]
+    again = registry.async_get_or_create("sensor", "test", "power", unit_of_measurement="W")
+    await hass.async_block_till_done()
+    assert again.id == known.id
+    hass.states.async_set(again.entity_id, "300", {"unit_of_measurement": "W"})
+    await hass.async_block_till_done()
+    await after(hass, freezer, 60)
+    assert slots[1:] == [{"P": pytest.approx(300)}]
+
+
+async def test_changes_of_other_entities_are_no_reason_to_listen_anew(
+    hass: HomeAssistant, freezer: FrozenDateTimeFactory, start: Callable[..., Sampler]
+) -> None:
+    """Home Assistant registers thousands of entities as it starts."""
+    await show(hass, "100")
+    with patch(
+        f"{averages.__name__}.async_track_state_change_event", wraps=async_track_state_change_event
+    ) as track:
+        start()
+        registry = er.async_get(hass)
+        other = registry.async_get_or_create("sensor", "test", "other")
+        registry.async_update_entity(other.entity_id, new_entity_id="sensor.another")
+        registry.async_remove("sensor.another")
+        await hass.async_block_till_done()
+    assert track.call_count == 1

@@ -7,7 +7,8 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
 
-from custom_components.grid_telemetry.points.point import Point, Refusal
+from custom_components.grid_telemetry.points.point import Point, Refusal, Take
+from custom_components.grid_telemetry.points.reader import OLDEST_REPORTS
 from custom_components.grid_telemetry.points.sampler import Sample, Sampler
 
 type Taken = list[tuple[float, list[Sample]]]
@@ -202,6 +203,56 @@ async def test_what_is_no_number_is_skipped_and_counted_by_its_reason(
         Refusal.MISSING: 1,
     }
     assert sampler.as_dict()["skipped"]["not_finite"] == 2
+
+
+async def test_whatever_fails_with_one_entity_leaves_the_samples_of_the_others(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    start: Start,
+    taken: Taken,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def fail() -> float:
+        raise RuntimeError("a mistake of another one")
+
+    freezer.move_to("2026-03-01T12:00:30Z")
+    for name in ("odd", "power"):
+        hass.states.async_set(f"sensor.{name}", "1", {"unit_of_measurement": "W"})
+    hass.data[OLDEST_REPORTS] = {"sensor.odd": fail}
+    sampler = start(Point(entity="sensor.odd", name="O", unit="W"), POWER)
+    await go_to(hass, freezer, "2026-03-01T12:01:00Z")
+    await go_to(hass, freezer, "2026-03-01T12:02:00Z")
+    assert [[sample.point for sample in samples] for _, samples in taken] == [[POWER], [POWER]]
+    assert sampler.skipped == {Refusal.FAILED: 2}
+    assert "O" in sampler.stale
+    assert caplog.text.count("sensor.odd cannot be read") == 1
+
+
+@pytest.mark.parametrize(
+    "attribute", ["unit_of_measurement", "state_class", "device_class", "restored"]
+)
+@pytest.mark.parametrize("oddity", [["W"], {"W": 1}, 5, True, None, b"W", float("nan")])
+async def test_an_odd_attribute_leaves_the_samples_of_the_others(
+    hass: HomeAssistant,
+    freezer: FrozenDateTimeFactory,
+    start: Start,
+    taken: Taken,
+    caplog: pytest.LogCaptureFixture,
+    attribute: str,
+    oddity: object,
+) -> None:
+    """Whoever may set states by REST may set them to anything."""
+    freezer.move_to("2026-03-01T12:00:30Z")
+    hass.states.async_set("sensor.power", "1", {"unit_of_measurement": "W"})
+    hass.states.async_set("sensor.odd", "1", {"unit_of_measurement": "W", attribute: oddity})
+    points = [Point(entity="sensor.odd", name=take, unit="W", take=take) for take in Take]
+    start(*points, POWER)
+    await go_to(hass, freezer, "2026-03-01T12:01:00Z")
+    hass.states.async_set("sensor.odd", "2", {"unit_of_measurement": "W", attribute: oddity})
+    await go_to(hass, freezer, "2026-03-01T12:02:00Z")
+    assert all(POWER in [sample.point for sample in samples] for _, samples in taken)
+    assert len(taken) == 2
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 async def test_a_slot_without_samples_is_not_handed_on(

@@ -288,6 +288,23 @@ async def test_who_is_gone_before_it_is_taken_up_is_no_trouble(
     assert server.refusals.refused == 0
 
 
+@pytest.mark.parametrize("refused", ["setsockopt", "getsockname"])
+async def test_who_is_gone_as_it_is_taken_up_leaves_no_socket_behind(
+    serve: Serve, connect: Connect, refused: str
+) -> None:
+    """As macOS does with a connection that was reset meanwhile."""
+    server = serve()
+    taken_up = Mock(**{f"{refused}.side_effect": OSError(errno.EINVAL, "Invalid argument")})
+    taken_up.getsockname.return_value = ("127.0.0.1", 1)
+    listening = server.listener._sock
+    server.listener._sock = Mock(accept=Mock(return_value=(taken_up, ("127.0.0.1", 2))))
+    server.listener._accept()
+    server.listener._sock = listening
+    taken_up.close.assert_called_once_with()
+    assert len(server.listener) == 0
+    await (await connect(server)).say("hello")
+
+
 async def test_without_free_descriptors_it_rests_and_goes_on(
     serve: Serve, connect: Connect, monkeypatch: pytest.MonkeyPatch
 ) -> None:

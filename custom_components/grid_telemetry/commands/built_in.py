@@ -19,14 +19,15 @@ from homeassistant.core import DOMAIN as HOMEASSISTANT_DOMAIN, HomeAssistant, St
 from homeassistant.helpers import entity_registry as er
 
 from ..const import DOMAIN
+from ..protocols.stomp import sns
 from ..protocols.stomp.patterns import matches
 from ..protocols.stomp.reply import Json, Reply, Status
+from ..protocols.stomp.server.live_datum import DESTINATION as LIVE
 from ..vocabulary.datum import Datum
 from .command import Command
 from .registry import Registration
 
 LATEST: Final = "/setup/datum/latest"
-LIVE: Final = "/setup/datum/live"
 IDENTITY: Final = "/setup/identity"
 PING: Final = "/setup/network/ping"
 WIFI: Final = "/setup/network/wifi"
@@ -34,7 +35,7 @@ RESTART: Final = "/system/restart"
 REBOOT: Final = "/system/reboot"
 RESET: Final = "/system/reset"
 RESERVED: Final = frozenset(
-    {LATEST, LIVE, IDENTITY, PING, WIFI, RESTART, REBOOT, RESET, "/setup/authenticate"}
+    {LATEST, LIVE, IDENTITY, PING, WIFI, RESTART, REBOOT, RESET, sns.AUTHENTICATE}
 )
 """Destinations that are not there for commands of the user's own."""
 

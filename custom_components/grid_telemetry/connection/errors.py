@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from .wording import in_words
+
 SLOW_RETRY_S: Final = 300.0
 """The wait after the platform refused the destination, which time alone does not heal."""
 
@@ -17,6 +19,7 @@ class LinkError(Exception):
         self, reason: str, detail: str = "", *, retry_after_s: float | None = None
     ) -> None:
         """Take a short reason, which names its translation, and a detail without secrets."""
+        detail = in_words(detail)
         super().__init__(f"{reason}: {detail}" if detail else reason)
         self.reason = reason
         self.detail = detail

@@ -19,12 +19,13 @@ from homeassistant.components.sensor import (
     SensorStateClass,
 )
 from homeassistant.config_entries import ConfigEntry
-from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory, Platform
+from homeassistant.const import MAX_LENGTH_STATE_STATE, EntityCategory, Platform, UnitOfTime
 from homeassistant.core import CALLBACK_TYPE, callback
 from homeassistant.helpers.device_registry import DeviceInfo
 from homeassistant.helpers.entity import Entity
+from homeassistant.util import dt as dt_util
 
-from ..entities.diagnostic import MAX_NAMES
+from ..entities.diagnostic import MAX_NAMES, NONE, calm_time
 
 _WRITE_INTERVAL_S: Final = 1.0
 
@@ -50,6 +51,13 @@ class Health:
     last_error: str | None = None
     """The reason of a `LinkError`; never holds a secret. Stays when the error is over."""
     last_error_detail: str | None = None
+
+    @property
+    def oldest_minutes(self) -> int:
+        """How long the first of the samples that wait has been there; a minute is nothing."""
+        if self.oldest_at is None:
+            return 0
+        return max(0, int((dt_util.utcnow() - self.oldest_at).total_seconds() // 60))
 
     _listeners: list[CALLBACK_TYPE] = field(default_factory=list, repr=False)
     _timer: asyncio.TimerHandle | None = field(default=None, repr=False)
@@ -126,8 +134,10 @@ _SENSORS: Final = (
     ),
     HealthSensorDescription(
         key="oldest_queued",
-        device_class=SensorDeviceClass.TIMESTAMP,
-        value_fn=lambda health: health.oldest_at,
+        device_class=SensorDeviceClass.DURATION,
+        state_class=SensorStateClass.MEASUREMENT,
+        native_unit_of_measurement=UnitOfTime.MINUTES,
+        value_fn=lambda health: health.oldest_minutes,
     ),
     HealthSensorDescription(
         key="delivered",
@@ -157,7 +167,7 @@ _SENSORS: Final = (
     ),
     HealthSensorDescription(
         key="last_error",
-        value_fn=lambda health: health.last_error and health.last_error[:MAX_LENGTH_STATE_STATE],
+        value_fn=lambda health: (health.last_error or NONE)[:MAX_LENGTH_STATE_STATE],
         attributes_fn=lambda health: {"detail": health.last_error_detail},
     ),
 )
@@ -231,7 +241,11 @@ class HealthSensor(_HealthEntity, SensorEntity):
     def _take(self) -> bool:
         description = self.entity_description
         before = self._attr_native_value, self.extra_state_attributes
-        self._attr_native_value = description.value_fn(self._health)
+        present = description.value_fn(self._health)
+        shown = self._attr_native_value
+        if isinstance(present, datetime) and isinstance(shown, datetime):
+            present = calm_time(shown, present)
+        self._attr_native_value = present
         if description.attributes_fn is not None:
             self._attr_extra_state_attributes = dict(description.attributes_fn(self._health))
         return before != (self._attr_native_value, self.extra_state_attributes)

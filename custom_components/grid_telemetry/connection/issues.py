@@ -23,6 +23,15 @@ def clear_issues(hass: HomeAssistant, issue_ids: Iterable[str]) -> None:
             ir.async_delete_issue(hass, DOMAIN, issue_id)
 
 
+@callback
+def remove_issues(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
+    """Remove all issues of an entry that is removed, also those that the user ignores."""
+    present = [issue_id for domain, issue_id in ir.async_get(hass).issues if domain == DOMAIN]
+    for issue_id in present:
+        if entry.entry_id in issue_id:
+            ir.async_delete_issue(hass, DOMAIN, issue_id)
+
+
 class Issues:
     """The issues of one entry; each is there while its condition holds."""
 

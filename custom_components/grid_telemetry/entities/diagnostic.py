@@ -15,15 +15,31 @@ from homeassistant.helpers.event import async_track_time_interval
 UPDATE_INTERVAL: Final = timedelta(seconds=5)
 MAX_NAMES: Final = 50
 """So many names an attribute shows; the diagnostics have all of them."""
+NONE: Final = "none"
+"""The state of a text that there is none of, which is well; it has a translation."""
+_CALM: Final = timedelta(minutes=5)
+
+
+def calm_time(shown: datetime | None, present: datetime | None) -> datetime | None:
+    """Return the time that a sensor shows: the present one, but a new one each five minutes only.
+
+    Each state of a time is an entry of the activity, and a row in the database. Times that the
+    diagnostics tell are exact.
+    """
+    if shown is not None and present is not None and shown <= present < shown + _CALM:
+        return shown
+    return present
 
 
 @dataclass(frozen=True, kw_only=True)
 class DiagnosticSensorDescription(SensorEntityDescription):
     """One figure; its key is the translation key."""
 
-    value_fn: Callable[[], int | float | str | datetime | None]
+    value_fn: Callable[[], int | float | str | datetime | None] | None = None
+    """Returns the figure; None counts what `names_fn` returns."""
     names_fn: Callable[[], Sequence[str]] | None = None
-    """Returns the names of the points that the figure counts, which an attribute shows."""
+    """Returns what an attribute shows, such as the names of the points that the figure counts."""
+    names_attribute: str = "points"
 
 
 class DiagnosticSensor(SensorEntity):
@@ -32,7 +48,7 @@ class DiagnosticSensor(SensorEntity):
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_has_entity_name = True
     _attr_should_poll = False
-    _unrecorded_attributes = frozenset({"points"})
+    _unrecorded_attributes = frozenset({"points", "requests"})
     entity_description: DiagnosticSensorDescription
 
     def __init__(
@@ -60,14 +76,27 @@ class DiagnosticSensor(SensorEntity):
     def _take(self) -> bool:
         """Take over what is shown; return whether it changed."""
         before = self._attr_native_value, self.extra_state_attributes
-        self._attr_native_value = self._value()
-        if (names_fn := self.entity_description.names_fn) is not None:
-            self._attr_extra_state_attributes = {"points": list(names_fn()[:MAX_NAMES])}
+        description = self.entity_description
+        names = [] if description.names_fn is None else description.names_fn()
+        present = len(names) if description.value_fn is None else description.value_fn()
+        self._attr_native_value = _shown(present, self._attr_native_value)
+        if description.names_fn is not None:
+            self._attr_extra_state_attributes = {
+                description.names_attribute: list(names[:MAX_NAMES])
+            }
         return before != (self._attr_native_value, self.extra_state_attributes)
 
-    def _value(self) -> int | float | str | datetime | None:
-        value = self.entity_description.value_fn()
-        return value[:MAX_LENGTH_STATE_STATE] if isinstance(value, str) else value
+
+def _shown(
+    present: float | str | datetime | None, shown: object
+) -> int | float | str | datetime | None:
+    match present:
+        case str():
+            return present[:MAX_LENGTH_STATE_STATE]
+        case datetime() if isinstance(shown, datetime):
+            return calm_time(shown, present)
+        case _:
+            return present
 
 
 class Rate:

@@ -1,7 +1,7 @@
 """What the config flow steps of most links end with, be their entry new or changed."""
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, Final
 
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
@@ -11,11 +11,19 @@ from homeassistant.config_entries import (
     ConfigFlowResult,
 )
 from homeassistant.core import callback
+from homeassistant.data_entry_flow import section
+from homeassistant.helpers.selector import TextSelector
 from homeassistant.helpers.typing import UNDEFINED, UndefinedType
+import voluptuous as vol
+
+CONF_ENTRY_NAME: Final = "entry_name"
 
 
 class EntryFlow(ConfigFlow):
     """The base of a link's steps."""
+
+    _name: str | None = None
+    """The name of the entry that was typed; empty where none was."""
 
     @property
     def _current(self) -> ConfigEntry | None:
@@ -34,13 +42,35 @@ class EntryFlow(ConfigFlow):
     ) -> ConfigFlowResult:
         """End with a new entry, or with the changed one; a name that the user gave it stays."""
         if (current := self._current) is None:
-            return self.async_create_entry(title=title_of(data), data=data)
-        return self._change(
-            current,
-            data,
-            unique_id=self.unique_id,
-            title=title_of(data) if current.title == title_of(current.data) else UNDEFINED,
+            return self.async_create_entry(title=self._name or title_of(data), data=data)
+        title: str | UndefinedType = UNDEFINED
+        if self._name and self._name != current.title:
+            title = self._name
+        elif current.title == title_of(current.data):
+            title = title_of(data)
+        return self._change(current, data, unique_id=self.unique_id, title=title)
+
+    @callback
+    def _without_name(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
+        """Return what was typed but for the name of the entry, which `_save` gives it."""
+        typed = dict(user_input)
+        self._name = typed.pop(CONF_ENTRY_NAME, "").strip()
+        return typed
+
+    @callback
+    def _form_with_name(self, schema: vol.Schema, suggested: Mapping[str, Any]) -> vol.Schema:
+        """Return a form, filled in, that asks for a name of the entry before its sections."""
+        fields = list(schema.schema.items())
+        place = next(
+            (index for index, (_, field) in enumerate(fields) if isinstance(field, section)),
+            len(fields),
         )
+        fields.insert(place, (vol.Optional(CONF_ENTRY_NAME), TextSelector()))
+        name = self._name
+        if name is None and (current := self._current) is not None:
+            name = current.title
+        filled = {**suggested, CONF_ENTRY_NAME: name} if name else suggested
+        return self.add_suggested_values_to_schema(vol.Schema(dict(fields)), filled)
 
     @callback
     def _change(

@@ -2,19 +2,26 @@
 
 from collections.abc import Mapping
 import errno
-from ipaddress import ip_address, ip_network
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_interface, ip_network
 from typing import Any, Final
 
+from homeassistant.components.network import async_get_adapters
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
 from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.selector import (
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
     TextSelectorConfig,
 )
+from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
+from ..connection.wording import in_words
 from ..const import DOMAIN
 from ..protocols.listener import Network, bound_socket
 from .fields import PORT
@@ -39,6 +46,45 @@ def listener_fields(port: int) -> dict[vol.Marker, Any]:
             TextSelectorConfig(multiple=True)
         ),
     }
+
+
+async def async_listening_schema(hass: HomeAssistant, schema: vol.Schema) -> vol.Schema:
+    """Return a schema whose fields propose the machine's addresses and their networks.
+
+    Others may be typed: an address that the machine will have, a single client.
+    """
+    texts = await async_get_translations(hass, hass.config.language, "common", [DOMAIN])
+
+    def words(key: str) -> str:
+        return texts[f"component.{DOMAIN}.common.listen_{key}"]
+
+    here = words("here")
+    hosts = {_DEFAULT_HOST: here}
+    networks = dict.fromkeys(_DEFAULT_NETWORKS, here)
+    for adapter in await async_get_adapters(hass):
+        for ipv4 in adapter["ipv4"]:
+            interface = ip_interface(f"{ipv4['address']}/{ipv4['network_prefix']}")
+            hosts.setdefault(str(interface.ip), adapter["name"])
+            if not interface.is_loopback:
+                networks.setdefault(str(interface.network), adapter["name"])
+    hosts |= {str(IPv4Address(0)): words("everywhere"), str(IPv6Address(0)): words("everywhere_6")}
+    proposed = {
+        CONF_HOST: SelectSelector(_proposals(hosts, multiple=False)),
+        CONF_ALLOWED_NETWORKS: SelectSelector(_proposals(networks, multiple=True)),
+    }
+    return vol.Schema({key: proposed.get(str(key), field) for key, field in schema.schema.items()})
+
+
+def _proposals(labels: Mapping[str, str], *, multiple: bool) -> SelectSelectorConfig:
+    return SelectSelectorConfig(
+        options=[
+            SelectOptionDict(value=value, label=f"{value} ({label})")
+            for value, label in labels.items()
+        ],
+        custom_value=True,
+        multiple=multiple,
+        mode=SelectSelectorMode.DROPDOWN,
+    )
 
 
 def listener_data(user_input: Mapping[str, Any]) -> dict[str, Any]:
@@ -96,7 +142,7 @@ async def async_try_to_listen(
     try:
         await hass.async_add_executor_job(server_context_of, data)
     except OSError as err:
-        return {"base": "certificate_file"}, str(err)
+        return {"base": "certificate_file"}, in_words(str(err))
     try:
         bound_socket(data[CONF_HOST], port).close()
     except OSError as err:

@@ -8,6 +8,7 @@ from homeassistant.exceptions import ConfigEntryNotReady
 from homeassistant.helpers.selector import TextSelector
 import voluptuous as vol
 
+from ..connection.wording import in_words
 from ..const import DOMAIN
 
 CONF_CERTIFICATE: Final = "certificate"
@@ -77,5 +78,5 @@ def unreadable_file(err: OSError) -> ConfigEntryNotReady:
     return ConfigEntryNotReady(
         translation_domain=DOMAIN,
         translation_key="certificate_file",
-        translation_placeholders={"error": str(err)},
+        translation_placeholders={"error": in_words(str(err))},
     )

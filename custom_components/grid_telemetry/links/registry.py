@@ -18,6 +18,7 @@ _PACKAGES: Final = (
     "virtual_meter",
     "group",
     "ardexa",
+    "site",
 )
 
 LINKS: Final[dict[str, LinkModule]] = {

@@ -57,6 +57,11 @@ def with_ratio(register_map: RegisterMap, transformer: Transformer, ratio: Decim
     )
 
 
+def is_directed_power(key: str) -> bool:
+    """Return whether a quantity is a power whose sign says which way it flows."""
+    return _POWER.fullmatch(key) is not None
+
+
 def with_power_turned(register_map: RegisterMap) -> RegisterMap:
     """Return the map of a meter that has active and reactive power the other way round.
 
@@ -65,7 +70,7 @@ def with_power_turned(register_map: RegisterMap) -> RegisterMap:
     return replace(
         register_map,
         quantities={
-            key: replace(register, scale=-register.scale) if _POWER.fullmatch(key) else register
+            key: replace(register, scale=-register.scale) if is_directed_power(key) else register
             for key, register in register_map.quantities.items()
         },
     )

@@ -1,8 +1,9 @@
 """What a register map says: which registers a meter family has, and how to read them."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal
+from enum import StrEnum
 from typing import Literal
 
 type RegisterSpace = Literal["input", "holding"]
@@ -104,6 +105,62 @@ class Source:
     confirms: frozenset[str] = frozenset()
 
 
+class WhenOld(StrEnum):
+    """What a played meter does with a power or a current that is older than it may be."""
+
+    EXCEPTION = "exception"
+    """The request is refused."""
+    SILENCE = "silence"
+    """The request is not answered, as by a meter that is gone."""
+    NOT_AVAILABLE = "not_available"
+    """The value is what the meter has for "not available"."""
+    ZERO = "zero"
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Constant:
+    """What a played meter has in a register whatever is measured: identification, settings."""
+
+    register: Register
+    words: tuple[int, ...]
+    writable: bool = False
+    """Whether a master may write it; it reads what it wrote."""
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Span:
+    """Registers that a played meter answers for, one after the other."""
+
+    first: int
+    last: int
+    space: RegisterSpace
+
+
+@dataclass(frozen=True, kw_only=True, slots=True)
+class AsMeter:
+    """How a meter of the family is played to a master: its register map turned round."""
+
+    key: str
+    name: str
+    # Whether functions 03 and 04 read the same registers.
+    both_spaces: bool = False
+    constants: tuple[Constant, ...] = ()
+    # Where the meter has quantities once more.
+    also: tuple[tuple[str, Register], ...] = ()
+    # What is answered; registers in it without a quantity or a constant read 0.
+    blocks: tuple[Span, ...] = ()
+    max_span: int = 125
+    # How old a power or a current may be; None leaves it to the kind.
+    max_age_s: int | None = None
+    when_old: WhenOld = WhenOld.EXCEPTION
+    # How long its masters wait for an answer; a later one may be taken for that to another request.
+    timeout_ms: int = 150
+    # Whether the master takes a positive power for export.
+    export_positive: bool = False
+    # Whether the values are in units of the quantities, without the scales of the map.
+    unscaled: bool = False
+
+
 @dataclass(frozen=True, kw_only=True, slots=True)
 class RegisterMap:
     """The register map of one meter family; `key` is the name of its file."""
@@ -134,6 +191,8 @@ class RegisterMap:
     secondary: frozenset[str] = frozenset()
     # Read along with the quantities: what it says as long as the map lies here (SunSpec).
     anchor: Check | None = None
+    # The meters that the map can be turned round to, by their keys.
+    as_meter: Mapping[str, AsMeter] = field(default_factory=dict)
 
     @property
     def source(self) -> str:

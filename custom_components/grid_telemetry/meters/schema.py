@@ -4,6 +4,8 @@ from collections.abc import Callable
 from decimal import Decimal
 import difflib
 import math
+import re
+import struct
 from typing import Any
 
 import voluptuous as vol
@@ -15,12 +17,17 @@ from .model import (
     OBJECTS,
     TEXT_TYPES,
     TYPES,
+    AsMeter,
     Check,
+    Constant,
     ObjectCheck,
     Register,
     RegisterMap,
     Source,
+    Span,
+    WhenOld,
 )
+from .words import encode, encode_text
 
 
 def _integer(low: int, high: int) -> Callable[[Any], Any]:
@@ -120,6 +127,43 @@ _SOURCE = {
 }
 
 
+_CONSTANT = _REGISTER | {
+    vol.Required("value"): vol.Any(int, float, str),
+    vol.Optional("writable", default=False): bool,
+}
+
+_ALSO = _REGISTER | {vol.Required("quantity"): str}
+
+_BLOCK = {
+    vol.Required("first"): _integer(0, ADDRESSES - 1),
+    vol.Required("last"): _integer(0, ADDRESSES - 1),
+    vol.Optional("register_space"): vol.In(["input", "holding"]),
+}
+
+
+def _profile_key(value: Any) -> str:
+    if not isinstance(value, str) or not re.fullmatch(r"[a-z0-9_]+", value):
+        raise vol.Invalid("a key has small letters, digits and _ only")
+    return value
+
+
+_AS_METER = {
+    vol.Required("name"): _text,
+    vol.Optional("both_spaces", default=False): bool,
+    vol.Optional("constants", default=list): [_CONSTANT],
+    vol.Optional("also", default=list): [_ALSO],
+    vol.Required("blocks"): vol.All([_BLOCK], vol.Length(min=1)),
+    vol.Optional("max_span"): _integer(1, 125),
+    vol.Optional("max_age_s"): _integer(1, 86_400),
+    vol.Optional("when_old", default=WhenOld.EXCEPTION): vol.All(
+        vol.In([str(each) for each in WhenOld]), WhenOld
+    ),
+    vol.Optional("timeout_ms", default=150): _integer(50, 10_000),
+    vol.Optional("positive_power", default="import"): vol.In(["import", "export"]),
+    vol.Optional("unscaled", default=False): bool,
+}
+
+
 def _registers(document: dict[str, Any]) -> dict[str, Any]:
     """Replace every register of a document by a `Register`, with the defaults of the map."""
     errors = _unknown_keys(document)
@@ -149,6 +193,19 @@ def _registers(document: dict[str, Any]) -> dict[str, Any]:
     document["quantities"] = {
         key: made(_number, raw, "quantities", key) for key, raw in document["quantities"].items()
     }
+    for key, raw in document["as_meter"].items():
+        raw["constants"] = [
+            made(_constant, constant, "as_meter", key, "constants", index)
+            for index, constant in enumerate(raw["constants"])
+        ]
+        raw["also"] = [
+            made(_also, also, "as_meter", key, "also", index)
+            for index, also in enumerate(raw["also"])
+        ]
+        raw["blocks"] = [
+            made(_span, block, "as_meter", key, "blocks", index)
+            for index, block in enumerate(raw["blocks"])
+        ]
     if errors:
         raise vol.MultipleInvalid(errors)
     return document
@@ -219,6 +276,52 @@ def _text_or_number(document: dict[str, Any], raw: dict[str, Any]) -> Register:
     return register
 
 
+def _constant(document: dict[str, Any], raw: dict[str, Any]) -> Constant:
+    register = _text_or_number(document, raw)
+    value = raw["value"]
+    if (register.type in TEXT_TYPES) != isinstance(value, str):
+        raise vol.Invalid("a text goes with type string, a number with the others", path=["value"])
+    try:
+        words = (
+            encode_text(value, register.count)
+            if isinstance(value, str)
+            else encode(register, value / float(register.scale))
+        )
+    except (ValueError, OverflowError, struct.error) as err:
+        raise vol.Invalid(f"the register cannot hold it: {err}", path=["value"]) from err
+    return Constant(register=register, words=tuple(words), writable=raw["writable"])
+
+
+def _also(document: dict[str, Any], raw: dict[str, Any]) -> tuple[str, Register]:
+    if raw["quantity"] not in document["quantities"]:
+        raise vol.Invalid(f"the map has no quantity {raw['quantity']}", path=["quantity"])
+    return raw["quantity"], _number(document, raw)
+
+
+def _span(document: dict[str, Any], raw: dict[str, Any]) -> Span:
+    if raw["first"] > raw["last"]:
+        raise vol.Invalid("the first register comes first", path=["last"])
+    space = raw.get("register_space", document["register_space"])
+    return Span(first=raw["first"], last=raw["last"], space=space)
+
+
+def _as_meter(key: str, document: dict[str, Any], raw: dict[str, Any]) -> AsMeter:
+    return AsMeter(
+        key=key,
+        name=raw["name"],
+        both_spaces=raw["both_spaces"],
+        constants=tuple(raw["constants"]),
+        also=tuple(raw["also"]),
+        blocks=tuple(raw["blocks"]),
+        max_span=raw.get("max_span", document["max_span"]),
+        max_age_s=raw.get("max_age_s"),
+        when_old=raw["when_old"],
+        timeout_ms=raw["timeout_ms"],
+        export_positive=raw["positive_power"] == "export",
+        unscaled=raw["unscaled"],
+    )
+
+
 def _not_available(kind: str, nan: Any) -> frozenset[int]:
     """Return the raw words that mean "not available", as an unsigned number."""
     if nan == "largest":
@@ -256,6 +359,7 @@ _MAP = vol.Schema(
             vol.Optional("identify", default=list): [_identify],
             vol.Optional("recognise", default=list): [_CHECK],
             vol.Required("quantities"): vol.All(_known_quantities, {str: _REGISTER}),
+            vol.Optional("as_meter", default=dict): {_profile_key: _AS_METER},
         },
         _one_of_both,
         _registers,
@@ -294,4 +398,5 @@ def register_map(key: str, document: Any) -> RegisterMap:
         current_ratio=document.get("current_ratio"),
         voltage_ratio=document.get("voltage_ratio"),
         secondary=keys(document["secondary"]),
+        as_meter={key: _as_meter(key, document, raw) for key, raw in document["as_meter"].items()},
     )

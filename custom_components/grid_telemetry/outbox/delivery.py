@@ -18,6 +18,7 @@ from ..connection.concurrent import until_first_ends
 from ..connection.errors import ConnectionFailed, LinkError, SendingRefused
 from ..connection.health import Health, as_datetime
 from ..connection.kept import KeptConnection
+from ..connection.traffic import Direction, Traffic, traffic_of
 from .packet import Pack, Packet, Session
 from .store import Lane, Outbox
 from .trial import Trial, Verdict
@@ -73,6 +74,7 @@ class Delivery:
             hass, entry, health=health, connect=self._session, run=self._run
         )
         self._trial = Trial(hass.loop.time)
+        self._traffic = traffic_of(hass, entry.entry_id)
         self._outage = True
         self._greetings: deque[Packet] = deque()  # not yet acknowledged
         self._queues: list[_Queue] = []
@@ -87,23 +89,24 @@ class Delivery:
     def start(self) -> None:
         """Begin to deliver, in a background task of the entry."""
         self._dropped = self._outbox.dropped_samples
-        self._show_queue()
+        self.show_queue()
         self._connection.start()
 
     async def stop(self) -> None:
         """End the session; what is not acknowledged by then stays in the outbox."""
         await self._connection.stop()
+        self._drained.set()  # nothing is delivered that a flush could wait for
 
     @callback
     def wake(self) -> None:
         """Have new records sent; to be called after every `Outbox.put`."""
         self._news.set()
-        self._show_queue()
+        self.show_queue()
 
     async def flush(self, timeout_s: float) -> int:
         """Try at once to empty the outbox and return how many samples were delivered meanwhile.
 
-        Returns when the outbox was empty for a moment, or after the timeout.
+        Returns when the outbox was empty for a moment, at the stop, or after the timeout.
         """
         before = self._outbox.delivered_samples
         if self._connection.kept and self._outbox.queued_records:
@@ -116,7 +119,8 @@ class Delivery:
                     await self._drained.wait()
         return self._outbox.delivered_samples - before
 
-    def _show_queue(self) -> None:
+    def show_queue(self) -> None:
+        """Tell the health what the outbox has and had; the outbox has to be open."""
         health, outbox = self._health, self._outbox
         health.queued = outbox.queued_samples
         health.oldest_at = as_datetime(outbox.oldest_at_ms)
@@ -147,7 +151,7 @@ class Delivery:
 
     async def _run(self, session: Session) -> None:
         """Deliver over a session until its end; raises the `LinkError` that ended it."""
-        window = _Window(self._take_acknowledged)
+        window = _Window(self._take_acknowledged, self._traffic)
         self._under_way = {id_ for packet in self._acknowledged for id_ in packet.ids}
         if self._outage:
             self._outage = False
@@ -161,6 +165,7 @@ class Delivery:
                 self._remove(),
             )
         except SendingRefused as err:
+            self._traffic.note(Direction.IN, err.reason, "", err.detail or "")
             await asyncio.sleep(0)  # lets the last acknowledgements be heard: they came before it
             await self._remove_acknowledged()
             if not (unconfirmed := window.unconfirmed()):
@@ -241,7 +246,7 @@ class Delivery:
             self._greetings = deque(
                 each for each in self._greetings if each.destination.kind != verdict.kind
             )
-        self._show_queue()
+        self.show_queue()
 
     @callback
     def _take_acknowledged(self, packet: Packet) -> None:
@@ -267,7 +272,7 @@ class Delivery:
             await self._note_confirmed(packet)
         self._connection.progressed()
         self._health.last_delivery = dt_util.utcnow()
-        self._show_queue()
+        self.show_queue()
 
     async def _note_confirmed(self, packet: Packet) -> None:
         if not packet.ids and packet in self._greetings:
@@ -344,8 +349,9 @@ class _Queue:
 class _Window:
     """What one session has sent and the platform has not acknowledged; bounded."""
 
-    def __init__(self, on_acknowledged: Callable[[Packet], None]) -> None:
+    def __init__(self, on_acknowledged: Callable[[Packet], None], traffic: Traffic) -> None:
         self._on_acknowledged = on_acknowledged
+        self._traffic = traffic
         self._loop = asyncio.get_running_loop()
         self._in_flight: dict[asyncio.Future[None], tuple[Packet, float]] = {}  # oldest first
         self._bytes = 0
@@ -384,6 +390,8 @@ class _Window:
     async def publish(self, session: Session, packet: Packet) -> None:
         """Send a packet that there is room for."""
         future = await session.publish(packet)
+        kind, device = packet.destination
+        self._traffic.sent(kind, device, packet.body, future)
         self._in_flight[future] = packet, self._loop.time() + ACKNOWLEDGED_WITHIN_S
         self._bytes += len(packet.body)
         if self._timer is None:

@@ -7,12 +7,20 @@ from .store import Trouble
 
 REFUSED = "outbox_refused"
 PAUSED = "outbox_paused"
+# Of a file that was set aside, which the user may delete.
+_SET_ASIDE = (Trouble.CORRUPT, Trouble.FOREIGN)
 
 
 @callback
 def show_trouble(issues: Issues, trouble: Trouble, detail: str | None) -> None:
     """Show the begin of an outbox's trouble, which has a detail, or its end."""
-    issues.set(detail is not None, trouble, detail=detail or "")
+    issues.set(
+        detail is not None,
+        trouble,
+        fixable=trouble in _SET_ASIDE,
+        data={"set_aside": detail or ""},
+        detail=detail or "",
+    )
 
 
 @callback

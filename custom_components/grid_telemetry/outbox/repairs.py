@@ -1,7 +1,8 @@
-"""What the user may do with messages that a platform refused."""
+"""What the user may do with refused messages, and with a file that was set aside."""
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntryState
+from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import AbortFlow
 import voluptuous as vol
 
@@ -9,6 +10,40 @@ from .actions import DurableForwarder, outbox_errors, refused_as_dict
 
 _SHOWN = 20
 _SHOWN_CHARS = 300
+
+
+def _running(hass: HomeAssistant, entry_id: str) -> DurableForwarder:
+    """Return the forwarder of an entry; ends the flow where it does not run."""
+    entry = hass.config_entries.async_get_entry(entry_id)
+    if entry is not None and entry.state is ConfigEntryState.LOADED:
+        link: object = entry.runtime_data
+        if isinstance(link, DurableForwarder):
+            return link
+    title = "" if entry is None else entry.title
+    raise AbortFlow("not_loaded", description_placeholders={"title": title})
+
+
+class SetAsideFlow(RepairsFlow):
+    """Delete the file that was set aside: what could be read of it was taken over."""
+
+    def __init__(self, entry_id: str, file: str) -> None:
+        """Take the entry whose outbox it was, and the name of the file."""
+        self._entry_id = entry_id
+        self._file = file
+
+    async def async_step_init(self, user_input: dict[str, str] | None = None) -> RepairsFlowResult:
+        """Tell what it is, and delete it once the user is sure."""
+        link = _running(self.hass, self._entry_id)
+        entry = self.hass.config_entries.async_get_known_entry(self._entry_id)
+        if user_input is None:
+            return self.async_show_form(
+                step_id="init",
+                data_schema=vol.Schema({}),
+                description_placeholders={"title": entry.title, "detail": self._file},
+            )
+        with outbox_errors():
+            await link.outbox.delete_set_aside()
+        return self.async_create_entry(data={})
 
 
 class RefusedMessagesFlow(RepairsFlow):
@@ -69,13 +104,7 @@ class RefusedMessagesFlow(RepairsFlow):
         return self.async_create_entry(data={})
 
     def _link(self) -> DurableForwarder:
-        entry = self.hass.config_entries.async_get_entry(self._entry_id)
-        if entry is not None and entry.state is ConfigEntryState.LOADED:
-            link: object = entry.runtime_data
-            if isinstance(link, DurableForwarder):
-                return link
-        title = "" if entry is None else entry.title
-        raise AbortFlow("not_loaded", description_placeholders={"title": title})
+        return _running(self.hass, self._entry_id)
 
     def _placeholders(self) -> dict[str, str]:
         entry = self.hass.config_entries.async_get_known_entry(self._entry_id)

@@ -1,6 +1,7 @@
 """What points were over an interval: mean, minimum and maximum of the states of their entities."""
 
 from collections.abc import Iterable
+from copy import copy
 
 from homeassistant.core import CALLBACK_TYPE, Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import entity_registry as er
@@ -8,7 +9,7 @@ from homeassistant.helpers.event import async_track_state_change_event
 
 from ..vocabulary.aggregate import Aggregate, Aggregated
 from ..vocabulary.clock import elapsed_s
-from .point import Point, Take, entity_id_of, moves_an_entity, read
+from .point import Point, Take, entity_id_of, moves_one_of, read
 
 type AverageKey = tuple[str, str | None, float]
 """What points share that are one value, taken in several ways: entity, unit, factor."""
@@ -64,6 +65,10 @@ class Averages:
         results = {key: aggregate.take(now) for key, aggregate in self._aggregates.items()}
         return {key: result for key, result in results.items() if result is not None}
 
+    def present(self, point: Point) -> Aggregated | None:
+        """Return what a value was since the last `take` so far; None where it had none."""
+        return copy(self._aggregates[average_key(point)]).take(elapsed_s())
+
     @callback
     def _follow(self, _: object = None) -> None:
         """Listen to the entities under their present names."""
@@ -79,9 +84,17 @@ class Averages:
         self._unlisten = [
             async_track_state_change_event(self._hass, self._followed, self._changed),
             self._hass.bus.async_listen(
-                er.EVENT_ENTITY_REGISTRY_UPDATED, self._follow, moves_an_entity
+                er.EVENT_ENTITY_REGISTRY_UPDATED, self._follow, self._concerns_us
             ),
         ]
+
+    @callback
+    def _concerns_us(self, event_data: er.EventEntityRegistryUpdatedData) -> bool:
+        return moves_one_of(
+            event_data,
+            self._followed,
+            all_there=len(self._followed) == len({point.entity for point in self._points.values()}),
+        )
 
     @callback
     def _changed(self, event: Event[EventStateChangedData]) -> None:

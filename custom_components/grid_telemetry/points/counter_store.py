@@ -8,9 +8,9 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.core import CALLBACK_TYPE, HomeAssistant, callback
 from homeassistant.helpers.event import async_track_time_interval
-from homeassistant.helpers.storage import Store
 
 from ..const import DOMAIN
+from ..entry_store import EntryStore, async_remove_store, entry_store
 from ..vocabulary.clock import elapsed_s
 from .point import Point
 from .reader import PointReader
@@ -20,8 +20,8 @@ SAVE_INTERVAL: Final = timedelta(hours=1)
 """So often it is saved: after `kill -9`, what is an hour old is still better than nothing."""
 
 
-def _store(hass: HomeAssistant, entry: ConfigEntry[Any]) -> Store[dict[str, Any]]:
-    return Store(hass, _VERSION, f"{DOMAIN}.counters_{entry.entry_id}")
+def _store_key(entry: ConfigEntry[Any]) -> str:
+    return f"{DOMAIN}.counters_{entry.entry_id}"
 
 
 def _key(point: Point) -> str:
@@ -39,7 +39,7 @@ class CounterStore:
     ) -> None:
         """Take what returns the readers that there are at a time."""
         self._hass = hass
-        self._store = _store(hass, entry)
+        self._store: EntryStore[dict[str, Any]] = entry_store(hass, _VERSION, _store_key(entry))
         self._readers = readers
         self._stored: Mapping[str, Any] = {}
         self._at = 0.0
@@ -75,9 +75,9 @@ class CounterStore:
         }
         if counters or self._stored:
             self._stored, self._at = counters, time.time()
-            await self._store.async_save({"at": self._at, "counters": counters})
+            await self._store.async_save(lambda: {"at": self._at, "counters": self._stored})
 
 
 async def async_remove_counters(hass: HomeAssistant, entry: ConfigEntry[Any]) -> None:
     """Delete what was kept of an entry."""
-    await _store(hass, entry).async_remove()
+    await async_remove_store(hass, _VERSION, _store_key(entry))

@@ -1,6 +1,6 @@
 """Points: which entity goes under which name, in which unit, and how its state becomes a number."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from functools import lru_cache
@@ -132,12 +132,34 @@ class Refusal(StrEnum):
     """Older than the point allows."""
     NOT_CONFIRMED = "not_confirmed"
     """The first reading of a counter, which may be the zero of a meter that is not ready yet."""
+    FAILED = "failed"
+    """Something failed that nobody expects; the log has it."""
 
 
 @callback
 def entity_id_of(hass: HomeAssistant, point: Point) -> str | None:
     """Return the present entity_id of a point, None when its registry entry is gone."""
-    return er.async_resolve_entity_id(er.async_get(hass), point.entity)
+    return entity_id_behind(hass, point.entity)
+
+
+@callback
+def entity_id_behind(hass: HomeAssistant, reference: str) -> str | None:
+    """Return the present entity_id of what `reference_of` gave, None when its entry is gone."""
+    return er.async_resolve_entity_id(er.async_get(hass), reference)
+
+
+@callback
+def moves_one_of(
+    event_data: er.EventEntityRegistryUpdatedData, followed: Collection[str], *, all_there: bool
+) -> bool:
+    """Return whether one of some entities has another name or is gone, or a missing one came.
+
+    A filter for `EVENT_ENTITY_REGISTRY_UPDATED`, for who follows entities under their names.
+    """
+    if event_data["action"] == "create":
+        return not all_there
+    before = event_data.get("old_entity_id", event_data["entity_id"])
+    return before in followed and moves_an_entity(event_data)
 
 
 @callback

@@ -4,11 +4,14 @@ Every link that forwards or serves points reads them here, so that a value is as
 as credible, to one platform as to the other.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass, replace
+from enum import StrEnum
+import logging
 import math
 import time
-from typing import Any, Final
+from typing import Any, Final, Protocol, runtime_checkable
 
 from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorStateClass
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, State, callback
@@ -16,13 +19,16 @@ from homeassistant.helpers import entity_registry as er
 from homeassistant.util.hass_dict import HassKey
 
 from ..const import DOMAIN
-from ..vocabulary.age import Age
+from ..vocabulary.age import FLOW_LIMIT_S, Age
 from ..vocabulary.clock import elapsed_s
 from ..vocabulary.counter import Counter, CounterRules
 from ..vocabulary.quantities import QUANTITIES
 from .point import Point, Refusal, entity_id_of, evaluate, moves_an_entity
 
-_COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+_LOGGER = logging.getLogger(__name__)
+
+COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
+"""The state classes of what counts."""
 _RULES: Final = CounterRules()
 _STANDING_S: Final = 30.0
 """A state that stands for so long is as good as reported again: some report only changes."""
@@ -55,20 +61,97 @@ class Reading:
     """Whether that is longer than its kind, or the point, allows."""
 
 
+@dataclass(frozen=True, slots=True)
+class PresentPoint:
+    """A point with what would go out of it now."""
+
+    point: Point
+    entity_id: str | None
+    reading: Reading | Refusal
+
+
+@runtime_checkable
+class LinkWithPoints(Protocol):
+    """A link that forwards or serves points."""
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return each point with what would go out of it now, by the id of its subentry.
+
+        Whoever looks changes nothing of what is sent.
+        """
+
+
+class Outcome(StrEnum):
+    """What became of a point that was sent to try it."""
+
+    TAKEN = "taken"
+    """The platform acknowledged it."""
+    WAITING = "waiting"
+    """It was not acknowledged in time, and is sent again."""
+    REFUSED = "refused"
+    NO_VALUE = "no_value"
+
+
+@dataclass(frozen=True, slots=True)
+class TriedPoint:
+    """A point that was sent to try it."""
+
+    point: Point
+    outcome: Outcome
+    value: float | None = None
+    why: str | None = None
+    """The words of the platform, or the `Refusal` of the state."""
+
+
+@runtime_checkable
+class LinkWithTrial(LinkWithPoints, Protocol):
+    """A link that can send its points at once, and hears what becomes of them."""
+
+    async def async_try_points(self) -> Mapping[str, Sequence[TriedPoint]]:
+        """Send what there is now and return what became of it, by the id of the subentry.
+
+        Raises a `HomeAssistantError`.
+        """
+
+
+def tried(
+    present: PresentPoint,
+    destination: str,
+    *,
+    waiting: Collection[str],
+    refused: Mapping[str, str],
+) -> TriedPoint:
+    """Return what became of a point; `waiting` and `refused`, with the words, are destinations."""
+    reading = present.reading
+    if isinstance(reading, Refusal):
+        return TriedPoint(present.point, Outcome.NO_VALUE, why=reading.value)
+    if destination in refused:
+        return TriedPoint(present.point, Outcome.REFUSED, reading.value, refused[destination])
+    outcome = Outcome.WAITING if destination in waiting else Outcome.TAKEN
+    return TriedPoint(present.point, outcome, reading.value)
+
+
 class PointReader:
     """One point and what is known of its entity."""
 
     def __init__(
-        self, hass: HomeAssistant, point: Point, *, flow_limit_s: float | None = None
+        self,
+        hass: HomeAssistant,
+        point: Point,
+        *,
+        flow_limit_s: float | None = None,
+        kind_limit_s: float = FLOW_LIMIT_S,
     ) -> None:
         """Prepare; nothing is looked at before the first `read`.
 
         `flow_limit_s` is how old the value may be if it flows and its point says nothing of it.
+        Without that `kind_limit_s` is, and more where its source reports more seldom.
         """
         self.point = point
         self.has_limit = point.max_age_s is not None or flow_limit_s is not None
         """Whether somebody chose how old the value may be."""
         self.flow_limit_s = flow_limit_s
+        self._kind_limit_s = kind_limit_s
         self._hass = hass
         is_bare = point.factor == 1.0 and not point.offset
         self._bare = point if is_bare else replace(point, factor=1.0, offset=0.0)
@@ -77,6 +160,7 @@ class PointReader:
         self._age: Age | None = None
         self._counter: Counter | None = None
         self._looked_at = 0.0
+        self._has_failed = False
 
     @property
     def entity_id(self) -> str | None:
@@ -97,7 +181,21 @@ class PointReader:
         return self.read_state(None if entity_id is None else self._hass.states.get(entity_id))
 
     def read_state(self, state: State | None) -> Reading | Refusal:
-        """Return what a state of the entity, the present one, is worth now."""
+        """Return what a state of the entity, the present one, is worth now.
+
+        Whatever fails with one entity is its own: the others are read all the same.
+        """
+        try:
+            reading = self._worth(state)
+        except Exception:
+            if not self._has_failed:
+                self._has_failed = True
+                _LOGGER.exception("%s cannot be read: %s", self.entity_id, state)
+            return Refusal.FAILED
+        self._has_failed = False
+        return reading
+
+    def _worth(self, state: State | None) -> Reading | Refusal:
         value = evaluate(state, self._bare)
         if state is None or isinstance(value, Refusal):
             return value if isinstance(value, Refusal) else Refusal.MISSING
@@ -110,22 +208,27 @@ class PointReader:
             if believed is None:
                 return Refusal.NOT_CONFIRMED
             value = believed
-        age_s = age.age_s(now)
         value = value * self.point.factor + self.point.offset
         if not math.isfinite(value):
             return Refusal.NOT_FINITE
-        return Reading(value, at, age_s, age_s > age.limit_s)
+        return Reading(value, at, age.age_s(now), age.is_stale(now))
+
+    def present(self) -> PresentPoint:
+        """Return what `read` would, without taking note of anything."""
+        looking = copy(self)
+        looking.__dict__.update(_age=copy(self._age), _counter=copy(self._counter))
+        return PresentPoint(self.point, self.entity_id, looking.read())
 
     def _age_of(self, state: State) -> Age:
         if self._age is None:
             quantity = QUANTITIES.get(self.point.name)
-            counter = state.attributes.get(ATTR_STATE_CLASS) in _COUNTING or (
+            counter = state.attributes.get(ATTR_STATE_CLASS) in COUNTING or (
                 quantity is not None and quantity.counter
             )
             limit_s = self.point.max_age_s
             if limit_s is None and not counter:
                 limit_s = self.flow_limit_s
-            self._age = Age(counter=counter, limit_s=limit_s)
+            self._age = Age(counter=counter, limit_s=limit_s, kind_limit_s=self._kind_limit_s)
         return self._age
 
     def _is_guarded(self, state: State) -> bool:
@@ -161,12 +264,20 @@ class PointReaders:
         hass: HomeAssistant,
         points: Iterable[Point],
         flow_limits: Mapping[Point, float] | None = None,
+        kind_limits: Mapping[Point, float] | None = None,
     ) -> None:
         """Prepare a reader for each point; how old one may be that flows is by point."""
-        limits = {} if flow_limits is None else flow_limits
+        limits, kinds = flow_limits or {}, kind_limits or {}
         self.readers: tuple[PointReader, ...] = tuple(
-            PointReader(hass, point, flow_limit_s=limits.get(point)) for point in points
+            PointReader(
+                hass,
+                point,
+                flow_limit_s=limits.get(point),
+                kind_limit_s=kinds.get(point, FLOW_LIMIT_S),
+            )
+            for point in points
         )
+        self.of: Mapping[Point, PointReader] = {reader.point: reader for reader in self.readers}
         self._hass = hass
         self._unlisten: CALLBACK_TYPE | None = None
 

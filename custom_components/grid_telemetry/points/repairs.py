@@ -1,16 +1,22 @@
-"""What the user may do about an entity that is gone: let another one take its place."""
+"""What the user may do about entities that are gone: let others take their place, or drop them."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
+import json
 from typing import Any, Final
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
+from homeassistant.data_entry_flow import AbortFlow
 from homeassistant.helpers import area_registry as ar, device_registry as dr, entity_registry as er
 from homeassistant.helpers.selector import (
     BooleanSelector,
+    DeviceSelector,
+    DeviceSelectorConfig,
+    EntityFilterSelectorConfig,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
@@ -20,8 +26,8 @@ import voluptuous as vol
 
 from ..entities.unit_classes import classes_of_unit
 from ..vocabulary.unit import canonical
-from .issues import removed_entity
-from .point import Point, can_convert, convert, read, reference_of
+from .issues import listed, removed_entity
+from .point import Point, can_convert, convert, entity_id_of, read, reference_of
 from .table import (
     CONF_ENTITY,
     CONF_IDENTITY,
@@ -34,6 +40,7 @@ from .table import (
 
 CONF_REPLACEMENT: Final = "replacement"
 CONF_GO_ON: Final = "go_on"
+CONF_DEVICE: Final = "device"
 
 _MAX_CANDIDATES: Final = 200
 
@@ -44,6 +51,8 @@ class GoneEntity:
 
     entity: str
     """As points refer to it."""
+    entity_id: str
+    unique_id: str | None
     domain: str
     device_class: str | None
     unit: str | None
@@ -55,12 +64,16 @@ class GoneEntity:
     def from_data(cls, hass: HomeAssistant, data: Mapping[str, Any]) -> GoneEntity:
         """Return what an issue was raised with, and what the registry remembers."""
         entity = str(data["entity"])
-        known = removed_entity(hass, entity)
-        entity_id = entity if known is None else known.entity_id
+        known: er.DeletedRegistryEntry | er.RegistryEntry | None = er.async_get(
+            hass
+        ).entities.get_entry(entity) or removed_entity(hass, entity)
+        entity_id = str(data["entity_id"]) if known is None else known.entity_id
         unit = data.get("unit")
         device_class = data.get("device_class") or classes_of_unit(unit)[0]
         return cls(
             entity=entity,
+            entity_id=entity_id,
+            unique_id=None if known is None else known.unique_id,
             domain=entity_id.partition(".")[0] if "." in entity_id else Platform.SENSOR,
             device_class=device_class,
             unit=unit,
@@ -77,9 +90,10 @@ def _area_of(hass: HomeAssistant, entity_id: str) -> str | None:
     return None if device is None else device.area_id
 
 
-def candidates(hass: HomeAssistant, gone: GoneEntity) -> list[str]:
-    """Return the entities that may take the place of one, the likeliest first."""
+def candidates(hass: HomeAssistant, entry: ConfigEntry[Any], gone: GoneEntity) -> list[str]:
+    """Return the entities that may take the place of one of an entry, the likeliest first."""
     unit = canonical(gone.unit)
+    taken = _in_its_place(hass, entry, gone.entity)
 
     def rank(entity_id: str) -> tuple[int, str]:
         score = 0
@@ -94,9 +108,24 @@ def candidates(hass: HomeAssistant, gone: GoneEntity) -> list[str]:
     fitting = [
         state.entity_id
         for state in hass.states.async_all(gone.domain)
-        if unit is None or can_convert(unit_of(hass, state.entity_id), unit)
+        if state.entity_id not in taken
+        and (unit is None or can_convert(unit_of(hass, state.entity_id), unit))
     ]
     return sorted(fitting, key=rank)[:_MAX_CANDIDATES]
+
+
+def _in_its_place(hass: HomeAssistant, entry: ConfigEntry[Any], entity: str) -> set[str]:
+    """Return the entities that an entry has beside one already, under the same name.
+
+    A second time they would be counted twice.
+    """
+    found: set[str] = set()
+    for subentry in entry.subentries.values():
+        points = [Point.from_dict(stored) for stored in subentry.data.get(CONF_POINTS, ())]
+        names = {point.name for point in points if point.entity == entity}
+        present = (entity_id_of(hass, point) for point in points if point.name in names)
+        found.update(entity_id for entity_id in present if entity_id is not None)
+    return found
 
 
 def replaced(data: Mapping[str, Any], old: str, new: str, offsets: Mapping[str, float]) -> Any:
@@ -121,46 +150,228 @@ def replaced(data: Mapping[str, Any], old: str, new: str, offsets: Mapping[str, 
     return in_place(data)
 
 
-class ReplaceEntityFlow(RepairsFlow):
-    """Choose the entity that takes the place of the one that is gone."""
+def dropped(data: Mapping[str, Any], gone: Collection[str]) -> dict[str, Any] | None:
+    """Return the data of a subentry without the points of entities; None if nothing is left.
+
+    What a subentry is about as a whole, as an alarm is about its sensor, leaves nothing.
+    """
+    if data.get(CONF_ENTITY) in gone:
+        return None
+    if CONF_POINTS not in data:
+        return dict(data)
+    points = [point for point in data[CONF_POINTS] if point[CONF_ENTITY] not in gone]
+    return {**data, CONF_POINTS: points} if points or not data[CONF_POINTS] else None
+
+
+def drop(hass: HomeAssistant, entry: ConfigEntry[Any], gone: Collection[str]) -> None:
+    """Have an entry use entities no more; what it has of nothing else is removed."""
+    for subentry in list(entry.subentries.values()):
+        data = dropped(subentry.data, gone)
+        if data is None:
+            hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+        elif data != dict(subentry.data):
+            hass.config_entries.async_update_subentry(entry, subentry, data=data)
+
+
+def is_used(entry: ConfigEntry[Any], gone: Collection[str]) -> bool:
+    """Return whether an entry would still use one of the entities once they were dropped."""
+
+    def texts(value: Any) -> Iterator[Any]:
+        if isinstance(value, Mapping):
+            for each in value.values():
+                yield from texts(each)
+        elif isinstance(value, list | tuple):
+            for each in value:
+                yield from texts(each)
+        else:
+            yield value
+
+    return any(
+        text in gone
+        for subentry in entry.subentries.values()
+        for text in texts(
+            {
+                key: value
+                for key, value in (dropped(subentry.data, gone) or {}).items()
+                # A point keeps the entity that it began with.
+                if key != CONF_POINTS
+            }
+        )
+    )
+
+
+def matches(
+    hass: HomeAssistant, gone: Sequence[GoneEntity], device_id: str
+) -> dict[GoneEntity, str]:
+    """Return which sensor of a device takes the place of each entity, for those that have one.
+
+    It measures the same in a unit that fits, and of those it is the one whose ids end most alike.
+    """
+    registry = er.async_get(hass)
+    sensors = [
+        sensor
+        for sensor in er.async_entries_for_device(registry, device_id)
+        if sensor.domain == Platform.SENSOR
+    ]
+    found: dict[GoneEntity, str] = {}
+    pairs = [
+        (alike, entity, sensor)
+        for entity in gone
+        for sensor in sensors
+        if (alike := _alike(hass, entity, sensor))
+    ]
+    for _, entity, sensor in sorted(pairs, key=lambda pair: -pair[0]):
+        if entity not in found and sensor.entity_id not in found.values():
+            found[entity] = sensor.entity_id
+    return found
+
+
+def _alike(hass: HomeAssistant, gone: GoneEntity, sensor: er.RegistryEntry) -> int:
+    """Return how much the ids of a sensor end as those of an entity; 0 if it cannot replace it."""
+    device_class = device_class_of(hass, sensor.entity_id)
+    if gone.device_class and device_class != gone.device_class:
+        return 0
+    if gone.unit is not None and not can_convert(unit_of(hass, sensor.entity_id), gone.unit):
+        return 0
+    ids = [(gone.entity_id.partition(".")[2], sensor.entity_id.partition(".")[2])]
+    if gone.unique_id is not None:
+        ids.append((gone.unique_id, sensor.unique_id))
+    return max(_common_end(*pair) for pair in ids)
+
+
+def _common_end(one: str, other: str) -> int:
+    """Return how many words two ids have in common at their end."""
+    words = zip(reversed(one.split("_")), reversed(other.split("_")), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], words))
+
+
+class PointsFlow(RepairsFlow):
+    """Let other entities take the place of those that are gone, or use them no more."""
 
     def __init__(self, data: Mapping[str, Any]) -> None:
-        """Take what the issue was raised with."""
-        self._data = data
+        """Take what the issue was raised with (`fix_data`)."""
+        self._entry_id = str(data["entry_id"])
+        self._points: list[dict[str, Any]] = json.loads(str(data["points"]))
+        self._matches: dict[GoneEntity, str] = {}
 
     async def async_step_init(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
-        """Offer what may take its place, and move its points over."""
-        hass = self.hass
-        entry = hass.config_entries.async_get_entry(str(self._data["entry_id"]))
-        if entry is None:
+        """Ask what to do."""
+        if self.hass.config_entries.async_get_entry(self._entry_id) is None:
             return self.async_abort(reason="entry_is_gone")
-        gone = GoneEntity.from_data(hass, self._data)
-        found = candidates(hass, gone)
+        return self.async_show_menu(
+            step_id="init",
+            menu_options=["replace", "drop"],
+            description_placeholders=self._placeholders(),
+        )
+
+    async def async_step_drop(self, user_input: dict[str, Any] | None = None) -> RepairsFlowResult:
+        """Take the points out, once the user is sure."""
+        entry = self._entry()
+        entities = {str(point["entity"]) for point in self._points}
+        if is_used(entry, entities):
+            return self.async_abort(
+                reason="cannot_drop", description_placeholders=self._placeholders()
+            )
+        if user_input is None:
+            return self.async_show_form(
+                step_id="drop",
+                data_schema=vol.Schema({}),
+                description_placeholders=self._placeholders(),
+            )
+        drop(self.hass, entry, entities)
+        return self.async_create_entry(data={})
+
+    async def async_step_replace(
+        self, user_input: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Offer what may take the place of one entity, or ask for the device that takes several."""
+        gone = self._gone()
+        if len(gone) > 1:
+            return await self.async_step_device()
+        [entity] = gone
+        found = candidates(self.hass, self._entry(), entity)
         if not found:
             return self.async_abort(reason="nothing_fits")
         if user_input is not None:
-            move(
-                hass,
-                entry,
-                gone,
-                user_input[CONF_REPLACEMENT],
-                go_on=user_input.get(CONF_GO_ON, False),
-            )
+            self._move({entity: user_input[CONF_REPLACEMENT]}, user_input)
             return self.async_create_entry(data={})
         fields: dict[vol.Marker, Any] = {
-            vol.Required(CONF_REPLACEMENT, default=found[0]): _selector(hass, found)
+            vol.Required(CONF_REPLACEMENT, default=found[0]): _selector(self.hass, found)
         }
-        if gone.last_value is not None and any(counts(hass, each) for each in found):
+        if entity.last_value is not None and any(counts(self.hass, each) for each in found):
             fields[vol.Required(CONF_GO_ON, default=False)] = BooleanSelector()
         return self.async_show_form(
-            step_id="init",
+            step_id="replace",
             data_schema=vol.Schema(fields),
+            description_placeholders=self._placeholders(),
+        )
+
+    async def async_step_device(
+        self, user_input: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Ask for the device whose sensors take the places."""
+        errors: dict[str, str] = {}
+        if user_input is not None:
+            self._matches = matches(self.hass, self._gone(), user_input[CONF_DEVICE])
+            if self._matches:
+                return await self.async_step_matches()
+            errors[CONF_DEVICE] = "nothing_fits"
+        return self.async_show_form(
+            step_id="device",
+            data_schema=vol.Schema(
+                {
+                    vol.Required(CONF_DEVICE): DeviceSelector(
+                        DeviceSelectorConfig(
+                            entity=[EntityFilterSelectorConfig(domain=[Platform.SENSOR])]
+                        )
+                    )
+                }
+            ),
+            errors=errors,
+            description_placeholders=self._placeholders(),
+        )
+
+    async def async_step_matches(
+        self, user_input: dict[str, Any] | None = None
+    ) -> RepairsFlowResult:
+        """Show what takes whose place, and move the points over."""
+        if user_input is not None:
+            self._move(self._matches, user_input)
+            return self.async_create_entry(data={})
+        return self.async_show_form(
+            step_id="matches",
+            data_schema=vol.Schema({vol.Required(CONF_GO_ON, default=False): BooleanSelector()}),
             description_placeholders={
-                "name": str(self._data["name"]),
-                "title": entry.title,
-                "entity": str(self._data["entity_id"]),
+                **self._placeholders(),
+                "matches": listed(
+                    f"- `{entity.entity_id}` → `{self._matches.get(entity, '-')}`"
+                    for entity in self._gone()
+                ),
             },
         )
+
+    def _move(self, chosen: Mapping[GoneEntity, str], user_input: Mapping[str, Any]) -> None:
+        go_on = user_input.get(CONF_GO_ON, False)
+        for entity, entity_id in chosen.items():
+            move(self.hass, self._entry(), entity, entity_id, go_on=go_on)
+
+    def _entry(self) -> ConfigEntry[Any]:
+        if (entry := self.hass.config_entries.async_get_entry(self._entry_id)) is None:
+            raise AbortFlow("entry_is_gone")
+        return entry
+
+    def _gone(self) -> list[GoneEntity]:
+        """Return the entities, each once."""
+        by_entity = {str(point["entity"]): point for point in self._points}
+        return [GoneEntity.from_data(self.hass, point) for point in by_entity.values()]
+
+    def _placeholders(self) -> dict[str, str]:
+        return {
+            "title": self._entry().title,
+            "points": listed(
+                f"- {point['name']}: `{point['entity_id']}`" for point in self._points
+            ),
+        }
 
 
 def _selector(hass: HomeAssistant, entity_ids: list[str]) -> SelectSelector:

@@ -13,10 +13,10 @@ from homeassistant.core import HomeAssistant, callback
 
 from ..connection.health import Health
 from ..vocabulary.aggregate import Aggregated
-from .averages import AverageKey, Averages, average_key, taken_from
+from .averages import Averages, average_key, taken_from
 from .issues import PointIssues
 from .point import Point, Refusal, Take
-from .reader import PointReader, PointReaders, Reading
+from .reader import PointReader, PointReaders, PresentPoint, Reading
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -89,6 +89,15 @@ class Sampler:
         """The readers of the points."""
         return self._readers.readers
 
+    def present(self, point: Point) -> PresentPoint:
+        """Return what would be sampled of one of the points if the slot ended now."""
+        reader = self._readers.of[point]
+        present = reader.present()
+        reading = _sampled(reader, present.reading)
+        if point.take is not Take.INSTANT:
+            reading = _averaged(point, reading, self._averages.present(point), time.time())
+        return replace(present, reading=reading)
+
     @callback
     def start(self) -> None:
         """Begin with the next multiple of the interval."""
@@ -149,14 +158,11 @@ class Sampler:
         stale: list[str] = []
         for reader in self._readers.readers:
             point, reading = reader.point, reader.read()
-            if isinstance(reading, Refusal):
+            if isinstance(reading, Refusal) or reading.is_stale:
                 stale.append(point.name)
-            elif reading.is_stale:
-                stale.append(point.name)
-                if reader.has_limit:
-                    reading = Refusal.STALE
+            reading = _sampled(reader, reading)
             if point.take is not Take.INSTANT:
-                reading = self._average(point, reading, averages, at)
+                reading = _averaged(point, reading, averages.get(average_key(point)), at)
             if isinstance(reading, Refusal):
                 self.skipped[reading] += 1
             else:
@@ -176,19 +182,23 @@ class Sampler:
             self._health.notify()
         return samples
 
-    @staticmethod
-    def _average(
-        point: Point,
-        reading: Reading | Refusal,
-        averages: Mapping[AverageKey, Aggregated],
-        at: float,
-    ) -> Reading | Refusal:
-        """Return what a point was over the interval, also where it has no value any more."""
-        if reading is Refusal.STALE:
-            return reading
-        if (average := averages.get(average_key(point))) is None:
-            return reading if isinstance(reading, Refusal) else Refusal.UNAVAILABLE
-        value = taken_from(average, point.take)
-        if isinstance(reading, Refusal):
-            return Reading(value, at, 0.0, is_stale=False)
-        return replace(reading, value=value)
+
+def _sampled(reader: PointReader, reading: Reading | Refusal) -> Reading | Refusal:
+    """Return what is sampled of a reading: nothing that is older than somebody chose."""
+    if reader.has_limit and not isinstance(reading, Refusal) and reading.is_stale:
+        return Refusal.STALE
+    return reading
+
+
+def _averaged(
+    point: Point, reading: Reading | Refusal, average: Aggregated | None, at: float
+) -> Reading | Refusal:
+    """Return what a point was over the interval, also where it has no value any more."""
+    if reading is Refusal.STALE:
+        return reading
+    if average is None:
+        return reading if isinstance(reading, Refusal) else Refusal.UNAVAILABLE
+    value = taken_from(average, point.take)
+    if isinstance(reading, Refusal):
+        return Reading(value, at, 0.0, is_stale=False)
+    return replace(reading, value=value)

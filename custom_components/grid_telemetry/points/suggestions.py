@@ -9,8 +9,8 @@ from homeassistant.helpers import entity_registry as er
 
 from ..const import DOMAIN
 from ..vocabulary.quantities import QUANTITIES
+from .entity_attributes import device_class_of, unit_of
 from .point import can_convert
-from .table import device_class_of, unit_of
 
 # Of sensors of other integrations; which phase or direction it is, their name may tell.
 _KEYS_BY_DEVICE_CLASS: Final[dict[str, tuple[str, ...]]] = {

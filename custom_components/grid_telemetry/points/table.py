@@ -5,37 +5,80 @@ from dataclasses import dataclass, replace
 import re
 from typing import Any, Final
 
-from homeassistant.components.sensor import (
-    ATTR_STATE_CLASS,
-    DOMAIN as SENSOR_DOMAIN,
-    SensorStateClass,
-)
 from homeassistant.config_entries import (
     SOURCE_RECONFIGURE,
+    ConfigSubentry,
     ConfigSubentryFlow,
     SubentryFlowResult,
 )
-from homeassistant.const import ATTR_DEVICE_CLASS, ATTR_UNIT_OF_MEASUREMENT, Platform
+from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.selector import (
-    DeviceSelector,
-    DeviceSelectorConfig,
-    EntityFilterSelectorConfig,
-    EntitySelector,
-    EntitySelectorConfig,
     ObjectSelector,
     ObjectSelectorConfig,
     ObjectSelectorField,
+    SelectOptionDict,
+    SelectSelector,
+    SelectSelectorConfig,
+    SelectSelectorMode,
     TextSelector,
+    TextSelectorConfig,
 )
+from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
+from ..const import CONF_KIND, DOMAIN
+from ..forms.written import Fields, Written, one_form
+from .entity_attributes import (
+    counts,
+    device_class_of,
+    unit_of,
+)
+from .likeness import copied_rows
 from .point import Point, Take, can_convert, entity_id_of, reference_of
+from .selection import (
+    CONF_DEVICES,
+    CONF_ENTITIES,
+    chosen_readings,
+    counted_by_device,
+    enable_mapped,
+    is_known,
+    readings_of,
+    selection_fields,
+)
+from .table_text import (
+    MappingError,
+    Row,
+    RowMistake,
+    RowsError,
+    each_row,
+    format_table,
+    is_offered,
+    parse_table,
+)
 
-CONF_DEVICES: Final = "devices"
-CONF_ENTITIES: Final = "entities"
+__all__ = [
+    "CONF_DEVICES",
+    "CONF_ENTITIES",
+    "MappingError",
+    "PointsSubentryFlow",
+    "PointsTable",
+    "Row",
+    "RowMistake",
+    "RowsError",
+    "counts",
+    "device_class_of",
+    "each_row",
+    "point_of",
+    "points_of",
+    "readings_of",
+    "row_of",
+    "unit_of",
+]
+
 CONF_POINTS: Final = "points"
+CONF_TEXT: Final = "text"
+CONF_COPY_FROM: Final = "copy_from"
 CONF_ENTITY: Final = "entity"
 CONF_UNIT: Final = "unit"
 CONF_FACTOR: Final = "factor"
@@ -71,71 +114,11 @@ MIN_CHANGE_COLUMN: Final[ObjectSelectorField] = {
     "selector": {"number": {"min": 0, "step": "any", "mode": "box"}}
 }
 MISSING_AS_ZERO_COLUMN: Final[ObjectSelectorField] = {"selector": {"boolean": {}}}
-
-type Row = dict[str, Any]
-
-
-class MappingError(Exception):
-    """A row of the table cannot be taken; `key` names the error text, `row` what it is about."""
-
-    def __init__(self, key: str, row: str = "") -> None:
-        """Remember the error text's key and what it is about."""
-        super().__init__(key)
-        self.key = key
-        self.row = row
-
-
-def device_class_of(hass: HomeAssistant, entity_id: str) -> str | None:
-    """Return the device class of an entity."""
-    if entry := er.async_get(hass).async_get(entity_id):
-        return entry.device_class or entry.original_device_class
-    return _attribute(hass, entity_id, ATTR_DEVICE_CLASS)
-
-
-def unit_of(hass: HomeAssistant, entity_id: str) -> str | None:
-    """Return the unit that the states of an entity come in."""
-    if entry := er.async_get(hass).async_get(entity_id):
-        return entry.unit_of_measurement
-    return _attribute(hass, entity_id, ATTR_UNIT_OF_MEASUREMENT)
-
-
-def counts(hass: HomeAssistant, entity_id: str) -> bool:
-    """Return whether an entity counts, so that only its present value means anything."""
-    entry = er.async_get(hass).async_get(entity_id)
-    capabilities = None if entry is None else entry.capabilities
-    state_class = (capabilities or {}).get(ATTR_STATE_CLASS) or _attribute(
-        hass, entity_id, ATTR_STATE_CLASS
-    )
-    return state_class in (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
-
-
-def _attribute(hass: HomeAssistant, entity_id: str, attribute: str) -> str | None:
-    if (state := hass.states.get(entity_id)) is None:
-        return None
-    value = state.attributes.get(attribute)
-    return None if value is None else str(value)
-
-
-def _measures(entry: er.RegistryEntry) -> bool:
-    """Return whether an entity of a device is a reading worth a row."""
-    return (
-        entry.domain == SENSOR_DOMAIN
-        and not entry.disabled
-        and entry.entity_category is None
-        and ATTR_STATE_CLASS in (entry.capabilities or {})
-    )
-
-
-def readings_of(hass: HomeAssistant, devices: Iterable[str], entities: Iterable[str]) -> list[str]:
-    """Return the entity ids of the readings of devices, and those of entities, each once."""
-    registry = er.async_get(hass)
-    entity_ids = [
-        entry.entity_id
-        for device in devices
-        for entry in er.async_entries_for_device(registry, device)
-        if _measures(entry)
-    ]
-    return list(dict.fromkeys([*entity_ids, *entities]))
+_TEXT_SCHEMA: Final = vol.Schema(
+    {vol.Required(CONF_TEXT): TextSelector(TextSelectorConfig(multiline=True))}
+)
+_MAX_MISTAKES: Final = 20
+"""Rows whose mistakes are told; the others are counted."""
 
 
 def point_of(hass: HomeAssistant, row: Row, name: str) -> Point:
@@ -207,13 +190,67 @@ class PointsTable:
     devices send already. Raises `MappingError`."""
 
 
+def points_field(table: PointsTable) -> dict[vol.Marker, Any]:
+    """Return the field for the rows."""
+    entity, name, *_ = table.columns
+    selector = ObjectSelector(
+        ObjectSelectorConfig(
+            multiple=True,
+            label_field=entity,
+            description_field=name,
+            translation_key=table.translation_key,
+            fields=dict(table.columns),
+        )
+    )
+    return {vol.Required(CONF_POINTS): selector}
+
+
+def written_points(table: PointsTable) -> Written:
+    """Return how a device and its points are written: a row for each point."""
+    _, name, *_ = table.columns
+
+    def rows(stored: Mapping[str, Any]) -> Fields:
+        points = [{**row_of(point), name: point["name"]} for point in stored[CONF_POINTS]]
+        return {
+            **stored,
+            CONF_POINTS: [
+                {key: point[key] for key in table.columns if key in point} for point in points
+            ],
+        }
+
+    def answers(fields: Fields) -> Fields:
+        # The step before the table wants to know where its rows come from.
+        entities = [row[CONF_ENTITY] for row in fields.get(CONF_POINTS, ())]
+        return {**fields, CONF_DEVICES: [], CONF_ENTITIES: entities}
+
+    default = vol.UNDEFINED if table.id_default is None else table.id_default
+    return Written(
+        schemas=one_form(
+            {
+                vol.Required(table.id_field, default=default): TextSelector(),
+                **table.more_fields,
+                **points_field(table),
+            }
+        ),
+        identity=(table.id_field,),
+        menus={"mapping": "points"},
+        fields=rows,
+        answers=answers,
+    )
+
+
 class PointsSubentryFlow(ConfigSubentryFlow):
-    """Choose devices and entities, then fill in the table of their readings."""
+    """Choose readings, then give each its name: row by row, or in a table that is text."""
 
     table: PointsTable
     """Of the class; a flow whose first step decides on the columns may take another one."""
     _device: dict[str, Any]
     _rows: list[Row]
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a device is written in a file."""
+        return written_points(cls.table)
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the device's name on the platform and what it is made of."""
@@ -222,7 +259,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             self._device = self._device_of(user_input)
             self._rows = self._rows_of(user_input)
             if self._rows:
-                return await self.async_step_points()
+                return await self.async_step_mapping()
             errors["base"] = "nothing_to_send"
         suggested_values = user_input or {}
         if not suggested_values and self.source == SOURCE_RECONFIGURE:
@@ -234,6 +271,7 @@ class PointsSubentryFlow(ConfigSubentryFlow):
                 self._device_schema(), suggested_values
             ),
             errors=errors,
+            description_placeholders={"chosen": await self._chosen()},
         )
 
     async def async_step_reconfigure(
@@ -242,23 +280,37 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         """Change the mapping; more devices and entities may be added to it."""
         return await self.async_step_user(user_input)
 
+    async def async_step_mapping(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Say how many readings have a name, and ask how the others get theirs."""
+        name = self._name_column
+        named = sum(bool(row.get(name)) for row in self._rows)
+        return self.async_show_menu(
+            step_id="mapping",
+            menu_options=["points", "text", "save"],
+            description_placeholders={
+                "device_id": self._device[self.table.id_field],
+                "named": str(named),
+                "unnamed": str(len(self._rows) - named),
+            },
+        )
+
     async def async_step_points(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Ask for name, unit and factor of each reading."""
+        """Ask for name, unit and factor of each reading, one by one."""
         errors: dict[str, str] = {}
-        placeholders = {"row": "", "device_id": self._device[self.table.id_field]}
+        placeholders = {"row": "", "device_id": self._device[self.table.id_field], "mistakes": ""}
         if user_input is not None:
             self._rows = user_input[CONF_POINTS]
             try:
-                points = self.table.check(self.hass, self._rows, self._sent_by_others())
+                return self._save(self._checked(self._rows))
             except MappingError as err:
                 errors["base"] = err.key
                 placeholders["row"] = err.row
-            else:
-                if points:
-                    return self._save(points)
-                errors["base"] = "no_points"
+                if isinstance(err, RowsError) and len(err.mistakes) > 1:
+                    placeholders["mistakes"] = await self._in_words(err, "row")
         return self.async_show_form(
             step_id="points",
             data_schema=self.add_suggested_values_to_schema(
@@ -267,6 +319,103 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             errors=errors,
             description_placeholders=placeholders,
         )
+
+    async def async_step_text(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Show the table as text, to be copied out and pasted."""
+        columns = self.table.columns
+        text = format_table(self._rows, columns)
+        errors: dict[str, str] = {}
+        mistakes = row = ""
+        if user_input is not None:
+            text = user_input.get(CONF_TEXT, "")
+            try:
+                points = self._pasted(text)
+            except MappingError as err:
+                errors["base"] = "wrong_rows" if isinstance(err, RowsError) else err.key
+                row = err.row
+                mistakes = await self._in_words(err, "line")
+            else:
+                return self._save(points)
+        return self.async_show_form(
+            step_id="text",
+            data_schema=self.add_suggested_values_to_schema(_TEXT_SCHEMA, {CONF_TEXT: text}),
+            errors=errors,
+            description_placeholders={
+                "device_id": self._device[self.table.id_field],
+                "columns": "; ".join(columns),
+                "mistakes": mistakes,
+                "row": row,
+            },
+        )
+
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Take the rows as they are; where they cannot be, show them."""
+        return await self.async_step_points({CONF_POINTS: self._rows})
+
+    @property
+    def _name_column(self) -> str:
+        _, name, *_ = self.table.columns
+        return name
+
+    def _checked(self, rows: Sequence[Row]) -> list[dict[str, Any]]:
+        """Return what to store of the rows, at least one; raises `MappingError`."""
+        points = self.table.check(self.hass, rows, self._sent_by_others())
+        if not points:
+            raise MappingError("no_points")
+        return points
+
+    def _pasted(self, text: str) -> list[dict[str, Any]]:
+        """Return what to store of a text; raises `MappingError`, `RowsError` by line.
+
+        A column that the text does not have is taken from the row of the same entity.
+        """
+        parsed = parse_table(text, self.table.columns)
+        present = {row[CONF_ENTITY]: row for row in reversed(self._rows)}
+        lacking = self.table.columns.keys() - set(parsed.columns)
+        rows = [
+            {
+                key: value
+                for key, value in present.get(row[CONF_ENTITY], {}).items()
+                if key in lacking
+            }
+            | row
+            for row in parsed.rows
+        ]
+        name = self._name_column
+
+        def exists(row: Row) -> None:
+            if row.get(name) and not is_known(self.hass, row[CONF_ENTITY]):
+                raise MappingError("unknown_entity", row[CONF_ENTITY])
+
+        try:
+            each_row(rows, exists)
+            points = self._checked(rows)
+        except RowsError as err:
+            raise err.moved(parsed.lines) from err
+        self._rows = rows
+        return points
+
+    async def _in_words(self, err: MappingError, unit: str) -> str:
+        """Return what is wrong with each row, a line each, in the language of the home."""
+        if not isinstance(err, RowsError):
+            return ""
+        language = self.hass.config.language
+        own = await async_get_translations(self.hass, language, "config_subentries", [DOMAIN])
+        common = await async_get_translations(self.hass, language, "common", [DOMAIN])
+        errors = f"component.{DOMAIN}.config_subentries.{self.table.subentry_type}.error"
+        shared = f"component.{DOMAIN}.common"
+        lines = []
+        for each in err.mistakes[:_MAX_MISTAKES]:
+            words = own.get(f"{errors}.{each.key}") or common.get(
+                f"{shared}.table_{each.key}", each.key
+            )
+            number = each.index if unit == "line" else each.index + 1
+            where = common[f"{shared}.table_{unit}"].format(number=number)
+            about = {"row": each.about, "device_id": self._device[self.table.id_field]}
+            lines.append(f"- {where}: {words.format(**about)}")
+        if (left := len(err.mistakes) - len(lines)) > 0:
+            lines.append("- " + common[f"{shared}.table_more"].format(number=left))
+        return "\n".join(["", "", *lines])
 
     def _id_errors(self, user_input: Mapping[str, Any]) -> dict[str, str]:
         """Return what is wrong with the device's name on the platform."""
@@ -288,14 +437,19 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         """Return the rows that are stored, then those that are suggested for what is new."""
         present = self._stored_rows()
         known = {row[CONF_ENTITY] for row in present}
-        chosen = readings_of(self.hass, user_input[CONF_DEVICES], user_input[CONF_ENTITIES])
-        suggested = self.table.suggest(self.hass, chosen)
-        return present + [row for row in suggested if row[CONF_ENTITY] not in known]
+        suggested = self.table.suggest(self.hass, chosen_readings(self.hass, user_input))
+        rows = [row for row in suggested if row[CONF_ENTITY] not in known]
+        source = self._mappings().get(user_input.get(CONF_COPY_FROM, ""))
+        if source is not None:
+            copied = self._rows_from(source.data[CONF_POINTS])
+            rows = copied_rows(self.hass, rows, copied, self._name_column)
+        return present + rows
 
     def _save(self, points: list[dict[str, Any]]) -> SubentryFlowResult:
         table = self.table
         title = table.title(self._device) if table.title else self._device[table.id_field]
         points = self._with_hidden(points)
+        enable_mapped(self.hass, points)
         data = {**self._device, CONF_POINTS: points}
         if self.source == SOURCE_RECONFIGURE:
             return self.async_update_and_abort(
@@ -317,46 +471,78 @@ class PointsSubentryFlow(ConfigSubentryFlow):
             {**point, **hidden.get((point[CONF_ENTITY], point["name"]), {})} for point in points
         ]
 
-    def _device_schema(self) -> vol.Schema:
-        table = self.table
-        default = vol.UNDEFINED if table.id_default is None else table.id_default
-        return vol.Schema(
-            {
-                vol.Required(table.id_field, default=default): TextSelector(),
-                vol.Optional(CONF_DEVICES, default=list): DeviceSelector(
-                    DeviceSelectorConfig(
-                        multiple=True,
-                        entity=[EntityFilterSelectorConfig(domain=[Platform.SENSOR])],
-                    )
-                ),
-                vol.Optional(CONF_ENTITIES, default=list): EntitySelector(
-                    EntitySelectorConfig(domain=Platform.SENSOR, multiple=True)
-                ),
-                **table.more_fields,
-            }
+    async def _chosen(self) -> str:
+        """Return how many readings of each device are sent now, a line each; nothing at first."""
+        if self.source != SOURCE_RECONFIGURE:
+            return ""
+        sent = dict.fromkeys(row[CONF_ENTITY] for row in self._stored_rows())
+        texts = await async_get_translations(
+            self.hass, self.hass.config.language, "common", [DOMAIN]
+        )
+        words = texts[f"component.{DOMAIN}.common.table_sent"]
+        return "\n".join(
+            ["", ""]
+            + [
+                f"- {name}: {words.format(sent=sent, readings=readings)}"
+                for name, sent, readings in counted_by_device(self.hass, sent)
+            ]
         )
 
-    def _points_schema(self) -> vol.Schema:
-        entity, name, *_ = self.table.columns
-        selector = ObjectSelector(
-            ObjectSelectorConfig(
-                multiple=True,
-                label_field=entity,
-                description_field=name,
-                translation_key=self.table.translation_key,
-                fields=dict(self.table.columns),
+    def _device_schema(self) -> vol.Schema:
+        table = self.table
+        default = self._free_id() or vol.UNDEFINED
+        fields: dict[vol.Marker, Any] = {
+            vol.Required(table.id_field, default=default): TextSelector(),
+            **selection_fields(self.hass),
+        }
+        if mappings := self._mappings():
+            options = [
+                SelectOptionDict(value=subentry_id, label=subentry.title)
+                for subentry_id, subentry in mappings.items()
+            ]
+            fields[vol.Optional(CONF_COPY_FROM)] = SelectSelector(
+                SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
             )
-        )
-        return vol.Schema({vol.Required(CONF_POINTS): selector})
+        return vol.Schema({**fields, **table.more_fields})
+
+    def _free_id(self) -> str | None:
+        """Return the usual name of a device, or the next number, that no other has."""
+        proposed = self.table.id_default
+        taken = {str(other[self.table.id_field]) for other in self._others()}
+        if proposed is None or proposed not in taken:
+            return proposed
+        if not proposed.isdigit():
+            return None
+        following = map(str, range(int(proposed) + 1, int(proposed) + len(taken) + 1))
+        free = (each for each in following if each not in taken)
+        return next((each for each in free if self.table.id_pattern.fullmatch(each)), None)
+
+    def _points_schema(self) -> vol.Schema:
+        return vol.Schema(points_field(self.table))
 
     def _others(self) -> list[Mapping[str, Any]]:
         """Return the data of the entry's other devices."""
-        present = self._reconfigure_subentry_id if self.source == SOURCE_RECONFIGURE else None
+        present = self._present_id
         return [
             subentry.data
             for subentry in self._get_entry().get_subentries_of_type(self.table.subentry_type)
             if subentry.subentry_id != present
         ]
+
+    def _mappings(self) -> dict[str, ConfigSubentry]:
+        """Return the other devices of all entries of this kind, by the id of their subentry."""
+        kind = self._get_entry().data[CONF_KIND]
+        return {
+            subentry.subentry_id: subentry
+            for entry in self.hass.config_entries.async_entries(DOMAIN)
+            if entry.data.get(CONF_KIND) == kind
+            for subentry in entry.get_subentries_of_type(self.table.subentry_type)
+            if subentry.subentry_id != self._present_id
+        }
+
+    @property
+    def _present_id(self) -> str | None:
+        return self._reconfigure_subentry_id if self.source == SOURCE_RECONFIGURE else None
 
     def _sent_by_others(self) -> frozenset[str]:
         """Return the entities, as points refer to them, of the entry's other devices."""
@@ -371,12 +557,24 @@ class PointsSubentryFlow(ConfigSubentryFlow):
         """
         if self.source != SOURCE_RECONFIGURE:
             return []
-        _, name, *_ = self.table.columns
+        return self._rows_from(self._get_reconfigure_subentry().data[CONF_POINTS])
+
+    def _rows_from(self, points: Iterable[Mapping[str, Any]]) -> list[Row]:
+        """Return the rows of stored points, without those whose entity is gone.
+
+        What a column does not offer any more is left out.
+        """
         rows: list[Row] = []
-        for stored in self._get_reconfigure_subentry().data[CONF_POINTS]:
+        for stored in points:
             point = Point.from_dict(stored)
             if (entity_id := entity_id_of(self.hass, point)) is None:
                 continue
-            values = {**row_of(stored), CONF_ENTITY: entity_id, name: point.name}
-            rows.append({key: values[key] for key in self.table.columns if key in values})
+            values = {**row_of(stored), CONF_ENTITY: entity_id, self._name_column: point.name}
+            rows.append(
+                {
+                    key: values[key]
+                    for key, column in self.table.columns.items()
+                    if key in values and is_offered(column, values[key])
+                }
+            )
         return rows

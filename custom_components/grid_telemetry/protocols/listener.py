@@ -295,13 +295,18 @@ class Listener:
             if err.errno in _OUT_OF_RESOURCES:
                 self._rest(self._sock)
             return
-        sock.setblocking(False)
-        peer = Peer(sock, source[:2], self._tls, self._limits.tls_handshake_s)
+        try:
+            sock.setblocking(False)
+            keep_alive(sock)
+            peer = Peer(sock, source[:2], self._tls, self._limits.tls_handshake_s)
+        except OSError:
+            # Some systems refuse to be asked about a connection that has gone.
+            sock.close()
+            return
         if (why := self._refusal(peer)) is not None:
             self._refusals.refuse(peer.address, why)
             sock.close()
             return
-        keep_alive(sock)
         self._peers.add(peer)
         task = peer.run(self._served(peer))
         self._tasks.add(task)

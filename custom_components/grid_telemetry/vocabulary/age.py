@@ -1,9 +1,10 @@
 """How old a value is, and how old it may be. Times are seconds of `clock.elapsed_s`."""
 
 from collections import deque
+from copy import copy
 import math
 from statistics import median
-from typing import Final
+from typing import Final, Self
 
 FLOW_LIMIT_S: Final = 30.0
 """So old a value that flows (power, voltage …) may be, unless its source reports more seldom."""
@@ -18,21 +19,38 @@ _INTERVALS: Final = 7
 class Age:
     """The age of one value, from the reports of its source.
 
-    The limit is what was chosen; without a choice a counter has none, and what flows has
-    `FLOW_LIMIT_S`, but never less than `MISSED_REPORTS` of the intervals at which its source
-    reports. An interval is the median of the last few, so that one outage does not stretch it.
+    The limit is what was chosen; without a choice a counter has none, and what flows has that of
+    its kind, but never less than `MISSED_REPORTS` of the intervals at which its source reports. An
+    interval is the median of the last few, so that one outage does not stretch it.
     """
 
-    __slots__ = ("_chosen_s", "_counter", "_intervals", "_looked_at", "_reported_at", "_stamp")
+    __slots__ = (
+        *("_chosen_s", "_counter", "_intervals", "_kind_s", "_looked_at", "_reported_at"),
+        "_stamp",
+    )
 
-    def __init__(self, *, counter: bool = False, limit_s: float | None = None) -> None:
-        """Take what is measured, and the limit that was chosen."""
+    def __init__(
+        self,
+        *,
+        counter: bool = False,
+        limit_s: float | None = None,
+        kind_limit_s: float = FLOW_LIMIT_S,
+    ) -> None:
+        """Take what is measured, the limit that was chosen, and that of its kind if it flows."""
         self._counter = counter
         self._chosen_s = limit_s
+        self._kind_s = kind_limit_s
         self._reported_at: float | None = None
         self._intervals: deque[float] = deque(maxlen=_INTERVALS)
         self._stamp: float | None = None
         self._looked_at: float | None = None
+
+    def __copy__(self) -> Self:
+        """Return one that may be asked without this one taking note."""
+        other = object.__new__(type(self))
+        for name in self.__slots__:
+            setattr(other, name, copy(getattr(self, name)))
+        return other
 
     @property
     def reported_at(self) -> float | None:
@@ -47,8 +65,8 @@ class Age:
         if self._counter:
             return WHILE_AVAILABLE
         if not self._intervals:
-            return FLOW_LIMIT_S
-        return max(FLOW_LIMIT_S, MISSED_REPORTS * median(self._intervals))
+            return self._kind_s
+        return max(self._kind_s, MISSED_REPORTS * median(self._intervals))
 
     def report(self, at: float) -> None:
         """Take note of a report; one of before the last is none."""

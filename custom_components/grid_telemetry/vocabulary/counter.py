@@ -9,6 +9,7 @@ Times are seconds of `clock.elapsed_s`; values are in the counter's own unit.
 """
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import dataclass
 from enum import Enum, auto
 import math
@@ -119,6 +120,12 @@ class Counter:
         # What was learned of the meter: from how many advances, and their greatest speed.
         self._advances = 0
         self._greatest_per_s = 0.0
+
+    def __copy__(self) -> Self:
+        """Return one that may take readings without this one taking note."""
+        other = object.__new__(type(self))
+        other.__dict__.update(self.__dict__, _doubt=copy(self._doubt))
+        return other
 
     @property
     def good(self) -> float | None:

@@ -51,6 +51,8 @@ class Quantity:
     # Polled in the fast group (power-like) or in the slow one (energy-like).
     fast: bool
     enabled_default: bool = True
+    # Disabled at first, so that it costs the database nothing; enabled where it is mapped.
+    on_demand: bool = False
     # Metric code of Circutor Scout.
     scout: str | None = None
     # Property of a SolarNode datum.
@@ -84,6 +86,7 @@ class _Measurement:
         key: str,
         *,
         enabled: bool = True,
+        on_demand: bool = False,
         scout: str | None = None,
         solarnode: str | None = None,
         sttp: str | None = None,
@@ -95,7 +98,8 @@ class _Measurement:
             state_class=StateClass.MEASUREMENT,
             precision=self.precision,
             fast=self.fast,
-            enabled_default=enabled,
+            enabled_default=enabled and not on_demand,
+            on_demand=on_demand,
             scout=scout,
             solarnode=solarnode,
             sttp=sttp or self.sttp,
@@ -103,12 +107,17 @@ class _Measurement:
         )
 
     def with_phases(
-        self, key: str, *, phases_enabled: bool, enabled: bool = True, solarnode: str | None = None
+        self,
+        key: str,
+        *,
+        enabled: bool = True,
+        phases_on_demand: bool = False,
+        solarnode: str | None = None,
     ) -> Iterator[Quantity]:
-        """Make the quantity of the whole circuit and that of each phase."""
+        """Make the quantity of the whole circuit, and that of each phase, disabled at first."""
         yield self(key, enabled=enabled, solarnode=solarnode)
         for phase in _PHASES:
-            yield self(f"{key}_{phase}", enabled=phases_enabled)
+            yield self(f"{key}_{phase}", enabled=False, on_demand=phases_on_demand)
 
 
 _VOLTAGE = _Measurement(
@@ -190,38 +199,30 @@ def _voltages() -> Iterator[Quantity]:
 def _currents() -> Iterator[Quantity]:
     yield _CURRENT("current", solarnode="current")
     for phase, letter in _PHASES.items():
-        yield _CURRENT(f"current_{phase}", solarnode=f"current_{letter}")
+        yield _CURRENT(f"current_{phase}", on_demand=True, solarnode=f"current_{letter}")
     yield _CURRENT("current_n", enabled=False, solarnode="neutralCurrent")
     yield _CURRENT("current_average", enabled=False, sttp="ALOG")
     yield _CURRENT("current_sum", enabled=False, sttp="ALOG")
 
 
 def _powers() -> Iterator[Quantity]:
-    yield from _POWER.with_phases("power", phases_enabled=True, solarnode="watts")
+    yield from _POWER.with_phases("power", phases_on_demand=True, solarnode="watts")
     # Some meters keep both directions apart, each as a positive number.
     yield _POWER("power_import")
     yield _POWER("power_export")
-    yield from _REACTIVE_POWER.with_phases(
-        "reactive_power", phases_enabled=False, solarnode="reactivePower"
-    )
+    yield from _REACTIVE_POWER.with_phases("reactive_power", solarnode="reactivePower")
     # Some meters keep the two kinds apart, each as a positive number.
     for kind in _REACTIVE_KINDS:
-        yield from _REACTIVE_POWER.with_phases(
-            f"reactive_power_{kind}", enabled=False, phases_enabled=False
-        )
-    yield from _APPARENT_POWER.with_phases(
-        "apparent_power", phases_enabled=False, solarnode="apparentPower"
-    )
-    yield from _POWER_FACTOR.with_phases(
-        "power_factor", phases_enabled=False, solarnode="powerFactor"
-    )
+        yield from _REACTIVE_POWER.with_phases(f"reactive_power_{kind}", enabled=False)
+    yield from _APPARENT_POWER.with_phases("apparent_power", solarnode="apparentPower")
+    yield from _POWER_FACTOR.with_phases("power_factor", solarnode="powerFactor")
 
 
 def _quality() -> Iterator[Quantity]:
     yield _FREQUENCY("frequency", solarnode="frequency")
     yield _ANGLE("phase_angle", enabled=False)
     for key in ("thd_voltage", "thd_current"):
-        yield from _DISTORTION.with_phases(key, enabled=False, phases_enabled=False)
+        yield from _DISTORTION.with_phases(key, enabled=False)
     for line in _LINES:
         yield _DISTORTION(f"thd_voltage_{line}", enabled=False)
     yield _DISTORTION("thd_current_n", enabled=False)
@@ -269,8 +270,8 @@ def _hybrid() -> Iterator[Quantity]:
 
     Power from the grid and out of the battery is positive.
     """
-    yield from _POWER.with_phases("power_grid", phases_enabled=False)
-    yield from _POWER.with_phases("power_load", phases_enabled=False)
+    yield from _POWER.with_phases("power_grid")
+    yield from _POWER.with_phases("power_load")
     yield _POWER("power_battery")
     # Some keep both directions apart, each as a positive number.
     yield _POWER("power_battery_charge")

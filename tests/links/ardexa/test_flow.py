@@ -230,6 +230,24 @@ async def test_what_keeps_from_connecting_is_told_apart(
     assert result["errors"] == {"base": key}
 
 
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [
+        ("tok", "Cannot connect to host app.ardexa.com:443 [unknown]"),
+        # One that is in the words themselves is not cut out of them.
+        ("ardexa", "ClientConnectorDNSError"),
+    ],
+)
+async def test_a_token_garbles_no_name(
+    hass: HomeAssistant, cloud: Ardexa, token: str, words: str
+) -> None:
+    unknown = ClientConnectorDNSError(KEY, OSError(-2, "unknown"))
+    with patch.object(ClientSession, "get", side_effect=unknown):
+        result = await enter(hass, {**answers(cloud), "token": token})
+    assert result["description_placeholders"] is not None
+    assert result["description_placeholders"]["error"] == words
+
+
 # --- other servers
 
 

@@ -30,16 +30,51 @@ async def go_on(hass: HomeAssistant, result: SubentryFlowResult, **data: Any) ->
     return await hass.config_entries.subentries.async_configure(result["flow_id"], data)
 
 
+def offered(result: SubentryFlowResult) -> list[str]:
+    """Return what can be ticked."""
+    assert result["data_schema"] is not None
+    config = result["data_schema"].schema["feeds"].config
+    return [option["value"] for option in config["options"]]
+
+
+async def test_all_feeds_of_a_device_are_added_in_one_step(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    all_of_them = [each for each in offered(result) if each != "typed"]
+    assert len(all_of_them) > 3
+    result = await go_on(hass, result, feeds=all_of_them, stale_after_s=60)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    await hass.async_block_till_done()
+    titles = {subentry.title.removeprefix("Gateway ") for subentry in entry.subentries.values()}
+    assert titles == set(all_of_them)
+    await until(lambda: len(cloud.feeds) == len(all_of_them))
+    assert cloud.counts["connect"] == 2  # once more, for all of them
+    assert cloud.refused == []
+
+
+async def test_what_is_ticked_is_added_before_more_is_typed(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, cloud, entry)
+    result = await begin(hass, entry, GATEWAY)
+    result = await go_on(hass, result, feeds=["data.cpu_usage", "typed"], stale_after_s=60)
+    assert result["step_id"] == "typed"
+    assert [subentry.title for subentry in entry.subentries.values()] == ["Gateway data.cpu_usage"]
+    await hass.async_block_till_done()
+
+
 async def test_the_whole_row_is_chosen(
     hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
 ) -> None:
     entry = add_entry()
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    assert result["step_id"] == "scenario"
-    result = await go_on(hass, result, scenario="solar.inverter-01")
-    assert result["step_id"] == "field"
-    result = await go_on(hass, result, field="whole_row", stale_after_s=60)
+    assert result["step_id"] == "feeds"
+    result = await go_on(hass, result, feeds=["solar.inverter-01"], stale_after_s=60)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Gateway solar.inverter-01"
     [subentry] = entry.subentries.values()
@@ -55,8 +90,7 @@ async def test_a_field_is_chosen(hass: HomeAssistant, cloud: Ardexa, add_entry: 
     entry = add_entry()
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="solar.inverter-01")
-    result = await go_on(hass, result, field="AC Power", stale_after_s=60)
+    result = await go_on(hass, result, feeds=["solar.inverter-01 AC Power"], stale_after_s=60)
     assert result["title"] == "Gateway solar.inverter-01 AC Power"
     [subentry] = entry.subentries.values()
     assert subentry.data == {
@@ -74,10 +108,8 @@ async def test_a_single_value_has_no_field_to_choose(
     entry = add_entry()
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="data.cpu_usage")
-    assert result["data_schema"] is not None
-    assert list(result["data_schema"].schema) == ["stale_after_s"]
-    result = await go_on(hass, result, stale_after_s=60)
+    assert [each for each in offered(result) if "cpu_usage" in each] == ["data.cpu_usage"]
+    result = await go_on(hass, result, feeds=["data.cpu_usage"], stale_after_s=60)
     [subentry] = entry.subentries.values()
     assert subentry.data["fields"] == [{"name": "", "expect": "decimal", "unit": "percentage"}]
     await hass.async_block_till_done()
@@ -89,7 +121,7 @@ async def test_what_the_metadata_does_not_have_is_typed_and_tried(
     entry = add_entry()
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="typed")
+    result = await go_on(hass, result, feeds=["typed"], stale_after_s=60)
     assert result["step_id"] == "typed"
     typed = {"source": "inverter-01", "field": "Other", "unit": "W", "stale_after_s": 60}
     result = await go_on(hass, result, table="a.b", **typed)
@@ -143,8 +175,7 @@ async def test_a_feed_that_nobody_answers_may_be_right(
     await start(hass, cloud, entry)
     cloud.behaviour.no_answer = {"device:feed"}
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="data.cpu_usage")
-    result = await go_on(hass, result, stale_after_s=60)
+    result = await go_on(hass, result, feeds=["data.cpu_usage"], stale_after_s=60)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
 
@@ -155,12 +186,19 @@ async def test_a_refused_choice_is_told(
     entry = add_entry()
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="data.cpu_usage")
     cloud.behaviour.error = "Broker is full"
-    result = await go_on(hass, result, stale_after_s=60)
+    chosen = {"feeds": ["data.cpu_usage", "solar.inverter-01"], "stale_after_s": 60}
+    result = await go_on(hass, result, **chosen)
     assert result["errors"] == {"base": "ardexa_feed_refused"}
+    assert result["description_placeholders"] is not None
+    assert result["description_placeholders"]["error"] == (
+        "data.cpu_usage: Broker is full; solar.inverter-01: Broker is full"
+    )
+    assert not entry.subentries
+    result = await go_on(hass, result, feeds=[], stale_after_s=60)
+    assert result["errors"] == {"feeds": "no_feeds"}
     cloud.behaviour.error = None
-    result = await go_on(hass, result, stale_after_s=60)
+    result = await go_on(hass, result, **chosen)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     await hass.async_block_till_done()
 
@@ -171,8 +209,11 @@ async def test_a_feed_is_set_up_once(
     entry = add_entry(power_feed())
     await start(hass, cloud, entry)
     result = await begin(hass, entry, GATEWAY)
-    result = await go_on(hass, result, scenario="solar.inverter-01")
-    result = await go_on(hass, result, field="AC Power", stale_after_s=60)
+    assert "solar.inverter-01" in offered(result)
+    assert "solar.inverter-01 AC Power" not in offered(result)
+    result = await go_on(hass, result, feeds=["typed"], stale_after_s=60)
+    same = {"table": "solar", "source": "inverter-01", "field": "AC Power"}
+    result = await go_on(hass, result, **same, stale_after_s=60)
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "already_configured"
 

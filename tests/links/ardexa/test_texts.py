@@ -14,6 +14,7 @@ import yaml
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.ardexa import actions, flow, subentries
 from simulators.ardexa import Ardexa
+from tests.texts import MENU_TEXTS
 
 from .conftest import AddEntry, start
 
@@ -37,8 +38,7 @@ def explained(texts: dict[str, Any], fields: set[str]) -> None:
 
 def test_the_forms_are_explained() -> None:
     steps = TEXTS["config"]["step"]
-    for texts in ("menu_options", "menu_option_descriptions"):
-        assert "ardexa" in steps["user"][texts]
+    assert all("ardexa" in texts for texts in MENU_TEXTS.values())
     explained(steps["ardexa"], fields_of(flow._SCHEMA))
     explained(steps["ardexa_reconfigure"], fields_of(flow._RECONFIGURE_SCHEMA))
     explained(steps["ardexa_reauth_confirm"], fields_of(flow._REAUTH_SCHEMA))

@@ -10,7 +10,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, group, member
 
@@ -30,7 +30,8 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
 
 async def choose(hass: HomeAssistant, flow_id: str, **chosen: Any) -> dict[str, Any]:
     chosen = {"group_name": "Flats", "group_kind": "total", **chosen}
-    return dict(await hass.config_entries.subentries.async_configure(flow_id, chosen))
+    result = await hass.config_entries.subentries.async_configure(flow_id, chosen)
+    return await fill_in(hass, result)
 
 
 def table(result: dict[str, Any]) -> list[tuple[str, str, float]]:
@@ -59,6 +60,27 @@ async def test_the_entry_is_made_once_and_goes_on_with_the_first_group(
         DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
     )
     assert result["reason"] == "group_has_nothing_to_change"
+
+
+async def test_a_first_group_that_is_cancelled_leaves_nothing(hass: HomeAssistant) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    await hass.config_entries.flow.async_configure(result["flow_id"], {"next_step_id": "group"})
+    (flow,) = hass.config_entries.subentries.async_progress()
+    hass.config_entries.subentries.async_abort(flow["flow_id"])
+    await hass.async_block_till_done()
+    assert hass.config_entries.async_entries(DOMAIN) == []
+
+
+async def test_a_group_that_is_cancelled_leaves_the_others(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    entry = add_entry(group(member("sensor.a", "power")))
+    result = await hass.config_entries.subentries.async_init(
+        (entry.entry_id, "group"), context={"source": SOURCE_USER}
+    )
+    hass.config_entries.subentries.async_abort(result["flow_id"])
+    await hass.async_block_till_done()
+    assert hass.config_entries.async_entries(DOMAIN) == [entry]
 
 
 async def test_a_total_has_what_every_meter_has(hass: HomeAssistant, add_entry: AddEntry) -> None:

@@ -94,6 +94,7 @@ def meter(
             "register_map": register_map,
             "fast_interval_s": fast_interval_s,
             "slow_interval_s": slow_interval_s,
+            "identity": f"meter_{unit_id}",
         },
     )
 

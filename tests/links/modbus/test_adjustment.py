@@ -165,7 +165,9 @@ async def test_the_values_are_shown_with_the_ratio_and_the_sign(
     assert result["description_placeholders"] is not None
     assert "Active power: 4000.0 W" in result["description_placeholders"]["values"]
 
-    result = await hass.config_entries.subentries.async_configure(result["flow_id"], {})
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"next_step_id": "save"}
+    )
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert {key: result["data"][key] for key in ("current_ratio", "turn_sign")} == {
         "current_ratio": 40.0,

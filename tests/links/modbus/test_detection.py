@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.components.modbus.connection import ModbusConnectionInfo
 from homeassistant.config_entries import SOURCE_USER, SubentryFlowResult
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import (
@@ -27,7 +28,6 @@ from modbus_connection import (
     ModbusProtocolError,
     ModbusTcpParams,
     ModbusTimeoutError,
-    ModbusUnit,
     ServerDeviceBusyError,
 )
 from modbus_connection.encode import encode_float32
@@ -41,6 +41,9 @@ from pytest_homeassistant_custom_component.common import (
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import detection
+from custom_components.grid_telemetry.links.modbus.line import Line
+from custom_components.grid_telemetry.links.modbus.timed_unit import Reads
+from custom_components.grid_telemetry.links.modbus.transport import modbus_params
 from custom_components.grid_telemetry.links.modbus.unit_access import async_look
 from custom_components.grid_telemetry.meters import RegisterMap, load_register_maps
 from simulators.house import House
@@ -98,19 +101,21 @@ async def search(
     maps: Mapping[str, RegisterMap] | None = None,
     unit_ids: range = range(1, 5),
     known: Collection[str] = (),
+    turns: Line | None = None,
+    timeout_s: float = 1,
 ) -> list[tuple[int, str]]:
     """Search a line for some maps; return the unit ids and the maps that were found."""
 
     @asynccontextmanager
-    async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
-        yield line.for_unit(unit_id)
+    async def get_unit(unit_id: int) -> AsyncIterator[Reads]:
+        yield Reads(line.for_unit(unit_id), unit_id, turns)
 
     results = await detection.search(
         line.for_unit(1),
         get_unit,
         unit_ids,
         maps or shipped(*keys),
-        timeout_s=1,
+        timeout_s=timeout_s,
         known=known,
         progress=lambda _: None,
     )
@@ -587,6 +592,86 @@ async def test_a_meter_that_is_busy_where_it_has_no_registers_is_found(
         assert await search(silent, "eastron_sdm630") == [(2, "eastron_sdm630")]
 
 
+# --- in turn with the others on the line
+
+
+async def test_the_turn_of_others_is_not_taken_for_silence(silent: MockModbusConnection) -> None:
+    """A search waits for the polls on its line, however long they take."""
+    load(answering(silent, 3), solar_device(3, House()))
+    sdm630(silent, 2)
+    turns = Line()
+
+    async def poll() -> None:
+        while True:
+            async with turns.turn():
+                await asyncio.sleep(0.03)
+
+    polls = asyncio.create_task(poll())
+    found = await search(
+        silent, "eastron_sdm630", unit_ids=range(2, 4), turns=turns, timeout_s=0.01
+    )
+    polls.cancel()
+
+    assert [key for unit_id, key in found if unit_id == 2] == ["eastron_sdm630"]
+    assert [key for unit_id, key in found if unit_id == 3] == [
+        "sunspec_103",
+        "sunspec_203",
+        "sunspec_802",
+    ]
+
+
+async def test_a_meter_is_found_after_a_request_that_it_left_without_an_answer(
+    silent: MockModbusConnection,
+) -> None:
+    """Where frames have no number, the line is left alone for a while; that is no silence."""
+    unit = sdm630(silent, 2)
+    read = unit.read_holding_registers
+
+    async def answer(address: int, count: int) -> list[int]:
+        if address == 0:
+            await asyncio.Event().wait()
+        return await read(address, count)
+
+    with patch.object(unit, "read_holding_registers", answer):
+        found = await search(
+            silent,
+            "eastron_sdm630",
+            unit_ids=range(2, 3),
+            turns=Line(numbered=False, late_s=0.1),
+            timeout_s=0.05,
+        )
+
+    assert found == [(2, "eastron_sdm630")]
+
+
+async def test_leaving_the_line_alone_counts_as_waiting_for_a_silent_meter(
+    silent: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a line with many silent unit ids would be searched for far too long."""
+    monkeypatch.setattr(detection, "_CLOSER_LOOK_S", 2.0)
+    unit = silent.for_unit(2)
+
+    async def nothing(address: int, count: int) -> list[int]:
+        await asyncio.Event().wait()
+        raise AssertionError
+
+    with (
+        patch.object(unit, "read_holding_registers", wraps=nothing) as holding,
+        patch.object(unit, "read_input_registers", wraps=nothing) as inputs,
+    ):
+        found = await search(
+            silent,
+            maps=load_register_maps(Path("/none")).maps,
+            unit_ids=range(2, 3),
+            turns=Line(numbered=False, late_s=0.5),
+            timeout_s=0.01,
+        )
+
+    assert found == []
+    # Two to find out whether anybody is there; each of the others may take 0.51 s.
+    assert holding.call_count + inputs.call_count == 2 + 4
+
+
 # --- the steps
 
 
@@ -623,14 +708,14 @@ def offered(result: SubentryFlowResult) -> dict[str, str]:
     """Return the lines of the form with what was found."""
     assert result["step_id"] == "found"
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema.values()
+    field = result["data_schema"].schema["meters"]
     return {option["value"]: option["label"] for option in field.config["options"]}
 
 
 def chosen(result: SubentryFlowResult) -> list[str]:
     """Return what is chosen at first."""
     assert result["data_schema"] is not None
-    (field,) = result["data_schema"].schema
+    field, _ = result["data_schema"].schema
     default: list[str] = field.default()
     return default
 
@@ -675,6 +760,7 @@ async def test_what_was_found_is_shown_with_its_values_and_added(
                 "register_map": "eastron_sdm630",
                 "fast_interval_s": 2,
                 "slow_interval_s": 20,
+                "identity": f"eastron_{unit_id}",
             },
         )
         for title, unit_id in (("Eastron SDM630", 2), ("Eastron SDM630 4", 4))
@@ -685,6 +771,30 @@ async def test_what_was_found_is_shown_with_its_values_and_added(
     assert first is not None
     assert second is not None
     assert (first.state, second.state) == ("1234.5", "-1.5")
+
+
+async def test_names_are_given_before_entity_ids_are_made(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2, power=1234.5)
+    sdm630(silent, 4, power=-1.5)
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    assert result["data_schema"] is not None
+    _, names = result["data_schema"].schema
+    assert names.description == {"suggested_value": "2: Eastron SDM630\n4: Eastron SDM630 4"}
+    meters = [key for key in offered(result) if "sdm630" in key]
+    for wrong in ("5: Cellar", "2 Cellar", "2:"):
+        result = await submit(hass, result, {"meters": meters, "names": f"4: Roof\n{wrong}"})
+        assert result["errors"] == {"names": "names_invalid"}
+        assert (result["description_placeholders"] or {})["row"] == wrong
+    result = await submit(hass, result, {"meters": meters, "names": "4: Roof\n\n2: Cellar: left"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [subentry.title for subentry in entry.subentries.values()] == ["Roof", "Cellar: left"]
+    assert hass.states.get("sensor.roof_active_power") is not None
+    assert hass.states.get("sensor.cellar_left_active_power") is not None
 
 
 async def test_each_sunspec_model_becomes_a_device(
@@ -791,6 +901,15 @@ async def test_a_search_ends_with_its_form(
     assert silent.for_unit(1).required_timeout is None
 
 
+async def test_a_search_that_finds_what_is_there_already_says_so(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2)
+    result = await look_for(hass, link_entry(meter(2)))
+    assert result["errors"] == {"base": "only_known"}
+    assert result["description_placeholders"] == {"error": "2"}
+
+
 async def test_an_empty_line_is_told_and_can_be_searched_again(
     hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
 ) -> None:
@@ -835,7 +954,7 @@ async def test_a_device_that_is_not_recognised_is_told_beside_what_was_found(
     result = await look_for(hass, link_entry(meter(1)))
 
     assert list(offered(result)) == ["2 eastron_sdm630"]
-    assert result["description_placeholders"] == {"count": "1", "unknown": "3"}
+    assert result["description_placeholders"] == {"count": "1", "unknown": "3", "row": ""}
 
 
 @pytest.mark.parametrize(
@@ -933,6 +1052,25 @@ async def test_the_line_waits_as_long_as_the_search_does(
     assert unit.required_timeout == (2.0 if polled else None)
     # Only a new connection has the shorter wait again.
     assert disconnect.await_count == (1 if wait_s > 2 else 0)
+
+
+async def test_a_connection_that_others_hold_is_left_open_after_a_longer_wait(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    unit = sdm630(silent, 1)
+    entry = link_entry()
+    await start(hass, entry)
+    held = ModbusConnectionInfo(
+        endpoint=modbus_params(entry.data).endpoint, connected=True, units={"another": [9]}
+    )
+    with (
+        patch(f"{LINK}.transport.async_get_connection_info", return_value=[held]),
+        patch(f"{LINK}.search_flow.search", return_value=NOTHING),
+        patch.object(unit, "disconnect") as disconnect,
+    ):
+        await look_for(hass, entry, timeout_s=5)
+
+    disconnect.assert_not_awaited()
 
 
 # --- SunSpec without a search
@@ -1038,7 +1176,7 @@ async def test_a_sunspec_meter_can_be_changed(
     result = await submit(hass, result, {"unit_id": 5, **intervals})
     assert result["step_id"] == "confirm"
     assert result["description_placeholders"]["meter"] == "Example SunSpec One (meter)"
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
     await hass.async_block_till_done(wait_background_tasks=True)
 
     subentry = entry.subentries[subentry_id]
@@ -1174,8 +1312,8 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
         connection = ModbusConnection(ModbusTcpParams(host="127.0.0.1", port=server.port))
 
         @asynccontextmanager
-        async def get_unit(unit_id: int) -> AsyncIterator[ModbusUnit]:
-            yield connection.for_unit(unit_id)
+        async def get_unit(unit_id: int) -> AsyncIterator[Reads]:
+            yield Reads(connection.for_unit(unit_id), unit_id)
 
         try:
             results = await detection.search(
@@ -1203,3 +1341,65 @@ async def test_one_meter_of_every_map_is_found(socket_enabled: None) -> None:
     }
     assert several == {}
     assert server.served / len(units) < 150
+
+
+# --- a form that is closed
+
+
+async def searching(
+    hass: HomeAssistant, line: MockModbusConnection, monkeypatch: pytest.MonkeyPatch
+) -> tuple[MockConfigEntry, str, list[str]]:
+    """Begin a search of which the second unit never answers; return what is noted of that read."""
+    unit = line.for_unit(2)
+    noted: list[str] = []
+
+    async def hang(*_: object) -> list[int]:
+        noted.append("asked")
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            noted.append("cancelled")
+            raise
+        return []
+
+    monkeypatch.setattr(unit, "read_input_registers", hang)
+    monkeypatch.setattr(unit, "read_holding_registers", hang)
+    entry = link_entry()
+    result = await submit(hass, await begin(hass, entry, "search"), SEARCH)
+    assert result["type"] is FlowResultType.SHOW_PROGRESS
+    async with asyncio.timeout(5):
+        while not noted:
+            await asyncio.sleep(0)
+    return entry, result["flow_id"], noted
+
+
+async def test_a_search_ends_with_its_form_and_leaves_nothing(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, flow_id, noted = await searching(hass, silent, monkeypatch)
+
+    hass.config_entries.subentries.async_abort(flow_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert silent.for_unit(2).required_timeout is None
+    assert not entry.subentries
+    assert not hass.config_entries.subentries.async_progress()
+
+
+async def test_a_search_ends_with_its_entry(
+    hass: HomeAssistant,
+    silent: MockModbusConnection,
+    only_sdm: None,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    entry, _, noted = await searching(hass, silent, monkeypatch)
+
+    await hass.config_entries.async_remove(entry.entry_id)
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert noted == ["asked", "cancelled"]
+    assert not hass.config_entries.subentries.async_progress()

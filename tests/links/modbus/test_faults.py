@@ -12,7 +12,8 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
-from custom_components.grid_telemetry.links.modbus import client, timed_unit
+from custom_components.grid_telemetry.links.modbus import client, entities, timed_unit
+from custom_components.grid_telemetry.vocabulary.shown import Restraint
 from simulators.gateway import Faults, Gateway
 from simulators.meters import MeterServer, SimulatedMeter
 
@@ -20,6 +21,8 @@ from .conftest import meter
 from .test_wire import available, until
 
 TIMEOUT_S = 0.3
+
+SHOWS_EVERY_READ = Restraint(every_s=0, share=0, least=0)
 
 type Wire = Literal["tcp", "rtu_over_tcp"]
 
@@ -29,6 +32,12 @@ def short_timeout(monkeypatch: pytest.MonkeyPatch, socket_enabled: None) -> None
     """Let a silent meter hold up the line, and the tests, for less time."""
     monkeypatch.setattr(client, "REQUEST_TIMEOUT_S", TIMEOUT_S)
     monkeypatch.setattr(timed_unit, "REQUEST_TIMEOUT_S", TIMEOUT_S)
+
+
+@pytest.fixture(autouse=True)
+def every_read_is_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the sensors show each read, as they do where somebody uses them."""
+    monkeypatch.setattr(entities, "restraint_of", lambda _: SHOWS_EVERY_READ)
 
 
 class CountingMeter(SimulatedMeter):

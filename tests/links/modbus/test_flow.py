@@ -10,9 +10,15 @@ import subprocess
 from typing import Any
 from unittest.mock import patch
 
-from homeassistant.config_entries import SOURCE_USER, ConfigEntryState, ConfigFlowResult, FlowType
+from homeassistant.config_entries import (
+    SOURCE_RECONFIGURE,
+    SOURCE_USER,
+    ConfigEntryState,
+    ConfigFlowResult,
+    FlowType,
+)
 from homeassistant.core import HomeAssistant
-from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.data_entry_flow import FlowResultType, InvalidData
 from modbus_connection import ModbusConnectionError, ModbusTimeoutError
 from modbus_connection.mock import MockModbusConnection
 import pytest
@@ -22,6 +28,7 @@ from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.modbus import connection_test
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter, Transport
+from tests.texts import TEXTS
 
 from .conftest import link_entry, meter, start
 
@@ -234,7 +241,7 @@ async def test_a_refused_connection_is_told(hass: HomeAssistant, socket_enabled:
         result = await submit(hass, result, {"host": "127.0.0.1", "port": port})
 
     assert result["errors"] == {"base": "cannot_connect"}
-    assert "Connect call failed" in result["description_placeholders"]["error"]
+    assert result["description_placeholders"]["error"] == "Connection refused"
 
 
 async def test_an_unknown_host_is_told(hass: HomeAssistant, socket_enabled: None) -> None:
@@ -360,8 +367,9 @@ async def test_the_address_of_a_connection_can_be_changed(
 
     result = await entry.start_reconfigure_flow(hass)
     assert result["step_id"] == "modbus_tcp"
-    assert suggested(result) == {"host": "192.0.2.1", "port": 502}
-    result = await submit(hass, result, {"host": "192.0.2.2", "port": 502})
+    shown = {"host": "192.0.2.1", "port": 502, "entry_name": "192.0.2.1:502"}
+    assert suggested(result) == shown
+    result = await submit(hass, result, {**shown, "host": "192.0.2.2"})
     await hass.async_block_till_done(wait_background_tasks=True)
 
     assert result["type"] is FlowResultType.ABORT
@@ -370,6 +378,26 @@ async def test_the_address_of_a_connection_can_be_changed(
     assert entry.title == "192.0.2.2:502"
     assert entry.unique_id == "tcp:192.0.2.2:502"
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_an_entry_has_the_name_that_it_is_given(
+    hass: HomeAssistant, line: MockModbusConnection
+) -> None:
+    result = await form(hass, "tcp")
+    typed = {"host": "192.0.2.1", "port": 502, "entry_name": " Cellar "}
+    result = await submit(hass, result, typed)
+    assert result["title"] == "Cellar"
+    assert "entry_name" not in result["data"]
+    entry = result["result"]
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    result = await hass.config_entries.flow.async_init(
+        DOMAIN, context={"source": SOURCE_RECONFIGURE, "entry_id": entry.entry_id}
+    )
+    assert suggested(result)["entry_name"] == "Cellar"
+    result = await submit(hass, result, {**typed, "entry_name": "Attic"})
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.title == "Attic"
 
 
 async def test_a_name_that_the_user_gave_stays(
@@ -430,7 +458,7 @@ async def test_the_settings_of_a_port_in_use_can_be_changed(
     entry.async_on_state_change(lambda: states.append(entry.state))
 
     result = await entry.start_reconfigure_flow(hass)
-    assert suggested(result) == SERIAL
+    assert suggested(result) == {**SERIAL, "entry_name": entry.title}
     result = await submit(hass, result, {**SERIAL, "baudrate": "9600"})
     await hass.async_block_till_done(wait_background_tasks=True)
 
@@ -456,3 +484,13 @@ async def test_a_port_that_fails_with_new_settings_is_used_as_before(
     assert result["errors"] == {"base": "cannot_connect"}
     assert entry.data["baudrate"] == 19200
     assert entry.state is ConfigEntryState.LOADED
+
+
+async def test_a_number_that_cannot_be_is_told_by_a_text(hass: HomeAssistant) -> None:
+    result = await form(hass, "tcp")
+    with pytest.raises(InvalidData) as raised:
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"host": "127.0.0.1", "port": 70_000}
+        )
+    assert raised.value.schema_errors == {"port": "number_out_of_range"}
+    assert TEXTS["config"]["error"]["number_out_of_range"]

@@ -108,10 +108,14 @@ async def test_a_pasted_map_is_tried_and_kept(
     assert placeholders["values"] == "- Voltage: 230.2 V\n- Active power: 1234.0 W"
     assert not folder.exists()
 
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Acme M 1"
-    assert result["data"] == {**METER, "register_map": "my_meter"}
+    assert result["data"] == {
+        **METER,
+        "register_map": "my_meter",
+        "identity": "tcp:192.0.2.1:502_3",
+    }
     assert (folder / "my_meter.yaml").read_text() == MAP
     power = hass.states.get("sensor.acme_m_1_active_power")
     assert power is not None
@@ -124,7 +128,7 @@ async def test_a_map_gets_a_name(
 ) -> None:
     result = await own_map_form(hass, link_entry())
     result = await submit(hass, result, {**TEXT, "map_name": name})
-    await submit(hass, result, {})
+    await submit(hass, result, {"next_step_id": "save"})
 
     assert [path.name for path in folder.iterdir()] == [file]
 
@@ -135,7 +139,7 @@ async def test_an_uploaded_map_has_the_name_of_its_file(
     result = await own_map_form(hass, link_entry())
     file_id = await upload("Cellar meter.yaml", MAP.encode())
     result = await submit(hass, result, {"map_file": file_id, "replace": False})
-    await submit(hass, result, {})
+    await submit(hass, result, {"next_step_id": "save"})
 
     assert (folder / "cellar_meter.yaml").read_text() == MAP
 
@@ -231,9 +235,9 @@ async def test_a_folder_that_cannot_be_written_is_told(
     result = await own_map_form(hass, link_entry())
     result = await submit(hass, result, TEXT)
     folder.parent.write_text("no folder")
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
-    assert result["step_id"] == "confirm"
+    assert result["step_id"] == "own_map"
     assert result["errors"] == {"base": "map_not_stored"}
 
 
@@ -249,7 +253,7 @@ async def test_a_map_of_the_same_name_is_replaced_only_when_asked(
     assert (result["description_placeholders"] or {})["error"] == "my_meter"
 
     result = await submit(hass, result, {**TEXT, "map_text": changed, "replace": True})
-    await submit(hass, result, {})
+    await submit(hass, result, {"next_step_id": "save"})
     assert (folder / "my_meter.yaml").read_text() == changed
 
 
@@ -266,7 +270,7 @@ async def test_meters_go_on_with_the_map_that_replaces_theirs(
     result = await submit(hass, result, OWN)
     changed = MAP.replace("address: 2", "address: 3")
     result = await submit(hass, result, {**TEXT, "map_text": changed, "replace": True})
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert result["reason"] == "reconfigure_successful"
     assert state(hass, "power", 3) == "5678"
@@ -281,7 +285,7 @@ async def test_a_meter_of_another_map_can_take_an_own_one(
     entry = link_entry(meter())
     result = await submit(hass, await reconfigure(hass, entry), OWN)
     result = await submit(hass, result, TEXT)
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert entry.subentries["meter_1"].data["register_map"] == "my_meter"
     # What only the other map has is gone.

@@ -19,6 +19,8 @@ from modbus_connection.mock import MockModbusConnection, MockModbusUnit
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
+from tests.texts import TEXTS
+
 from .conftest import LINK, link_entry, meter, start, state, write_sdm630
 
 METER = {
@@ -70,12 +72,13 @@ async def test_a_meter_is_shown_before_it_is_saved(
     entry = link_entry()
     result = await submit(hass, await form(hass, entry), METER)
 
-    assert result["type"] is FlowResultType.FORM
+    assert result["type"] is FlowResultType.MENU
     assert result["step_id"] == "confirm"
     assert result["description_placeholders"] == {
         "meter": "Eastron SDM630",
         "unit_id": "3",
         "serial_number": "23120145",
+        "unverified": f"\n\n{TEXTS['selector']['register_map']['options']['unverified']}",
         "values": "- Voltage L1: 230.2 V\n"
         "- Current L1: 1.50 A\n"
         "- Active power: -1234.5 W\n"
@@ -86,11 +89,26 @@ async def test_a_meter_is_shown_before_it_is_saved(
     }
     assert not entry.subentries
 
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
     assert result["type"] is FlowResultType.CREATE_ENTRY
     assert result["title"] == "Eastron SDM630"
-    assert result["data"] == METER
+    assert result["data"] == {**METER, "identity": "eastron_23120145"}
     assert result["unique_id"] == "3"
+
+
+async def test_another_model_can_be_chosen_once_its_values_were_seen(
+    hass: HomeAssistant, unit: MockModbusUnit
+) -> None:
+    result = await submit(hass, await form(hass, link_entry()), {**METER, "meter_name": "Cellar"})
+    result = await submit(hass, result, {"next_step_id": "again"})
+    assert result["step_id"] == "model"
+    assert result["data_schema"] is not None
+    shown = {
+        str(key): key.description["suggested_value"]
+        for key in result["data_schema"].schema
+        if key.description
+    }
+    assert (shown["unit_id"], shown["meter_name"]) == (3, "Cellar")
 
 
 async def test_a_look_leaves_no_timeout_behind(hass: HomeAssistant, unit: MockModbusUnit) -> None:
@@ -103,7 +121,7 @@ async def test_a_look_leaves_no_timeout_behind(hass: HomeAssistant, unit: MockMo
 async def test_a_new_meter_has_sensors_at_once(hass: HomeAssistant, unit: MockModbusUnit) -> None:
     entry = link_entry()
     result = await submit(hass, await form(hass, entry), {**METER, "meter_name": "Cellar"})
-    await submit(hass, result, {})
+    await submit(hass, result, {"next_step_id": "save"})
 
     power = hass.states.get("sensor.cellar_active_power")
     assert power is not None
@@ -115,7 +133,7 @@ async def test_a_second_meter_of_a_model_gets_another_name(
 ) -> None:
     entry = link_entry(meter(1, title="Eastron SDM630"))
     result = await submit(hass, await form(hass, entry), METER)
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert result["title"] == "Eastron SDM630 3"
 
@@ -201,7 +219,7 @@ async def test_energy_is_not_read_more_often_than_power(
     assert result["errors"] == {"slow_interval_s": "slow_below_fast"}
 
 
-async def test_maps_that_nobody_verified_are_marked(
+async def test_maps_that_nobody_verified_are_told_with_their_values(
     hass: HomeAssistant, unit: MockModbusUnit, tmp_path: Path
 ) -> None:
     hass.config.config_dir = str(tmp_path)
@@ -219,10 +237,30 @@ async def test_maps_that_nobody_verified_are_marked(
     options = fields["register_map"].config["options"]
     labels = {option["value"]: option["label"] for option in options}
     assert labels["seen"] == "Acme seen"
-    assert labels["unseen"] == "Acme unseen (unverified)"
-    *models, own = labels.values()
+    own, *models = labels.values()
     assert own == "A register map of my own"
-    assert models == sorted(models)
+    assert models == sorted(models, key=str.casefold)
+    told = []
+    for model in ("seen", "unseen"):
+        step = await submit(hass, result, {**METER, "register_map": model})
+        assert step["step_id"] == "confirm"
+        told.append((step["description_placeholders"] or {})["unverified"])
+        result = await submit(hass, step, {"next_step_id": "again"})
+    assert told[0] == ""
+    assert "**This map is unverified**" in told[1]
+
+
+async def test_a_model_is_one_of_the_list(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+    result = await form(hass, link_entry())
+    result = await submit(hass, result, {**METER, "register_map": "SDM 630"})
+    assert result["errors"] == {"register_map": "unknown_model"}
+
+
+async def test_a_free_unit_id_is_proposed(hass: HomeAssistant, unit: MockModbusUnit) -> None:
+    result = await form(hass, link_entry(meter(1), meter(2), meter(4)))
+    assert result["data_schema"] is not None
+    (unit_id,) = (key for key in result["data_schema"].schema if key == "unit_id")
+    assert unit_id.default() == 3
 
 
 # --- reconfigure
@@ -233,6 +271,10 @@ async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry) -> SubentryFl
     if hass.config_entries.async_get_entry(entry.entry_id) is None:
         await start(hass, entry)
     result = await entry.start_subentry_reconfigure_flow(hass, "meter_1")
+    if result["type"] is FlowResultType.MENU:  # there are other meters, which may replace it
+        result = await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"next_step_id": "change"}
+        )
     assert result["step_id"] == "reconfigure"
     return result
 
@@ -269,12 +311,12 @@ async def test_another_unit_keeps_the_sensors(
     result = await reconfigure(hass, entry)
     result = await submit(hass, result, {**METER, "meter_name": "Main meter"})
     assert result["step_id"] == "confirm"
-    result = await submit(hass, result, {})
+    result = await submit(hass, result, {"next_step_id": "save"})
 
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
     subentry = entry.subentries["meter_1"]
-    assert subentry.data == METER
+    assert subentry.data == {**METER, "identity": "meter_1"}
     assert subentry.unique_id == "3"
     assert state(hass, "power") == "-1234.5"
     assert before == {

@@ -646,6 +646,7 @@ def sunspec_meter(place: SunSpecPlace, **data: Any) -> ConfigSubentryData:
             "unit_id": 1,
             "register_map": f"sunspec_{place.model}",
             "sunspec": asdict(place),
+            "identity": "meter_1",
             "fast_interval_s": 4,
             "slow_interval_s": 30,
             **data,

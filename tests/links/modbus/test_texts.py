@@ -100,6 +100,7 @@ def test_each_error_and_exception_has_a_text() -> None:
     meter_errors = set(re.findall(r'NoMeterError\("(\w+)"', meter_flow))
     meter_errors |= set(re.findall(r'errors\[.*\] = "(\w+)"', meter_flow))
     meter_errors |= set(re.findall(r'OwnMapError\([^,]+, "(\w+)"', own_map))
+    meter_errors |= {"number_out_of_range"}
     assert meter_errors == TEXTS["config_subentries"]["meter"]["error"].keys()
     assert set(re.findall(r'translation_key="(\w+)"', rest)) <= TEXTS["exceptions"].keys()
     assert {"register_map_invalid", "register_map_missing"} <= TEXTS["issues"].keys()

@@ -16,6 +16,7 @@ from modbus_connection import (
 )
 import pytest
 
+from custom_components.grid_telemetry.connection.traffic import Traffic
 from custom_components.grid_telemetry.links.modbus import timed_unit as module
 from custom_components.grid_telemetry.links.modbus.line import Line
 from custom_components.grid_telemetry.links.modbus.timed_unit import LEAST_PATIENCE_S, Reads
@@ -293,3 +294,19 @@ async def test_a_connection_that_is_being_opened_goes_on_when_nobody_waits() -> 
     await asyncio.sleep(0.05)
     assert asking.cancelled()
     assert not told
+
+
+async def test_whoever_looks_sees_the_requests_and_their_registers() -> None:
+    traffic = Traffic()
+    traffic.watch()
+    unit = Unit()
+    reads = Reads(cast("ModbusUnit", unit), 7, Line(traffic=traffic))
+    assert await reads.read_input_registers(16, 2) == [16, 16]
+    unit.error = IllegalDataAddressError()
+    with pytest.raises(IllegalDataAddressError):
+        await reads.read_holding_registers(1, 1)
+    [answered, refused] = traffic.messages.values()
+    assert (answered.kind, answered.about) == ("read_input_registers", "7: 16 … 17")
+    assert (answered.body, answered.size) == ("0010 0010", 4)
+    assert answered.confirmed_s is not None
+    assert refused.refused

@@ -178,29 +178,6 @@ async def test_a_single_resource_need_not_be_named(
 type Trouble = Callable[[FakeApi], None]
 
 
-@pytest.mark.parametrize(
-    ("status", "kind", "key"),
-    [
-        (400, ServiceValidationError, "powernaut_request_refused"),
-        (404, ServiceValidationError, "powernaut_request_refused"),
-        (409, HomeAssistantError, "powernaut_request_refused"),
-        (500, HomeAssistantError, "powernaut_unreachable"),
-    ],
-)
-async def test_a_refusal_is_told_in_the_platforms_own_words(
-    hass: HomeAssistant, api: FakeApi, status: int, kind: type[Exception], key: str
-) -> None:
-    answer = {"message": "Bid can no longer be updated", "error": "x", "status_code": status}
-    api.answer("DELETE", f"bids/{BID_ID}", answer, status)
-    with pytest.raises(HomeAssistantError) as refusal:
-        await call(hass, "cancel_bid", bid_id=BID_ID)
-    assert type(refusal.value) is kind
-    assert refusal.value.translation_key == key
-    placeholders = refusal.value.translation_placeholders
-    assert placeholders is not None
-    assert "Bid can no longer be updated" in placeholders["error"]
-
-
 @pytest.mark.parametrize("bid_id", [f"../resources/{BATTERY_ID}", "", "..", "one", f"{BID_ID}/x"])
 async def test_only_a_uuid_is_the_id_of_a_bid(
     hass: HomeAssistant, api: FakeApi, bid_id: str
@@ -211,22 +188,88 @@ async def test_only_a_uuid_is_the_id_of_a_bid(
     assert len(api.requests) == count
 
 
+NEXT = "2026-03-01T12:15:00Z"
+# Each path of the site key's OpenAPI that an action uses, with the errors it documents.
+DOCUMENTED: list[tuple[str, str, str, dict[str, Any], tuple[int, ...]]] = [
+    ("get_activations", "GET", f"resources/{BATTERY_ID}/activations", {}, (400, 401, 403, 404)),
+    (
+        "set_baseline",
+        "POST",
+        f"resources/{BATTERY_ID}/baseline",
+        {"watts": [1]},
+        (400, 401, 403, 404, 409),
+    ),
+    ("get_baseline", "GET", f"sites/{SITE_ID}/baseline", {}, (400, 401, 403, 404, 409)),
+    (
+        "place_bid",
+        "POST",
+        f"resources/{BATTERY_ID}/bid",
+        {"start": NEXT, "curve": [{"watts": 1}]},
+        (400, 401, 403, 404, 409),
+    ),
+    (
+        "change_bid",
+        "PATCH",
+        f"bids/{BID_ID}",
+        {"bid_id": BID_ID, "curve": [{"watts": 1}]},
+        (400, 401, 403, 404, 409),
+    ),
+    ("cancel_bid", "DELETE", f"bids/{BID_ID}", {"bid_id": BID_ID}, (400, 401, 403, 404, 409)),
+    ("list_bids", "GET", "bids", {}, (400, 401, 403)),
+    (
+        "upload_forecast",
+        "POST",
+        f"resources/{BATTERY_ID}/forecast",
+        {"watts": [1]},
+        (400, 401, 403, 404),
+    ),
+    (
+        "report_event",
+        "POST",
+        f"resources/{BATTERY_ID}/events",
+        {"event_type": "MFRR_ACTIVATION", "start": NEXT, "end": "2026-03-01T12:30:00Z"},
+        (400, 401, 403),
+    ),
+]
+TOLD = {
+    400: (ServiceValidationError, "powernaut_request_refused"),
+    401: (HomeAssistantError, "powernaut_login_refused"),
+    403: (HomeAssistantError, "powernaut_forbidden"),
+    404: (ServiceValidationError, "powernaut_request_refused"),
+    409: (HomeAssistantError, "powernaut_request_refused"),
+    # Not documented, and to be expected of any server.
+    429: (HomeAssistantError, "powernaut_rate_limited"),
+    500: (HomeAssistantError, "powernaut_unreachable"),
+}
+
+
 @pytest.mark.parametrize(
-    ("status", "key"),
+    ("name", "method", "path", "data", "status"),
     [
-        (401, "powernaut_login_refused"),
-        (403, "powernaut_forbidden"),
-        (429, "powernaut_rate_limited"),
-        (500, "powernaut_unreachable"),
+        pytest.param(name, method, path, data, status, id=f"{name}-{status}")
+        for name, method, path, data, statuses in DOCUMENTED
+        for status in (*statuses, 429, 500)
     ],
 )
-async def test_each_refusal_is_told_as_what_it_is(
-    hass: HomeAssistant, api: FakeApi, status: int, key: str
+async def test_each_error_of_each_path_is_told_as_what_it_is(
+    hass: HomeAssistant,
+    api: FakeApi,
+    name: str,
+    method: str,
+    path: str,
+    data: dict[str, Any],
+    status: int,
 ) -> None:
-    api.answer("GET", "bids", status=status)
+    words = "The platform's own words"
+    api.answer("GET", f"bids/{BID_ID}", bid())
+    api.answer(method, path, {"message": words, "error": "x", "status_code": status}, status)
+    resource = {} if path.startswith(("sites", "bids")) else {"resource_id": BATTERY_ID}
     with pytest.raises(HomeAssistantError) as error:
-        await call(hass, "list_bids")
-    assert error.value.translation_key == key
+        await call(hass, name, **resource, **data)
+    kind, key = TOLD[status]
+    assert (type(error.value), error.value.translation_key) == (kind, key)
+    if status != 401:  # there the user is asked to log in, whatever the words
+        assert words in (error.value.translation_placeholders or {})["error"]
 
 
 async def test_an_open_bid_is_changed(hass: HomeAssistant, api: FakeApi) -> None:

@@ -1,7 +1,7 @@
 from datetime import UTC, datetime
 import re
 import ssl
-from unittest.mock import Mock
+from unittest.mock import Mock, patch
 from urllib.parse import unquote
 
 import aiohttp
@@ -62,6 +62,22 @@ async def test_a_list_that_says_to_be_longer_than_it_is_ends(
 ) -> None:
     api.answer("GET", "bids", listed(total=5))
     assert await client.bids(None) == []
+
+
+async def test_a_list_that_is_too_long_is_told_and_not_cut(
+    client: PowernautApi, api: FakeApi
+) -> None:
+    api.answer("GET", "bids", listed(bid(), total=1_000_000))
+    with (
+        patch(f"{PowernautApi.__module__}._MAX_PAGES", 3),
+        pytest.raises(ConnectionFailed) as raised,
+    ):
+        await client.bids("accepted")
+    assert (raised.value.reason, raised.value.detail) == (
+        "unexpected_answer",
+        "bids: 1000000 items",
+    )
+    assert len(api.requests) == 3
 
 
 async def test_resources_are_asked_for_by_their_site(client: PowernautApi, api: FakeApi) -> None:

@@ -3,10 +3,12 @@
 from pathlib import Path
 import shutil
 from typing import Any
+from unittest.mock import patch
 
 from freezegun.api import FrozenDateTimeFactory
 from homeassistant.const import EVENT_HOMEASSISTANT_STARTED
 from homeassistant.core import CoreState, Event, HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import device_registry as dr
 from homeassistant.helpers.condition import async_get_all_descriptions as condition_descriptions
 from homeassistant.helpers.trigger import async_get_all_descriptions as trigger_descriptions
@@ -20,6 +22,7 @@ from pytest_homeassistant_custom_component.common import (
 from custom_components.grid_telemetry.const import DOMAIN
 
 from .conftest import AddEntry, FakeApi, FakeBroker, battery_subentry, solar_subentry
+from .samples import BATTERY_ID
 from .test_link import ACTIVATION, COMMANDS, SETPOINT, command, pass_time, settle
 
 BLUEPRINTS = Path(__file__).parents[3] / "blueprints" / "automation" / DOMAIN
@@ -137,6 +140,39 @@ async def test_each_command_triggers(
     assert fired == [{"entity": "event.home_battery_command"}] * 2
 
 
+async def test_an_event_that_was_reported_triggers_and_is_shown(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    api: FakeApi,
+    fired: list[dict[str, Any]],
+) -> None:
+    target = {"device_id": battery_device(hass, entry)}
+    await automate(hass, {"trigger": f"{DOMAIN}.event_reported", "target": target})
+    event = {
+        "resource_id": BATTERY_ID,
+        "event_type": "MFRR_ACTIVATION",
+        "start": "2026-03-01T13:00:00Z",
+        "end": "2026-03-01T13:15:00Z",
+    }
+    path = f"resources/{BATTERY_ID}/events"
+    api.answer("POST", path, status=403)
+    with pytest.raises(HomeAssistantError):
+        await hass.services.async_call(DOMAIN, "powernaut_report_event", event, blocking=True)
+    await settle(hass)
+    assert fired == []
+    api.answer("POST", path, status=201)
+    await hass.services.async_call(DOMAIN, "powernaut_report_event", event, blocking=True)
+    await settle(hass)
+    assert fired == [{"entity": "event.home_battery_report"}]
+    state = hass.states.get("event.home_battery_report")
+    assert state is not None
+    assert {key: state.attributes[key] for key in ("event_type", "start", "end")} == {
+        "event_type": "mfrr_activation",
+        "start": "2026-03-01T13:00:00+00:00",
+        "end": "2026-03-01T13:15:00+00:00",
+    }
+
+
 async def test_other_entities_of_the_device_do_not_trigger(
     hass: HomeAssistant, entry: MockConfigEntry, fired: list[dict[str, Any]]
 ) -> None:
@@ -196,6 +232,7 @@ async def test_triggers_and_conditions_are_described(
         f"{DOMAIN}.activation_ended",
         f"{DOMAIN}.setpoint_changed",
         f"{DOMAIN}.command_received",
+        f"{DOMAIN}.event_reported",
         f"{DOMAIN}.activation_is_in_force",
         f"{DOMAIN}.activation_is_not_in_force",
     }
@@ -205,7 +242,9 @@ async def test_triggers_and_conditions_are_described(
 # --- the blueprint
 
 
-async def use_blueprint(hass: HomeAssistant, **inputs: Any) -> None:
+async def use_blueprint(
+    hass: HomeAssistant, name: str = "powernaut_activation", **inputs: Any
+) -> None:
     folder = Path(hass.config.path("blueprints", "automation", DOMAIN))
     shutil.copytree(BLUEPRINTS, folder, dirs_exist_ok=True)
     assert await async_setup_component(
@@ -215,8 +254,8 @@ async def use_blueprint(hass: HomeAssistant, **inputs: Any) -> None:
             "automation": {
                 "id": "follow",
                 "use_blueprint": {
-                    "path": f"{DOMAIN}/powernaut_activation.yaml",
-                    "input": {"setpoint": SETPOINT, **inputs},
+                    "path": f"{DOMAIN}/{name}.yaml",
+                    "input": inputs if "activation" in inputs else {"setpoint": SETPOINT, **inputs},
                 },
             }
         },
@@ -314,6 +353,52 @@ async def test_the_blueprint_follows_after_a_start_in_mid_window_and_not_while_u
     assert [call.data["value"] for call in numbers] == [1000, 1000]
 
 
+@pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_the_blueprint_follows_when_it_is_made_in_mid_window(
+    hass: HomeAssistant, entry: MockConfigEntry, broker: FakeBroker
+) -> None:
+    number(hass, "number.watts", "W", -3000, 3000)
+    numbers = async_mock_service(hass, "number", "set_value")
+    await receive(hass, broker, "12:00:00", "12:15:00", 1000)
+    await use_blueprint(hass, power=["number.watts"])
+    numbers.clear()
+
+    # As the editor does when it has saved an automation.
+    config = {
+        "id": "follow",
+        "use_blueprint": {
+            "path": f"{DOMAIN}/powernaut_activation.yaml",
+            "input": {"setpoint": SETPOINT, "power": ["number.watts"], "invert": True},
+        },
+    }
+    with patch("homeassistant.config.async_hass_config_yaml", return_value={"automation": config}):
+        await hass.services.async_call("automation", "reload", blocking=True)
+    await settle(hass)
+
+    assert [call.data["value"] for call in numbers] == [-1000]
+
+
+@pytest.mark.usefixtures("config_folder")
+# At the end the link is unloaded, and the automation waits whether it comes back.
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_the_blueprint_does_nothing_with_any_other_power(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    number(hass, "number.watts", "W", -3000, 3000)
+    numbers = async_mock_service(hass, "number", "set_value")
+    hass.states.async_set("sensor.house", "4000", {"unit_of_measurement": "W"})
+    await use_blueprint(hass, setpoint="sensor.house", power=["number.watts"])
+    for state in ("4100", "unavailable", "4200", "unknown"):
+        hass.states.async_set("sensor.house", state, {"unit_of_measurement": "W"})
+        await settle(hass)
+    hass.bus.async_fire("automation_reloaded")
+    await settle(hass)
+
+    assert not numbers
+
+
 async def test_the_blueprint_takes_back_what_it_set_when_the_link_is_gone_for_long(
     hass: HomeAssistant,
     entry: MockConfigEntry,
@@ -330,3 +415,88 @@ async def test_the_blueprint_takes_back_what_it_set_when_the_link_is_gone_for_lo
     assert len(calls) == 1
     await pass_time(hass, freezer, 15)
     assert [call.data["value"] for call in calls] == [1000, 7]
+
+
+# --- the blueprint of a charger
+
+
+@pytest.mark.usefixtures("config_folder")
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_a_charger_defers_while_less_is_asked_for_than_charging_needs(
+    hass: HomeAssistant,
+    entry: MockConfigEntry,
+    broker: FakeBroker,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    on = async_mock_service(hass, "homeassistant", "turn_on")
+    off = async_mock_service(hass, "homeassistant", "turn_off")
+    hass.states.async_set("sensor.car", "20")
+    await use_blueprint(
+        hass, "powernaut_charger_defers", charger=["switch.charger"], state_of_charge="sensor.car"
+    )
+
+    def told() -> set[str]:
+        calls = [*on, *off]
+        on.clear()
+        off.clear()
+        assert all(call.data["entity_id"] == ["switch.charger"] for call in calls)
+        return {call.service for call in calls}
+
+    await receive(hass, broker, "12:00:00", "12:30:00", 0)
+    assert told() == {"turn_on"}  # the car has to have its 30 % first
+    hass.states.async_set("sensor.car", "31")
+    await pass_time(hass, freezer, 300)
+    assert told() == {"turn_off"}
+    await receive(hass, broker, "12:00:00", "12:30:00", 1400)
+    assert told() == {"turn_on"}
+    await receive(hass, broker, "12:00:00", "12:30:00", 1399)
+    assert told() == {"turn_off"}
+    await receive(hass, broker, "12:00:00", "12:30:00", None)
+    assert told() == {"turn_on"}
+    await pass_time(hass, freezer, 600)
+    assert told() == set()  # without an activation the switch is the user's
+
+
+# --- the blueprint of a battery that bids
+
+
+@pytest.mark.parametrize("expected_lingering_timers", [True])
+async def test_a_battery_offers_what_it_has_above_its_reserve(
+    hass: HomeAssistant, tmp_path: Path, freezer: FrozenDateTimeFactory
+) -> None:
+    await hass.config.async_set_time_zone("Europe/Brussels")
+    hass.config.config_dir = str(tmp_path)
+    freezer.move_to("2026-03-01T12:07:00Z")
+    bids = async_mock_service(hass, DOMAIN, "powernaut_place_bid")
+    hass.states.async_set("sensor.battery", "37")
+    hass.states.async_set(ACTIVATION, "on")
+    await use_blueprint(
+        hass,
+        "powernaut_battery_bid",
+        activation=ACTIVATION,
+        resource_id=BATTERY_ID,
+        state_of_charge="sensor.battery",
+        capacity=10,
+        most_power=5000,
+        price=0.3,
+    )
+
+    async def offered() -> list[dict[str, Any]]:
+        hass.states.async_set(ACTIVATION, "on")
+        hass.states.async_set(ACTIVATION, "off")
+        await settle(hass)
+        found = [dict(call.data) for call in bids]
+        bids.clear()
+        return found
+
+    bid = {"resource_id": BATTERY_ID, "start": "2026-03-01T13:15:00+01:00"}
+    # 7 % of 10 kWh last a quarter-hour at 2.8 kW.
+    assert await offered() == [{**bid, "curve": [{"watts": -2800, "price": 0.3}]}]
+    for shown, watts in (("90", -5000), ("31", None), ("unknown", None), ("31.3", -500)):
+        hass.states.async_set("sensor.battery", shown)
+        assert [call["curve"][0]["watts"] for call in await offered()] == [watts] * (
+            watts is not None
+        )
+    hass.states.async_set("sensor.battery", "80")
+    await pass_time(hass, freezer, 8 * 60 + 21)
+    assert [dict(call.data)["start"] for call in bids] == ["2026-03-01T13:30:00+01:00"]

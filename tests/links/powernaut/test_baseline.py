@@ -1,20 +1,29 @@
 """Baselines: from a forecast or like days, and sent ahead while they are turned on."""
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 from zoneinfo import ZoneInfo
 
 from freezegun.api import FrozenDateTimeFactory
+from homeassistant.components.calendar import CalendarEntity, CalendarEvent
 from homeassistant.config_entries import SOURCE_USER, ConfigSubentryData
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.setup import async_setup_component
 import pytest
-from pytest_homeassistant_custom_component.common import MockConfigEntry, async_fire_time_changed
+from pytest_homeassistant_custom_component.common import (
+    MockConfigEntry,
+    async_fire_time_changed,
+    setup_test_component_platform,
+)
 
 from custom_components.grid_telemetry.links.powernaut.baseline import (
+    calendar_values,
     forecast_points,
     like_days,
     quarter_values,
@@ -99,6 +108,36 @@ def test_like_days_go_by_the_clock_on_the_wall() -> None:
     summer = datetime(2026, 3, 30, 6, tzinfo=UTC)  # 8:00 in summer
     winter = datetime(2026, 3, 23, 7, tzinfo=UTC)  # 8:00 in winter, a week before
     assert like_days({winter: 5.0}, summer, 1, 1, BRUSSELS) == [5]
+
+
+def event(start: str, end: str, title: str) -> dict[str, str]:
+    return {"start": start, "end": end, "summary": title}
+
+
+def test_the_events_of_a_calendar_add_up_to_the_moment() -> None:
+    events = [
+        event("2026-03-01T13:05:00+01:00", "2026-03-01T13:30:00+01:00", "Heat pump 1.5 kW (low)"),
+        event("2026-03-01T12:15:00+00:00", "2026-03-01T12:45:00+00:00", "PV \N{MINUS SIGN}600 W"),
+        event("2026-03-02", "2026-03-03", "2,5kW"),  # days are local
+    ]
+    assert calendar_values(events, NOON, 4, 300, BRUSSELS) == pytest.approx([1100, 900, -600, 300])
+    night = datetime(2026, 3, 1, 22, 45, tzinfo=UTC)
+    assert calendar_values(events, night, 2, 300, BRUSSELS) == [300, 2500]
+
+
+@pytest.mark.parametrize(
+    ("title", "message"),
+    [
+        ("Dishwasher", "names no power"),
+        ("", "names no power"),
+        ("Charge 20 kWh", "names no power"),
+        ("2 kW or 3 kW", "names more than one power"),
+        ("90000000000 MW", "out of range"),
+    ],
+)
+def test_an_event_whose_power_is_not_certain_is_told(title: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        calendar_values([event("2026-03-01", "2026-03-02", title)], NOON, 4, 0, BRUSSELS)
 
 
 # --- what is sent
@@ -262,6 +301,63 @@ async def test_like_days_are_taken_from_the_statistics(
     assert body["values"] == ["0.0"] * 3 + ["-1.0"] * 4 + ["-2.0"]
 
 
+class Plan(CalendarEntity):
+    """A calendar of a user's own."""
+
+    _attr_name = "Plan"
+    planned: tuple[CalendarEvent, ...] = ()
+
+    @property
+    def event(self) -> CalendarEvent | None:
+        return None
+
+    async def async_get_events(
+        self, hass: HomeAssistant, start_date: datetime, end_date: datetime
+    ) -> list[CalendarEvent]:
+        return [own for own in self.planned if own.start < end_date and own.end > start_date]
+
+
+@pytest.mark.filterwarnings("ignore::aiohttp.web_exceptions.NotAppKeyWarning")
+async def test_a_baseline_is_taken_from_a_calendar(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    freezer.move_to("2026-03-01T12:03:00Z")
+    api.answer("POST", f"resources/{SOLAR_ID}/baseline", status=201)
+    calendar = Plan()
+    setup_test_component_platform(hass, "calendar", [calendar])
+    assert await async_setup_component(hass, "calendar", {"calendar": {"platform": "test"}})
+    await hass.async_block_till_done(wait_background_tasks=False)
+    hour = NOON + timedelta(hours=1)
+    pump = CalendarEvent(start=hour, end=hour + timedelta(minutes=30), summary="Heat pump 2 kW")
+    later = CalendarEvent(start=hour + timedelta(days=1), end=hour + timedelta(days=2), summary="?")
+    calendar.planned = (pump, later)
+    own = baseline(source="calendar", entity="calendar.plan", otherwise_w=100, invert=False)
+    await started(hass, add_entry(solar_subentry(), own))
+    await switch(hass, "turn_on")
+    [body] = bodies(api, "baseline")
+    assert body["values"] == ["0.1"] * 3 + ["2.0"] * 2 + ["0.1"] * 3
+
+    async def missing() -> str:
+        await switch(hass, "turn_off")
+        await switch(hass, "turn_on")
+        assert shown(hass, "sensor.sun_status") == "input_missing"
+        [issue] = ir.async_get(hass).issues.values()
+        assert issue.translation_placeholders is not None
+        return issue.translation_placeholders["detail"]
+
+    calendar.planned = (pump, replace(pump, summary="Guests"))
+    assert await missing() == "calendar.plan: the event 'Guests' names no power"
+    with patch.object(Plan, "async_get_events", side_effect=HomeAssistantError("no server")):
+        assert await missing() == "calendar.plan: no server"
+    await calendar.async_remove()
+    assert await missing() == "calendar.plan is not available"
+    assert len(bodies(api, "baseline")) == 1
+
+
 @pytest.mark.parametrize("rows", [[1000.0] * 3, []])
 async def test_what_is_turned_off_meanwhile_is_shown_as_off(
     hass: HomeAssistant,
@@ -299,6 +395,7 @@ async def test_what_is_turned_off_meanwhile_is_shown_as_off(
         await hass.async_block_till_done(wait_background_tasks=False)
     assert shown(hass, "sensor.sun_status") == "off"
     assert not ir.async_get(hass).issues
+    assert bodies(api, "baseline") == []
 
 
 async def test_what_nobody_expected_ends_neither_bids_nor_baselines(
@@ -368,3 +465,14 @@ async def test_a_baseline_is_added_and_changed(hass: HomeAssistant, add_entry: A
         {"entity": "sensor.grid", "weeks": 4, "invert": False, "horizon_h": 24},
     )
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+    subentry = next(sub for sub in entry.subentries.values() if sub.title == "House")
+    hass.config_entries.async_remove_subentry(entry, subentry.subentry_id)
+    result = await flows.async_init((entry.entry_id, "baseline"), context={"source": SOURCE_USER})
+    plan = {"name": "Plan", "target_id": SITE_ID, "source": "calendar"}
+    result = await flows.async_configure(result["flow_id"], plan)
+    own = {"entity": "calendar.plan", "otherwise_w": 100, "invert": False, "horizon_h": 24}
+    result = await flows.async_configure(result["flow_id"], own)
+    assert result["type"] is FlowResultType.CREATE_ENTRY
+    made = next(sub for sub in entry.subentries.values() if sub.title == "Plan")
+    assert made.data == {"target_id": SITE_ID, "source": "calendar", **own}

@@ -21,7 +21,7 @@ from custom_components.grid_telemetry.connection.errors import (
 from custom_components.grid_telemetry.const import DOMAIN
 
 from .conftest import ENTRY_DATA, PACKAGE, AddEntry, FakeApi
-from .samples import SITE_ID, listed, site
+from .samples import SITE_ID, listed, resource, site
 
 pytestmark = pytest.mark.usefixtures("api", "no_setup")
 
@@ -66,6 +66,7 @@ async def test_a_site_is_set_up_with_its_key_and_secret(
     environment: str,
     domain: str,
 ) -> None:
+    aioclient_mock.get(f"https://api.{domain}/v1/connect/resources", json=listed(resource()))
     aioclient_mock.get(
         f"https://api.{domain}/v1/connect/sites", json=listed(site(), site(status="deleted"))
     )
@@ -86,6 +87,7 @@ async def test_a_platform_of_ones_own_has_its_own_addresses_and_authority(
     from simulators.certificates import Authority  # noqa: PLC0415
 
     aioclient_mock.get("https://broker.lan:8443/v1/connect/sites", json=listed(site()))
+    aioclient_mock.get("https://broker.lan:8443/v1/connect/resources", json=listed())
     addresses = {
         "api_url": "https://broker.lan:8443",
         "broker_host": "broker.lan",
@@ -121,6 +123,7 @@ async def test_what_cannot_be_an_address_or_a_login_is_told_and_can_be_corrected
     errors: dict[str, str],
 ) -> None:
     aioclient_mock.get("https://broker.lan/v1/connect/sites", json=listed(site()))
+    aioclient_mock.get("https://broker.lan/v1/connect/resources", json=listed())
     right = {
         "api_url": "https://broker.lan",
         "broker_host": "broker.lan",
@@ -222,6 +225,16 @@ async def test_credentials_are_rotated_by_reconfiguring(
     assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
     assert entry.data == {**ENTRY_DATA, "site_key": "new", "secret": "newer"}
     assert entry.unique_id == f"api.powernaut.io/{SITE_ID}"
+
+
+async def test_an_empty_secret_keeps_the_stored_one(
+    hass: HomeAssistant, api: FakeApi, login: AsyncMock, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    result = await entry.start_reconfigure_flow(hass)
+    result = await go_on(hass, result, {"site_key": "new", "qos": "1"})
+    assert (result["type"], result["reason"]) == (FlowResultType.ABORT, "reconfigure_successful")
+    assert entry.data == {**ENTRY_DATA, "site_key": "new"}
 
 
 def own_platform(hass: HomeAssistant, host: str) -> MockConfigEntry:

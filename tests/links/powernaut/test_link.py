@@ -117,6 +117,26 @@ async def test_every_slot_has_a_message_for_the_site_and_each_resource(
     assert len(session.sent) == 9
 
 
+async def test_points_are_tried_with_the_next_slot(
+    hass: HomeAssistant,
+    api: FakeApi,
+    broker: FakeBroker,
+    add_entry: AddEntry,
+    freezer: FrozenDateTimeFactory,
+) -> None:
+    entry = add_entry(site_subentry(), battery_subentry())
+    await start(hass, entry)
+    measure(hass, "grid", 1.25, "kW")
+    measure(hass, "battery", "unavailable")
+    trying = hass.async_create_background_task(entry.runtime_data.async_try_points(), "try")
+    measure(hass, "grid", 1.25, "kW")
+    await pass_time(hass, freezer, 12)
+    told = await trying
+    site, battery = told.values()
+    assert [(each.outcome, each.value) for each in site] == [("taken", 1250)]
+    assert [each.outcome for each in battery] == ["no_value", "no_value"]
+
+
 async def test_the_connection_has_a_name_of_its_own_that_it_keeps(
     hass: HomeAssistant, api: FakeApi, broker: FakeBroker, add_entry: AddEntry
 ) -> None:
@@ -955,6 +975,7 @@ async def test_devices_belong_to_their_subentries(
         "powernaut_setpoint",
         "powernaut_activation",
         "powernaut_command",
+        "powernaut_report",
         "powernaut_last_seen",
     }
     [battery, _] = entry.get_subentries_of_type("resource")

@@ -137,6 +137,15 @@ def test_a_bid_whose_price_is_no_number_is_told() -> None:
         rest_payload.bid_response(item)
 
 
+@pytest.mark.parametrize("when", ["start", "end"])
+@pytest.mark.parametrize("text", ["at noon", None, 5])
+def test_a_bid_whose_time_is_none_is_told(when: str, text: object) -> None:
+    item = samples.bid()
+    item["timing"][when] = text
+    with pytest.raises(ShapeError):
+        rest_payload.bid_response(item)
+
+
 def test_a_baseline_is_a_value_in_kilowatts_for_each_quarter_hour() -> None:
     body = rest_payload.baseline_body(NOON, [1500, -300.5], "active", skip_activated=True)
     assert CREATE_BASELINE(body) == {

@@ -4,6 +4,7 @@ from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
 import ssl
 from typing import Any
+from unittest.mock import patch
 
 from aiohttp.test_utils import TestServer
 from freezegun.api import FrozenDateTimeFactory
@@ -12,6 +13,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 from homeassistant.helpers import issue_registry as ir
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
+from homeassistant.helpers.storage import Store
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -241,6 +243,50 @@ async def test_what_stands_is_withdrawn_when_it_is_turned_off(make_home: MakeHom
     count = len(home.requests)
     await home.bids.async_update()
     assert len(home.requests) == count
+
+
+async def test_a_bid_that_is_placed_is_stored_with_the_next_one(
+    hass: HomeAssistant, make_home: MakeHome, hass_storage: dict[str, Any]
+) -> None:
+    """Two files a bid wear out a card; one is enough for each to be found again."""
+    home = await make_home()
+    await home.enable(True)
+    stored: list[set[str]] = []
+    save = Store.async_save
+
+    async def note(self: Store[Any], data: Any) -> None:
+        stored.append(set(data["own"]))
+        await save(self, data)
+
+    with patch.object(Store, "async_save", note):
+        await home.bids.async_update()
+    assert len(home.book.bids) == 4
+    assert [len(own) for own in stored] == [0, 1, 2, 3, 4]
+
+
+async def test_what_was_accepted_is_listed_only_when_a_bid_is_no_longer_open(
+    make_home: MakeHome, freezer: FrozenDateTimeFactory
+) -> None:
+    """The list has all that was ever accepted, and grows for years."""
+    home = await make_home()
+    await home.enable(True)
+    lists: list[list[str]] = []
+
+    async def update(minute: int) -> None:
+        freezer.move_to(datetime(2026, 3, 2, 5, tzinfo=UTC) + timedelta(minutes=minute))
+        before = len(home.requests)
+        await home.bids.async_update()
+        made = home.requests[before:]
+        lists.append([request for request in made if request.startswith("GET")])
+
+    await update(0)
+    await update(1)
+    home.book.accept(next(iter(home.book.bids)))
+    await update(2)
+    await update(3)
+    assert [len(made) for made in lists] == [2, 1, 2, 1]
+    # What was accepted is not offered again; what was cancelled with it is.
+    assert home.open() == ["06:15", "06:30", "06:45", "07:00"]
 
 
 async def test_a_removed_standing_bid_leaves_nothing_standing(

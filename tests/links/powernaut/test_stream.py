@@ -11,6 +11,7 @@ from pytest_homeassistant_custom_component.common import async_fire_time_changed
 
 from custom_components.grid_telemetry.connection.errors import ConnectionFailed
 from custom_components.grid_telemetry.connection.health import Health
+from custom_components.grid_telemetry.connection.traffic import Traffic
 from custom_components.grid_telemetry.links.powernaut.payload import Reading
 from custom_components.grid_telemetry.links.powernaut.stream import Stream
 from custom_components.grid_telemetry.protocols.mqtt import (
@@ -23,6 +24,7 @@ NOON = 1_772_366_400  # 2026-03-01T12:00:00Z
 
 
 TOLD: list[tuple[str, str | None]] = []
+TRAFFIC = Traffic()
 """What was said of refusals."""
 
 
@@ -60,7 +62,8 @@ def health(hass: HomeAssistant) -> Health:
 def stream(health: Health, freezer: FrozenDateTimeFactory) -> Stream:
     freezer.move_to("2026-03-01T12:00:00Z")
     TOLD.clear()
-    return Stream("Home", health, lambda topic, reason: TOLD.append((topic, reason)))
+    TRAFFIC.watch()
+    return Stream("Home", health, lambda topic, reason: TOLD.append((topic, reason)), TRAFFIC)
 
 
 @asynccontextmanager
@@ -92,6 +95,7 @@ async def test_a_slot_goes_out_at_once_one_message_a_topic(stream: Stream, healt
         stream.take({"a": reading(0), "b": reading(-1, -5)})
         assert sender.sent == [("a", element(0)), ("b", element(-1, -5))]
         await settle()
+    assert [message.kind for message in TRAFFIC.messages.values()][-2:] == ["a", "b"]
     assert (health.delivered, health.queued, health.oldest_at) == (2, 0, None)
     assert health.last_delivery is not None
 
@@ -221,6 +225,26 @@ async def test_a_message_that_the_broker_refuses_is_counted_and_told_once(
         "message_refused",
         "a: not authorized (0x87)",
     )
+
+
+async def test_what_is_on_its_way_on_a_forgotten_topic_is_neither_sent_again_nor_told(
+    stream: Stream, health: Health
+) -> None:
+    sender = FakeSender()
+    sender.acknowledges = False
+    async with connected(stream, sender):
+        stream.take({"a": reading(0), "b": reading(0), "c": reading(0), "d": reading(0)})
+        for topic in ("a", "b", "c"):
+            stream.forget(topic)
+        sender.futures[0].set_exception(MqttPublishRefused(0x87))
+        sender.futures[1].set_result(None)
+        await settle()
+    assert TOLD == []
+    second = FakeSender()
+    async with connected(stream, second):
+        await settle()
+    assert second.sent == [("d", element(0))]
+    assert (health.delivered, health.dropped, health.queued) == (2, 2, 0)
 
 
 async def test_a_refusal_that_changes_or_is_over_is_told(stream: Stream) -> None:

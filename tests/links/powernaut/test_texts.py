@@ -14,6 +14,7 @@ from custom_components.grid_telemetry.links.powernaut.activation_schedule import
 from custom_components.grid_telemetry.links.powernaut.activations import RefusedReason
 from custom_components.grid_telemetry.links.powernaut.automation import CONDITIONS, TRIGGERS
 from custom_components.grid_telemetry.links.powernaut.const import Environment, ResourceType
+from tests.texts import MENU_TEXTS
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -32,7 +33,7 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
 
 def test_the_forms_of_an_entry_are_explained() -> None:
     steps = TEXTS["config"]["step"]
-    assert "powernaut" in steps["user"]["menu_options"]
+    assert "powernaut" in MENU_TEXTS["menu_options"]
     menu = {f"powernaut_{environment}" for environment in Environment}
     assert steps["powernaut"]["menu_options"].keys() == menu
     assert steps["powernaut"]["menu_option_descriptions"].keys() == menu

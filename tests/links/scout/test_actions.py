@@ -3,6 +3,7 @@
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime
 from pathlib import Path
+import threading
 from typing import Any
 from unittest.mock import patch
 
@@ -13,6 +14,9 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 import voluptuous as vol
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
+from custom_components.grid_telemetry.links.scout import handlers
+from custom_components.grid_telemetry.links.scout.payload import waveform_record
+from custom_components.grid_telemetry.outbox.store import Record
 from simulators.scout import ScoutServer
 
 from .conftest import AddEntry, device
@@ -185,6 +189,27 @@ async def test_a_waveform_goes_out_from_its_channels(
     assert waveform.channels == {"V_AN": (0.5, [(0, 12436), (78, 12313)])}
 
 
+async def test_a_waveform_is_not_written_out_in_the_event_loop(
+    hass: HomeAssistant, entry: MockConfigEntry
+) -> None:
+    threads: list[threading.Thread] = []
+
+    def write_out(*args: Any, **values: Any) -> Record:
+        threads.append(threading.current_thread())
+        return waveform_record(*args, **values)
+
+    with patch(f"{handlers.__name__}.waveform_record", write_out):
+        await call(
+            hass,
+            "scout_send_waveform",
+            start_at=TS,
+            sample_rate=12800,
+            channels=[{"name": "V_AN", "sample_factor": 1, "samples": [[0, 12436]]}],
+        )
+    assert threading.main_thread() not in threads
+    assert len(threads) == 1
+
+
 async def test_a_waveform_goes_out_from_a_comtrade_file(
     hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry, tmp_path: Path
 ) -> None:
@@ -279,3 +304,43 @@ async def test_an_entry_of_another_kind_is_refused(
         await call(hass, "scout_send_attributes", config_entry_id=meters.entry_id)
     assert raised.value.translation_key == "wrong_kind"
     await hass.config_entries.async_unload(meters.entry_id)
+
+
+# What ends a header, a frame, a path or a topic where it is not escaped.
+HOSTILE = ["a\nreceipt:1", "a\n\n\0SEND\ndestination:/exchange/other/x", "../a", "gateways.#", "*"]
+
+
+@pytest.mark.parametrize("text", HOSTILE[:2])
+async def test_no_device_and_no_code_has_a_line_break(
+    hass: HomeAssistant, entry: MockConfigEntry, text: str
+) -> None:
+    channel = {"name": "V", "sample_factor": 1, "samples": [[0, 1]]}
+    waveform = {"start_at": TS, "sample_rate": 1, "channels": [channel]}
+    for action, data in (
+        ("scout_send_event", {"event_type": text}),
+        ("scout_send_event", {"event_type": "A", "gateway_device_id": text}),
+        ("scout_send_metrics", {"metrics": [{"data": {text: 1}}]}),
+        ("scout_send_metrics", {"metrics": [{"data": {"P": 1}}], "gateway_device_id": text}),
+        ("scout_send_attributes", {"gateway_attributes": {text: "1"}}),
+        ("scout_send_attributes", {"device_attributes": {text: {"A": "1"}}}),
+        ("scout_send_waveform", {**waveform, "gateway_device_id": text}),
+        ("scout_send_waveform", {**waveform, "channels": [{**channel, "name": text}]}),
+        ("scout_backfill", {"start": TS, "gateway_device_id": text}),
+    ):
+        with pytest.raises(vol.Invalid):
+            await call(hass, action, **data)
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_no_free_text_leaves_the_body(
+    hass: HomeAssistant, server: ScoutServer, entry: MockConfigEntry, text: str
+) -> None:
+    """The stand-in refuses headers and destinations that are none of the platform's."""
+    given = {"id": text, "index": text, "custom_name": text, "info": {text: text}}
+    await call(hass, "scout_send_event", event_type="A", **given)
+    await server.wait_for(lambda: len(server.events) == 2, WITHIN_S)
+    event = server.events[1]
+    assert (event.id, event.index) == (text, text)
+    assert event.info == {text: text, "EVENT_CUSTOM_NAME": text}
+    assert not server.refusals
+    assert entry.runtime_data.outbox.refused_records == 0

@@ -24,6 +24,7 @@ from custom_components.grid_telemetry.links.scout.backfill import (
     PointResult,
     async_backfill,
 )
+from custom_components.grid_telemetry.links.scout.link import ScoutLink
 from custom_components.grid_telemetry.outbox.store import Lane, Record
 from custom_components.grid_telemetry.points.point import Point, Take
 from simulators.scout import ScoutServer
@@ -317,6 +318,55 @@ async def test_the_action_says_how_much_the_outbox_dropped_and_live_values_stay(
     assert response["dropped"] == response["from_history"] >= 2
     assert await outbox.next(10, lane=Lane.HISTORY) == []
     assert len(await outbox.next(10)) == 1
+    await hass.config_entries.async_unload(entry.entry_id)
+
+
+@pytest.mark.parametrize("comes_back", [True, False])
+async def test_a_backfill_goes_on_with_the_link_that_is_reloaded_meanwhile(
+    recorder_mock: object,
+    hass: HomeAssistant,
+    server: ScoutServer,
+    add_entry: AddEntry,
+    monkeypatch: pytest.MonkeyPatch,
+    comes_back: bool,
+) -> None:
+    """As when a device is changed while hours of the past are read."""
+    hass.states.async_set("sensor.power", "5", {"unit_of_measurement": "W"})
+    entry = add_entry(device("MAIN", POINTS[0].as_dict()), interval_s=1)
+    await server.stop()
+    start = dt_util.utcnow()
+    assert await hass.config_entries.async_setup(entry.entry_id)
+    await asyncio.sleep(2.5)
+    hass.states.async_set("sensor.power", "unavailable")
+    await async_wait_recording_done(hass)
+    first: ScoutLink = entry.runtime_data
+    queue, sleep = ScoutLink.async_queue, asyncio.sleep
+    attempts = 0
+
+    async def interrupted(link: ScoutLink, records: Sequence[Record]) -> None:
+        nonlocal attempts
+        attempts += 1
+        if attempts == 1:
+            await hass.config_entries.async_unload(entry.entry_id)
+        elif attempts == 3 and comes_back:
+            await hass.config_entries.async_setup(entry.entry_id)
+        await queue(link, records)
+
+    async def at_once(seconds: float, *result: object) -> object:
+        return await sleep(0 if seconds == 1 else seconds, *result)
+
+    monkeypatch.setattr(ScoutLink, "async_queue", interrupted)
+    monkeypatch.setattr(asyncio, "sleep", at_once)
+    if not comes_back:
+        with pytest.raises(HomeAssistantError) as raised:
+            await call(hass, "scout_backfill", start=start.isoformat())
+        assert raised.value.translation_key == "outbox_closed"
+        return
+    response = await call(hass, "scout_backfill", start=start.isoformat())
+    assert entry.runtime_data is not first
+    kept = await entry.runtime_data.outbox.next(10, lane=Lane.HISTORY)
+    assert sum(record.samples for record in kept) == response["from_history"] >= 1
+    assert response["dropped"] == 0
     await hass.config_entries.async_unload(entry.entry_id)
 
 

@@ -1,10 +1,12 @@
 """What each wrong input of a login is told as; the reasons are keys of the texts for the user."""
 
-import asyncio
+from contextlib import AbstractContextManager
 import socket
 from typing import Any
-from unittest.mock import patch
+from unittest.mock import AsyncMock, patch
 
+from aiohttp.abc import ResolveResult
+from aiohttp.resolver import AsyncResolver
 from homeassistant.core import HomeAssistant
 import pytest
 
@@ -20,6 +22,7 @@ from custom_components.grid_telemetry.links.scout.client import (
     parameters_of,
 )
 from custom_components.grid_telemetry.links.scout.payload import Gateway
+from custom_components.grid_telemetry.protocols.stomp.client import connect
 from custom_components.grid_telemetry.protocols.stomp.errors import (
     StompConnectionLost,
     StompDestinationError,
@@ -82,29 +85,59 @@ async def test_another_path_is_told_as_a_wrong_address(
     assert raised.value.reason == "wrong_url"
 
 
+def resolving(*addresses: str, port: int = 0) -> AbstractContextManager[AsyncMock]:
+    """Have every name resolve to some addresses, in turn; to none after that."""
+    found = [
+        [
+            ResolveResult(
+                hostname="scout.example",
+                host=address,
+                port=port,
+                family=socket.AF_INET,
+                proto=0,
+                flags=socket.AI_NUMERICHOST,
+            )
+        ]
+        for address in addresses
+    ]
+    return patch.object(AsyncResolver, "resolve", side_effect=[*found, OSError(None, "unknown")])
+
+
 async def test_an_unknown_name_is_told_as_such(hass: HomeAssistant, server: ScoutServer) -> None:
-    with (
-        patch.object(
-            asyncio.get_running_loop(), "getaddrinfo", side_effect=socket.gaierror("unknown")
-        ),
-        pytest.raises(ConnectionFailed) as raised,
-    ):
+    with resolving(), pytest.raises(ConnectionFailed) as raised:
         await login(hass, server, url="ws://scout.invalid/ws/stomp")
     assert raised.value.reason == "unknown_server"
 
 
-@pytest.mark.parametrize("url", ["ws://scout..local/ws", "ws://127.0.0.1:99999/ws"])
-async def test_a_name_or_port_that_cannot_be_is_told_as_an_unknown_server(
-    hass: HomeAssistant, server: ScoutServer, url: str
+async def test_without_tls_the_address_that_was_connected_to_is_the_one_that_is_checked(
+    hass: HomeAssistant, server: ScoutServer
 ) -> None:
-    async def resolve(host: str, port: int, **_: object) -> list[object]:
-        host.encode("idna")  # as asyncio does
-        return []
+    """A name can have another address by the time that it is looked up again."""
+    url = server.url.replace("127.0.0.1", "scout.example")
+    with resolving("127.0.0.1", port=server.port) as resolve:
+        await login(hass, server, url=url)
+    assert (server.logins, resolve.await_count) == (1, 1)
 
+
+async def test_without_tls_nothing_is_said_to_a_server_elsewhere(
+    hass: HomeAssistant, server: ScoutServer
+) -> None:
+    url = server.url.replace("127.0.0.1", "elsewhere.example")
     with (
-        patch.object(asyncio.get_running_loop(), "getaddrinfo", resolve),
+        resolving("127.0.0.1", port=server.port),
+        patch(f"{connect.__module__}.peer_address", return_value="8.8.8.8"),
         pytest.raises(ConnectionFailed) as raised,
     ):
+        await login(hass, server, url=url)
+    assert raised.value.reason == "plain_refused"
+    assert (server.logins, server.messages) == (0, 0)
+
+
+@pytest.mark.parametrize("url", ["ws://127.0.0.1:99999/ws", "wss://127.0.0.1:99999/ws"])
+async def test_a_port_that_cannot_be_is_told_as_an_unknown_server(
+    hass: HomeAssistant, server: ScoutServer, url: str
+) -> None:
+    with pytest.raises(ConnectionFailed) as raised:
         await login(hass, server, url=url)
     assert raised.value.reason == "unknown_server"
     assert raised.value.detail

@@ -11,7 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
-from tests.links.flows import suggested
+from tests.links.flows import fill_in, suggested
 
 CSV = """\ufeffCode;Quantity;Unit
 P_TOT;power;kW
@@ -49,6 +49,7 @@ async def rows(hass: HomeAssistant, entry: MockConfigEntry, *entities: str) -> d
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "9", "devices": [], "entities": list(entities)}
     )
+    result = await fill_in(hass, result)
     return {
         row["entity"]: (row["code"], row.get("unit"), row["factor"]) for row in suggested(result)
     }

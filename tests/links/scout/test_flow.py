@@ -24,6 +24,7 @@ from custom_components.grid_telemetry.links.scout.const import (
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
+from tests.links.flows import fill_in
 
 pytestmark = pytest.mark.usefixtures("no_setup")
 
@@ -68,6 +69,9 @@ def entry_of(hass: HomeAssistant, *subentries: ConfigSubentryData) -> MockConfig
 async def begin(hass: HomeAssistant) -> dict[str, Any]:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
     assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "send"}
+    )
     assert "scout" in result["menu_options"]
     result = await hass.config_entries.flow.async_configure(
         result["flow_id"], {"next_step_id": "scout"}
@@ -156,27 +160,99 @@ async def test_the_same_gateway_is_set_up_once(hass: HomeAssistant) -> None:
     assert result["reason"] == "already_configured"
 
 
-async def test_reconfigure_changes_login_and_identity(hass: HomeAssistant) -> None:
-    entry = entry_of(hass)
+async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> dict[str, Any]:
+    """Choose what to change of an entry."""
     result = await entry.start_reconfigure_flow(hass)
-    assert result["step_id"] == "scout"
-    shown = {
+    assert result["type"] is FlowResultType.MENU
+    result = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": step}
+    )
+    assert result["step_id"] == step
+    return dict(result)
+
+
+def suggestions(result: dict[str, Any]) -> dict[str, Any]:
+    return {
         str(key): (key.description or {}).get("suggested_value")
         for key in result["data_schema"].schema
     }
+
+
+async def test_reconfigure_changes_the_login(hass: HomeAssistant, login: AsyncMock) -> None:
+    entry = entry_of(hass)
+    result = await reconfigure(hass, entry, "scout")
+    shown = suggestions(result)
     assert shown["claim_id"] == "Abcd1234"
     assert shown[CONF_TOKEN] is None  # a stored secret is never shown
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], LOGIN | {CONF_TOKEN: "new"}
-    )
-    assert result["step_id"] == "scout_gateway"
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], GATEWAY | {"interval_s": 10}
+    result = dict(
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], LOGIN | {CONF_TOKEN: "new"}
+        )
     )
     assert result["type"] is FlowResultType.ABORT
     assert result["reason"] == "reconfigure_successful"
-    assert entry.data[CONF_TOKEN] == "new"
-    assert entry.data["interval_s"] == 10
+    assert entry.data == {CONF_KIND: "scout", **LOGIN, **GATEWAY, CONF_TOKEN: "new"}
+    login.assert_called_once()
+
+
+async def test_an_empty_token_keeps_the_old_one_and_nothing_new_is_not_tried(
+    hass: HomeAssistant, login: AsyncMock
+) -> None:
+    entry = entry_of(hass)
+    without = {key: LOGIN[key] for key in LOGIN if key != CONF_TOKEN}
+    result = await reconfigure(hass, entry, "scout")
+    await hass.config_entries.flow.async_configure(result["flow_id"], without)
+    assert entry.data[CONF_TOKEN] == LOGIN[CONF_TOKEN]
+    login.assert_not_called()
+
+    result = await reconfigure(hass, entry, "scout")
+    await hass.config_entries.flow.async_configure(
+        result["flow_id"], without | {CONF_URL: "wss://scout.example/ws"}
+    )
+    assert entry.data[CONF_TOKEN] == LOGIN[CONF_TOKEN]
+    login.assert_called_once()
+
+
+async def test_the_identity_is_changed_without_a_login(
+    hass: HomeAssistant, login: AsyncMock
+) -> None:
+    entry = entry_of(hass)
+    unique_id = entry.unique_id
+    identity = {key: GATEWAY[key] for key in GATEWAY if key not in ("max_age_days", "max_samples")}
+    result = await reconfigure(hass, entry, "scout_identity")
+    result = dict(
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], identity | {"serial_number": "a\nb"}
+        )
+    )
+    assert result["errors"] == {"serial_number": "not_a_header_value"}
+    await hass.config_entries.flow.async_configure(result["flow_id"], identity | {"interval_s": 10})
+    assert entry.data == {CONF_KIND: "scout", **LOGIN, **GATEWAY, "interval_s": 10}
+    assert entry.unique_id == unique_id
+    login.assert_not_called()
+
+
+async def test_the_limits_are_raised_while_the_platform_is_away(
+    hass: HomeAssistant, login: AsyncMock
+) -> None:
+    login.side_effect = ConnectionFailed("cannot_connect")
+    entry = entry_of(hass)
+    result = await reconfigure(hass, entry, "scout_limits")
+    assert suggestions(result)["max_samples"] == GATEWAY["max_samples"]
+    result = dict(
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"max_age_days": 30, "max_samples": 5_000_000}
+        )
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {
+        CONF_KIND: "scout",
+        **LOGIN,
+        **GATEWAY,
+        "max_age_days": 30,
+        "max_samples": 5_000_000,
+    }
+    login.assert_not_called()
 
 
 async def test_reconfigure_does_not_take_another_entrys_gateway(hass: HomeAssistant) -> None:
@@ -186,9 +262,11 @@ async def test_reconfigure_does_not_take_another_entrys_gateway(hass: HomeAssist
         unique_id="scout.circutor.com/pro/Other567",
         data={CONF_KIND: "scout", **LOGIN, **GATEWAY},
     ).add_to_hass(hass)
-    result = await entry.start_reconfigure_flow(hass)
-    result = await hass.config_entries.flow.async_configure(
-        result["flow_id"], LOGIN | {"claim_id": "Other567"}
+    result = await reconfigure(hass, entry, "scout")
+    result = dict(
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], LOGIN | {"claim_id": "Other567"}
+        )
     )
     assert result["reason"] == "already_configured"
 
@@ -278,6 +356,7 @@ async def test_a_meters_readings_get_the_codes_that_are_proven(
         result["flow_id"],
         {"gateway_device_id": "2", "devices": [meter.id], "entities": ["sensor.boiler"]},
     )
+    result = await fill_in(hass, result)
     assert result["step_id"] == "points"
     rows = {row["entity"]: row for row in shown_rows(result)}
     assert rows["sensor.house_voltage_l1"]["code"] == "V_AN"
@@ -326,6 +405,7 @@ async def test_a_row_that_cannot_be_sent_is_named(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     good = {"entity": "sensor.house_power", "code": "X"}
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"points": [good, {"entity": "sensor.house_voltage_l1", **row}]}
@@ -350,6 +430,7 @@ async def test_every_energy_is_suggested_in_one_scale(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": ["sensor.energy"]}
     )
+    result = await fill_in(hass, result)
     (row,) = shown_rows(result)
     assert row["unit"] == suggested
     result = await hass.config_entries.subentries.async_configure(
@@ -365,6 +446,7 @@ async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEn
         result["flow_id"],
         {"gateway_device_id": "2", "devices": [meter.id], "entities": [], "max_age_s": 600},
     )
+    result = await fill_in(hass, result)
     row = {"entity": "sensor.house_power", "code": "P", "take": "mean_min_max"}
     twice = {"entity": "sensor.house_voltage_l1", "code": "P_MAX"}
     result = await hass.config_entries.subentries.async_configure(
@@ -394,6 +476,7 @@ async def test_a_row_can_be_three_points(hass: HomeAssistant, meter: dr.DeviceEn
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [], "entities": []}
     )
+    result = await fill_in(hass, result)
     assert [(row["code"], row.get("take"), row.get("guard")) for row in shown_rows(result)] == [
         ("P", "mean", None),
         ("P_MIN", "minimum", None),
@@ -409,6 +492,7 @@ async def test_a_device_without_any_code_is_not_saved(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "2", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"points": [{"entity": "sensor.house_power", "code": ""}]}
     )
@@ -467,6 +551,7 @@ async def test_reconfiguring_a_device_follows_renames_and_adds(
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"gateway_device_id": "3", "devices": [meter.id], "entities": []}
     )
+    result = await fill_in(hass, result)
     rows = shown_rows(result)
     assert rows[0] == {"entity": "sensor.grid", "code": "P", "unit": "kW", "factor": 2}
     assert [row["entity"] for row in rows[1:]] == [

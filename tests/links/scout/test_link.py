@@ -8,8 +8,9 @@ from types import MappingProxyType
 from unittest.mock import patch
 
 from homeassistant.config_entries import SOURCE_REAUTH, ConfigEntryState, ConfigSubentry
-from homeassistant.core import HomeAssistant
+from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers.event import async_track_state_change_event
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
@@ -423,11 +424,11 @@ async def test_an_alarm_whose_entity_is_removed_is_an_issue_and_goes_on_when_it_
     await hass.async_block_till_done()
     for _ in range(2):  # also when it is gone already as the entry starts
         (issue,) = issues.issues.values()
-        assert issue.translation_key == "entity_removed"
+        assert issue.translation_key == "entities_removed"
         assert issue.translation_placeholders == {
             "title": "Scout",
-            "name": "Water",
-            "entity": "binary_sensor.leak",
+            "source": "binary_sensor.leak",
+            "points": "- Water: `binary_sensor.leak`",
         }
         await hass.config_entries.async_reload(entry.entry_id)
     registry.async_get_or_create("binary_sensor", "test", "other")
@@ -492,7 +493,7 @@ async def test_health_is_shown_on_the_gateways_device(
         return shown.state
 
     await until(lambda: state("health_connected") == "on" and state("health_delivered") >= "1")
-    assert state("health_last_error") == "unknown"
+    assert state("health_last_error") == "none"
     await hass.config_entries.async_unload(entry.entry_id)
 
 
@@ -537,3 +538,30 @@ async def test_diagnostics_hold_no_secret(
     assert diagnostics["entry"][secret] == "**REDACTED**"
     assert server.token not in str(diagnostics["link"])
     await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_what_was_delivered_does_not_begin_at_0_after_a_restart(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    """Statistics would count all of it once more."""
+    entry = add_entry(device("MAIN", POWER))
+    set_power(hass, 1)
+    await start(hass, entry, server)
+    entity_id = er.async_get(hass).async_get_entity_id(
+        "sensor", DOMAIN, f"{entry.entry_id}_health_delivered"
+    )
+    assert entity_id is not None
+    await until(lambda: entry.runtime_data.outbox.delivered_samples)
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    shown: list[str] = []
+
+    @callback
+    def see(event: Event[EventStateChangedData]) -> None:
+        if (state := event.data["new_state"]) is not None:
+            shown.append(state.state)
+
+    async_track_state_change_event(hass, [entity_id], see)
+    await start(hass, entry, server)
+    assert shown
+    assert "0" not in shown
+    assert await hass.config_entries.async_unload(entry.entry_id)

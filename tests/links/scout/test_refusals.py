@@ -11,6 +11,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry, MockUser
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.outbox.path import outbox_path
 from custom_components.grid_telemetry.repairs import async_create_fix_flow
 from simulators.scout import ScoutServer
 
@@ -249,3 +250,31 @@ async def test_an_action_that_meets_a_closed_outbox_says_so(
         assert raised.value.translation_key == "outbox_closed"
     assert entry.state is ConfigEntryState.LOADED
     assert await hass.config_entries.async_unload(entry.entry_id)
+
+
+async def test_a_damaged_file_that_was_set_aside_can_be_deleted(
+    hass: HomeAssistant, server: ScoutServer, add_entry: AddEntry
+) -> None:
+    entry = add_entry(device("MAIN"))
+    path = outbox_path(hass, entry)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(b"no database, for sure" * 100)
+    await start(hass, entry, server)
+    [(_, issue_id)] = ir.async_get(hass).issues
+    issue = ir.async_get(hass).issues[DOMAIN, issue_id]
+    [set_aside] = path.parent.glob(f"{path.name}.*-*")
+    assert issue.is_fixable
+
+    flow = await async_create_fix_flow(hass, issue_id, issue.data)
+    flow.hass = hass
+    form = await flow.async_step_init()
+    assert form["description_placeholders"] == {"title": "Scout", "detail": set_aside.name}
+    assert set_aside.exists()
+    done = await flow.async_step_init({})  # type: ignore[call-arg]
+    assert done["type"] is FlowResultType.CREATE_ENTRY
+    assert not set_aside.exists()
+    assert not ir.async_get(hass).issues
+
+    assert await hass.config_entries.async_unload(entry.entry_id)
+    with pytest.raises(AbortFlow, match="not_loaded"):
+        await flow.async_step_init()

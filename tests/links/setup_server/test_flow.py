@@ -182,7 +182,20 @@ async def test_a_server_for_others_without_tls_has_to_be_confirmed(hass: HomeAss
         hass, await begin_link(hass, "setup_server"), host="0.0.0.0", port=free_port()
     )
     assert result["step_id"] == "setup_server_plain"
-    result = dict(await hass.config_entries.flow.async_configure(result["flow_id"], {}))
+    back = await hass.config_entries.flow.async_configure(
+        result["flow_id"], {"next_step_id": "setup_server"}
+    )
+    assert back["step_id"] == "setup_server"
+    assert back["data_schema"] is not None
+    shown = {str(key): key.description for key in back["data_schema"].schema}
+    assert shown["host"] == {"suggested_value": "0.0.0.0"}
+    assert shown["password"] is None
+    await answer(hass, result["flow_id"], host="0.0.0.0", port=free_port())
+    result = dict(
+        await hass.config_entries.flow.async_configure(
+            result["flow_id"], {"next_step_id": "setup_server_sources"}
+        )
+    )
     assert (await choose(hass, result))["data"]["host"] == "0.0.0.0"
 
 

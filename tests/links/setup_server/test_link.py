@@ -33,6 +33,7 @@ from pytest_homeassistant_custom_component.common import (
 )
 
 from custom_components.grid_telemetry.commands.event import EVENT
+from custom_components.grid_telemetry.connection.traffic import traffic_of
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.entities.diagnostic import UPDATE_INTERVAL
@@ -860,3 +861,17 @@ async def test_only_administrators_may_run_setup_commands(
             return_response=True,
             context=Context(user_id=hass_read_only_user.id),
         )
+
+
+async def test_whoever_looks_sees_a_command_and_its_reply(
+    hass: HomeAssistant, add_entry: AddEntry, log_in: LogIn, meter: str
+) -> None:
+    entry = add_entry()
+    client = await log_in(entry)
+    traffic = traffic_of(hass, entry.entry_id)
+    traffic.watch()
+    await client.ask("/setup/datum/latest", {"request-id": "1"})
+    [asked, answered] = traffic.messages.values()
+    assert (asked.direction, asked.kind) == ("in", "/setup/datum/latest")
+    assert asked.confirmed_s is not None
+    assert (answered.direction, answered.about) == ("out", "200")

@@ -1,5 +1,6 @@
 """The action that sends a command to a node."""
 
+from contextlib import suppress
 from typing import Any
 
 from homeassistant.core import HomeAssistant
@@ -88,6 +89,8 @@ async def test_a_body_that_is_no_json_comes_as_it_is(
         ({"headers": {"name": ":" * 600}}, "solarnode_header_too_long"),
         ({"destination": "/" + "x" * 1020}, "solarnode_header_too_long"),
         ({"headers": {"name": "a\0b"}}, "solarnode_invalid_text"),
+        ({"headers": {"a\nreceipt": "1"}}, "solarnode_invalid_text"),
+        ({"headers": {"a:b": "1"}}, "solarnode_invalid_text"),
         ({"body": "\udcff"}, "solarnode_invalid_text"),
         ({"body": "é" * 2049}, "solarnode_body_too_long"),
     ],
@@ -142,3 +145,43 @@ async def test_why_there_is_no_answer_is_told(
     assert raised.value.translation_key == key
     text = TEXTS["exceptions"][key]["message"]
     assert placeholders(text) <= (raised.value.translation_placeholders or {}).keys()
+
+
+# What ends a header, a frame or a path where it is not escaped.
+HOSTILE = [
+    "a\nb: c",
+    "a\r\nreceipt: 1",
+    "a\n\nSEND\ndestination:/system/reboot",
+    "a:b\\n\\c",
+    "../system/reboot",
+    "/setup/**",
+]
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_no_value_or_body_leaves_its_place(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry, text: str
+) -> None:
+    """Whatever is in them, one command goes out with what was given, and nothing beside it."""
+    await start(hass, add_entry(interval_s=3600))
+    before = len(node.requests)
+    headers = {"n": text, "m": "1"}
+    await command(hass, "/setup/nothing", headers=headers, body=text)
+    [frame] = node.requests[before:]
+    told = {name: value for name, value in frame.headers.items() if name != "request-id"}
+    assert told == {"destination": "/setup/nothing", **headers}
+    assert frame.body == text.encode()
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+async def test_no_destination_leaves_its_header(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry, text: str
+) -> None:
+    entry = add_entry(interval_s=3600)
+    await start(hass, entry)
+    before = len(node.requests)
+    with suppress(HomeAssistantError):  # few nodes have subscriptions that match such a destination
+        await entry.runtime_data.async_command(f"/setup/{text}", {}, "", 0.05)
+    [frame] = node.requests[before:]
+    assert frame.headers.keys() == {"destination", "request-id"}
+    assert frame.headers["destination"] == f"/setup/{text}"

@@ -162,6 +162,17 @@ async def test_reconfigure_shows_all_but_the_password_and_changes_it(
     assert entry.data["sources"] == []
 
 
+async def test_an_empty_password_keeps_the_stored_one(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    result = await entry.start_reconfigure_flow(hass)
+    without = {key: value for key, value in given(node).items() if key != "password"}
+    changed = await answer(hass, result["flow_id"], without)
+    assert changed["reason"] == "reconfigure_successful"
+    assert entry.data["password"] == PASSWORD
+
+
 async def test_reconfigure_follows_a_node_that_moved(
     hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
 ) -> None:

@@ -99,7 +99,10 @@ async def test_values_follow_the_node(
     await shown(hass, WATTS, "1500")
     readings[:] = [datum("/meter/1", "2026-11-20 12:00:10.5Z", i={"watts": -20.5, "voltage": 1})]
     await shown(hass, WATTS, "-20.5")
-    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:10+00:00")
+    # So often it would fill the activity.
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:00+00:00")
+    readings[:] = [datum("/meter/1", "2026-11-20 12:05:00Z", i={"watts": 7, "voltage": 1})]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:05:00+00:00")
 
 
 async def test_the_same_value_measured_again_is_a_report(
@@ -110,8 +113,8 @@ async def test_the_same_value_measured_again_is_a_report(
     state = await shown(hass, WATTS, "1500")
     reported, changed = state.last_reported, state.last_changed
     same = readings[0]
-    readings[:] = [{**same, "created": "2026-11-20 12:00:20Z"}]
-    await shown(hass, "meter_1_last_datum", "2026-11-20T12:00:20+00:00")
+    readings[:] = [{**same, "created": "2026-11-20 12:05:20Z"}]
+    await shown(hass, "meter_1_last_datum", "2026-11-20T12:05:20+00:00")
     after = (await shown(hass, WATTS, "1500")).last_reported
     assert after > reported
     assert state.last_changed == changed
@@ -349,13 +352,21 @@ async def test_a_reply_that_cannot_be_split_is_an_issue(
     assert issues.async_get_issue(DOMAIN, issue_id) is None
 
 
-async def test_more_sensors_than_there_can_be_are_refused(
-    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+async def test_more_sensors_than_there_can_be_are_refused_and_the_others_are_there(
+    hass: HomeAssistant, node: SolarNode, readings: Readings, add_entry: AddEntry
 ) -> None:
+    readings[:] = [datum("/meter/1", i={"watts": 7}), datum("/meter/2", i={"watts": 7})]
     entry = add_entry()
-    with patch(f"{LINK}.link.MAX_SENSORS", 2):
+    with patch(f"{LINK}.link.MAX_SENSORS", 3):
         assert await hass.config_entries.async_setup(entry.entry_id)
         await until(lambda: entry.runtime_data.health.last_error == "solarnode_too_many_sensors")
+        await hass.async_block_till_done(wait_background_tasks=False)
+    registry = er.async_get(hass)
+    assert {
+        entity.unique_id.removeprefix(f"{entry.entry_id}_")
+        for entity in er.async_entries_for_config_entry(registry, entry.entry_id)
+        if "|" in entity.unique_id
+    } == {"/meter/1|", "/meter/1|watts", "/meter/2|"}
 
 
 async def test_a_disabled_sensor_disturbs_nothing(

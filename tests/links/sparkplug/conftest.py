@@ -52,7 +52,7 @@ def command(device_id: str, name: str, data_type: str, **more: Any) -> ConfigSub
         unique_id=None,
         data={
             "device_id": device_id,
-            "name": name,
+            "metric": name,
             "data_type": data_type,
             "time_limit_s": 5,
             **more,

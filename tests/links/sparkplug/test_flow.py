@@ -23,7 +23,7 @@ from custom_components.grid_telemetry.links.sparkplug.const import (
     SUBENTRY_DEVICE,
 )
 
-from ..flows import begin_link, register_meter, save, suggested
+from ..flows import begin_link, fill_in, register_meter, save, suggested
 from .conftest import command, device, point
 
 pytestmark = pytest.mark.usefixtures("no_setup")
@@ -211,7 +211,8 @@ async def add(hass: HomeAssistant, entry: MockConfigEntry, kind: str, data: dict
         (entry.entry_id, kind), context={"source": "user"}
     )
     assert result["type"] is FlowResultType.FORM
-    return await hass.config_entries.subentries.async_configure(result["flow_id"], data)
+    result = await hass.config_entries.subentries.async_configure(result["flow_id"], data)
+    return await fill_in(hass, result)
 
 
 async def test_a_meter_becomes_a_device(hass: HomeAssistant) -> None:
@@ -301,7 +302,7 @@ async def test_a_device_keeps_its_columns(hass: HomeAssistant) -> None:
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"device_id": "meter"}
     )
-    [row] = suggested(result)
+    [row] = suggested(await fill_in(hass, result))
     assert row == {
         "entity": "sensor.power",
         "name": "power",
@@ -312,7 +313,7 @@ async def test_a_device_keeps_its_columns(hass: HomeAssistant) -> None:
 
 SETPOINT = {
     "device_id": "meter",
-    "name": "limits/export",
+    "metric": "limits/export",
     "data_type": "double",
     "entity": "number.limit",
     "time_limit_s": 30,
@@ -344,9 +345,9 @@ async def test_an_action_can_be_called(hass: HomeAssistant) -> None:
     ("changes", "errors"),
     [
         ({"device_id": "a/b"}, {"device_id": "invalid_device_id"}),
-        ({"name": "limit/"}, {"name": "invalid_metric_name"}),
-        ({"name": "POWER"}, {"name": "metric_name_in_use"}),
-        ({"name": "Mode"}, {"name": "metric_name_in_use"}),
+        ({"metric": "limit/"}, {"metric": "invalid_metric_name"}),
+        ({"metric": "POWER"}, {"metric": "metric_name_in_use"}),
+        ({"metric": "Mode"}, {"metric": "metric_name_in_use"}),
         ({"data_type": "boolean"}, {"data_type": "wrong_data_type"}),
         ({"entity": None}, {"base": "nothing_to_call"}),
         ({"action": [{"delay": 1}]}, {"action": "one_action"}),

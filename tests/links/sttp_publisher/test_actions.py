@@ -6,6 +6,7 @@ from uuid import uuid4
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ServiceValidationError
 import pytest
+from pytest_homeassistant_custom_component.common import async_capture_events
 
 from custom_components.grid_telemetry.const import DOMAIN
 
@@ -61,3 +62,24 @@ async def test_all_metadata_is_sent_anew_and_newer(hass: HomeAssistant, listener
     assert after.devices[0].updated_on > before.devices[0].updated_on
     assert after.measurements[0].updated_on > before.measurements[0].updated_on
     assert not listener.task.done()
+
+
+@pytest.mark.parametrize(("sent", "text"), [(b"on", "on"), (b"\xff\0", None), (b"", "")])
+async def test_a_user_command_of_a_subscriber_is_an_event(
+    hass: HomeAssistant, listener: Any, sent: bytes, text: str | None
+) -> None:
+    events = async_capture_events(hass, f"{DOMAIN}_sttp_command")
+    await listener.newest("P")
+    answer = await listener.subscriber.user_command(7, sent, within_s=10)
+    assert answer == "User command taken"
+    (subscriber,) = (await call(hass, "list_subscribers"))["subscribers"]
+    [entry] = hass.config_entries.async_entries(DOMAIN)
+    [event] = events
+    assert event.data == {
+        "config_entry_id": entry.entry_id,
+        "subscriber_id": subscriber["subscriber_id"],
+        "address": "127.0.0.1",
+        "command": 7,
+        "data": sent.hex(),
+        "text": text,
+    }

@@ -5,6 +5,7 @@ import socket
 from typing import Any
 from unittest.mock import patch
 
+from homeassistant.components.network.models import Adapter
 from homeassistant.config_entries import ConfigEntryState
 from homeassistant.core import HomeAssistant
 from homeassistant.data_entry_flow import FlowResultType
@@ -20,6 +21,7 @@ pytestmark = pytest.mark.usefixtures("socket_enabled", "no_setup")
 
 type Result = dict[str, Any]
 
+LISTENER = "custom_components.grid_telemetry.forms.listener"
 LISTEN: dict[str, Any] = {
     "host": "127.0.0.1",
     "allowed_networks": ["127.0.0.0/8", " 192.168.1.0/24"],
@@ -69,6 +71,37 @@ async def test_what_cannot_be_is_told_and_can_be_corrected(
     assert result["errors"] == errors
     result = await answer(hass, flow_id, port=port)
     assert result["type"] is FlowResultType.CREATE_ENTRY
+
+
+async def test_the_addresses_of_the_machine_are_proposed(hass: HomeAssistant) -> None:
+    lan = Adapter(
+        name="eth0",
+        index=2,
+        enabled=True,
+        auto=True,
+        default=True,
+        ipv4=[{"address": "192.168.1.5", "network_prefix": 24}],
+        ipv6=[],
+    )
+    with patch(f"{LISTENER}.async_get_adapters", return_value=[lan]):
+        result = await hass.config_entries.flow.async_configure(
+            await begin_link(hass, "sttp_publisher")
+        )
+    assert result["data_schema"] is not None
+    offered = {
+        str(key): [option["label"] for option in field.config["options"]]
+        for key, field in result["data_schema"].schema.items()
+        if str(key) in ("host", "allowed_networks")
+    }
+    assert offered == {
+        "host": [
+            "127.0.0.1 (this machine only)",
+            "192.168.1.5 (eth0)",
+            "0.0.0.0 (all addresses, IPv4)",
+            ":: (all addresses)",
+        ],
+        "allowed_networks": ["127.0.0.0/8 (this machine only)", "192.168.1.0/24 (eth0)"],
+    }
 
 
 async def test_a_port_in_use_is_told(hass: HomeAssistant) -> None:

@@ -26,6 +26,7 @@ from pytest_homeassistant_custom_component.common import (
     async_fire_time_changed,
 )
 
+from custom_components.grid_telemetry.connection.traffic import traffic_of
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.forms.tls import client_context, server_context
@@ -344,7 +345,7 @@ async def test_an_entity_that_is_removed_is_bad_and_reported(
     hass.states.async_remove("sensor.power")
     await listener.newest("P", lambda item: isnan(item.value))
     assert any(
-        issue.translation_key == "entity_removed" for issue in ir.async_get(hass).issues.values()
+        issue.translation_key == "entities_removed" for issue in ir.async_get(hass).issues.values()
     )
 
 
@@ -465,7 +466,7 @@ async def test_the_figures_show_who_is_there(
     assert _figure(hass, "subscribers") == "1"
     assert float(_figure(hass, "data")) > 0
     assert _figure(hass, "dropped_subscribers") == "0"
-    assert _figure(hass, "last_refusal") == "unknown"
+    assert _figure(hass, "last_refusal") == "none"
     assert float(_figure(hass, "measurements_per_second")) >= 0
     diagnostics = await async_get_config_entry_diagnostics(hass, entry)
     assert diagnostics["link"]["signals"] == {"METER": 1}
@@ -578,3 +579,19 @@ async def test_an_entry_that_is_removed_while_it_takes_a_change_over_leaves_noth
     assert not link._values._unlisten
     assert not [key for key in hass_storage if entry.entry_id in key]
     assert ir.async_get(hass).issues == {}
+
+
+async def test_whoever_looks_sees_the_commands_and_the_values(
+    hass: HomeAssistant, add_entry: AddEntry, listen: Listen
+) -> None:
+    entry = add_entry(device("METER", point("sensor.power", "P")))
+    hass.states.async_set("sensor.power", "1", POWER)
+    await start(hass, entry)
+    traffic = traffic_of(hass, entry.entry_id)
+    traffic.watch()
+    listener = await listen(entry)
+    hass.states.async_set("sensor.power", "2", POWER)
+    await listener.newest("P", lambda item: item.value == 2)
+    told = {message.kind: message for message in traffic.messages.values()}
+    assert told["SUBSCRIBE"].size > 0
+    assert told["measurements"].body == '{"P":2.0}'

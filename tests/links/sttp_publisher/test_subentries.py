@@ -9,7 +9,7 @@ from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, device, point
 
@@ -23,11 +23,10 @@ async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> d
         (entry.entry_id, SUBENTRY), context={"source": SOURCE_USER}
     )
     assert result["step_id"] == "user"
-    return dict(
-        await hass.config_entries.subentries.async_configure(
-            result["flow_id"], {"acronym": "METER", "max_age_s": 60, **chosen}
-        )
+    result = await hass.config_entries.subentries.async_configure(
+        result["flow_id"], {"acronym": "METER", "max_age_s": 60, **chosen}
     )
+    return await fill_in(hass, result)
 
 
 async def test_quantities_of_our_meters_are_known(hass: HomeAssistant, add_entry: AddEntry) -> None:
@@ -62,6 +61,39 @@ async def test_quantities_of_our_meters_are_known(hass: HomeAssistant, add_entry
         "signal": "VPHM",
         "phase": "A",
     }
+
+
+@pytest.mark.parametrize(
+    ("disabler", "offered"),
+    [
+        (er.RegistryEntryDisabler.INTEGRATION, ["CURRENT_L1", "POWER_L1"]),
+        (er.RegistryEntryDisabler.USER, []),
+    ],
+)
+async def test_a_phase_that_is_mapped_is_enabled(
+    hass: HomeAssistant,
+    add_entry: AddEntry,
+    disabler: er.RegistryEntryDisabler,
+    offered: list[str],
+) -> None:
+    entry = add_entry()
+    found = register_meter(
+        hass, "House", "current_l1", "power_l1", "voltage_l1_l2", disabled_by=disabler
+    )
+    hass.states.async_set("sensor.other", "1", {"unit_of_measurement": "W"})
+    result = await begin(hass, entry, devices=[found], entities=["sensor.other"])
+    assert [row["name"] for row in suggested(result)] == [*offered, "OTHER"]
+    await save(hass, result, suggested(result)[-2:])
+
+    registry = er.async_get(hass)
+    current, power = (
+        registry.async_get(f"sensor.house_{key}") for key in ("current_l1", "power_l1")
+    )
+    assert current is not None
+    assert power is not None
+    # The one that was taken out of the table stays disabled.
+    assert current.disabled_by is disabler
+    assert power.disabled_by is (None if offered else disabler)
 
 
 async def test_other_sensors_are_judged_by_device_class_and_unit(
@@ -149,7 +181,7 @@ async def test_rows_that_make_no_signal_are_refused(
     result = await begin(hass, entry, entities=["sensor.a"])
     result = await save(hass, result, rows)
     assert result["errors"] == {"base": error}
-    assert result["description_placeholders"] == {"row": about, "device_id": "METER"}
+    assert result["description_placeholders"]["row"] == about
     assert suggested(result) == rows
 
 
@@ -175,12 +207,13 @@ async def test_reconfigure_shows_what_is_stored_and_adds_to_it(
         result["flow_id"],
         {"acronym": "HOUSE", "max_age_s": 10, "entities": ["sensor.renamed", "sensor.new"]},
     )
-    rows = suggested(dict(shown))
+    shown = await fill_in(hass, shown)
+    rows = suggested(shown)
     assert rows == [
         {"entity": "sensor.renamed", "name": "KEPT", "signal": "CALC", "factor": 2.0},
         {"entity": "sensor.new", "name": "NEW", "signal": "ALOG", "factor": 1},
     ]
-    result = await save(hass, dict(shown), rows)
+    result = await save(hass, shown, rows)
     assert result["reason"] == "reconfigure_successful"
     (subentry,) = entry.subentries.values()
     assert subentry.title == subentry.data["acronym"] == "HOUSE"

@@ -14,6 +14,7 @@ from custom_components.grid_telemetry.links.sttp_publisher import flow
 from custom_components.grid_telemetry.links.sttp_publisher.entities import diagnostic_sensors
 from custom_components.grid_telemetry.links.sttp_publisher.subentries import DeviceSubentryFlow
 from custom_components.grid_telemetry.protocols.sttp.publisher import Publisher
+from tests.texts import MENU_TEXTS
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -32,18 +33,15 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
             explained(value.schema, texts["sections"][key])
         else:
             fields.add(str(key))
-    assert texts["data"].keys() == texts["data_description"].keys() == fields
+    assert texts["data"].keys() == texts["data_description"].keys()
+    # Each form of an entry asks for its name too.
+    assert texts["data"].keys() - {"entry_name"} == fields
 
 
 def test_the_forms_are_explained() -> None:
     steps = TEXTS["config"]["step"]
-    for texts in ("menu_options", "menu_option_descriptions"):
-        assert "sttp_publisher" in steps["user"][texts]
+    assert all("sttp_publisher" in texts for texts in MENU_TEXTS.values())
     explained(flow._SCHEMA, steps["sttp_publisher"])
-    texts = TEXTS["config_subentries"]["sttp_device"]["step"]
-    device = DeviceSubentryFlow()
-    explained(device._device_schema(), texts["user"])
-    explained(device._points_schema(), texts["points"])
     table = DeviceSubentryFlow.table
     assert table.columns.keys() == TEXTS["selector"][table.translation_key]["fields"].keys()
 
@@ -53,10 +51,9 @@ def test_each_error_and_exception_has_a_text() -> None:
     table = (ROOT / "points" / "table.py").read_text(encoding="utf-8")
     shared = set(re.findall(r'(?:MappingError\(|errors\[.*?\] = |id_field: )"(\w+)"', table))
     own = set(re.findall(r'MappingError\("(\w+)"', SOURCES))
-    assert (
-        TEXTS["config_subentries"]["sttp_device"]["error"].keys()
-        == (shared - {"counter_is_instant"}) | own
-    )
+    assert TEXTS["config_subentries"]["sttp_device"]["error"].keys() == (
+        shared - {"counter_is_instant", "unknown_entity"}
+    ) | own | {"wrong_rows", "number_out_of_range"}
     exceptions = set(re.findall(r'translation_key="(sttp_\w+)"', SOURCES))
     assert exceptions - {"sttp_point"} <= TEXTS["exceptions"].keys()
 

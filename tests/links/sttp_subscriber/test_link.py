@@ -16,6 +16,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry import async_remove_config_entry_device
+from custom_components.grid_telemetry.connection.traffic import traffic_of
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import async_get_config_entry_diagnostics
 from custom_components.grid_telemetry.links.sttp_subscriber.entities import SignalSensor
@@ -350,3 +351,15 @@ async def test_unload_ends_the_connection(
         while publisher.subscribers():
             await asyncio.sleep(0.01)
     assert await hass.config_entries.async_remove(entry.entry_id)
+
+
+async def test_whoever_looks_sees_what_comes(
+    hass: HomeAssistant, publisher: Publisher, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, entry)
+    traffic = traffic_of(hass, entry.entry_id)
+    traffic.watch()
+    publish(publisher, 1, 50)
+    await shown(hass, "shelby_frequency", lambda state: state.state == "50.0")
+    assert any(":50.0" in message.body for message in traffic.messages.values())

@@ -6,9 +6,11 @@ import re
 from typing import Any
 
 from homeassistant.data_entry_flow import section
+from homeassistant.util.yaml import load_yaml_dict
 
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.links.sttp_subscriber import flow
+from tests.texts import MENU_TEXTS
 
 ROOT = Path(__file__).parents[3] / "custom_components" / DOMAIN
 TEXTS = json.loads((ROOT / "translations" / "en.json").read_text(encoding="utf-8"))
@@ -26,13 +28,14 @@ def explained(schema: Any, texts: dict[str, Any]) -> None:
             explained(value.schema, texts["sections"][key])
         else:
             fields.add(str(key))
-    assert texts["data"].keys() == texts["data_description"].keys() == fields
+    assert texts["data"].keys() == texts["data_description"].keys()
+    # Each form of an entry asks for its name too.
+    assert texts["data"].keys() - {"entry_name"} == fields
 
 
 def test_the_form_is_explained() -> None:
     steps = TEXTS["config"]["step"]
-    for texts in ("menu_options", "menu_option_descriptions"):
-        assert "sttp_subscriber" in steps["user"][texts]
+    assert all("sttp_subscriber" in texts for texts in MENU_TEXTS.values())
     explained(flow._SCHEMA, steps["sttp_subscriber"])
 
 
@@ -55,3 +58,11 @@ def test_each_figure_has_a_name_and_an_icon() -> None:
     for key in {"sttp_signals", "sttp_rate"} & set(keys):
         assert TEXTS["entity"]["sensor"][key]["name"]
         assert ICONS["entity"]["sensor"][key]
+
+
+def test_the_action_is_described() -> None:
+    described = load_yaml_dict(str(ROOT / "services.yaml"))["sttp_send_command"]
+    texts = TEXTS["services"]["sttp_send_command"]
+    assert texts["description"]
+    assert ICONS["services"]["sttp_send_command"]
+    assert described["fields"].keys() == texts["fields"].keys()

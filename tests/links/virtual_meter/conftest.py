@@ -32,6 +32,7 @@ def meter(
     profile: str = "eastron_sdm630",
     unit: int = 1,
     max_age_s: int | None = 300,
+    **more: Any,
 ) -> ConfigSubentryData:
     return ConfigSubentryData(
         subentry_type="virtual_meter",
@@ -42,6 +43,7 @@ def meter(
             "profile": profile,
             **({} if max_age_s is None else {"max_age_s": max_age_s}),
             "points": list(points),
+            **more,
         },
     )
 
@@ -81,7 +83,8 @@ async def connect(socket_enabled: None) -> AsyncGenerator[Connect]:
                 "127.0.0.1",
                 port=entry.data["port"],
                 framer=FramerType.RTU if rtu else FramerType.SOCKET,
-                **{"timeout": 10, "retries": 0, "reconnect_delay": 0, **settings},
+                # What came while a busy machine stood still is not answered, and asked again.
+                **{"timeout": 3, "retries": 3, "reconnect_delay": 0, **settings},
             )
             assert await client.connect()
             stack.callback(client.close)

@@ -42,10 +42,12 @@ def line() -> Iterator[str]:
 
 async def begin(hass: HomeAssistant, transport: str = "tcp") -> str:
     result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
-    for step in ("virtual_meter", f"virtual_meter_{transport}"):
-        result = await hass.config_entries.flow.async_configure(
-            result["flow_id"], {"next_step_id": step}
-        )
+    for answer_of_step in (
+        {"next_step_id": "virtual_meter"},
+        {"master": "other"},
+        {"next_step_id": f"virtual_meter_{transport}"},
+    ):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], answer_of_step)
     assert result["type"] is FlowResultType.FORM
     assert result["step_id"] == f"virtual_meter_{transport}"
     return result["flow_id"]
@@ -56,6 +58,37 @@ async def answer(hass: HomeAssistant, flow_id: str, **changes: Any) -> Result:
     return dict(await hass.config_entries.flow.async_configure(flow_id, filled))
 
 
+@pytest.mark.parametrize(
+    ("master", "step"),
+    [
+        ("fronius_tcp", "virtual_meter_tcp"),
+        ("huawei", "virtual_meter_rs485"),
+        ("other", "virtual_meter_transport"),
+    ],
+)
+async def test_who_reads_the_meter_decides_how(hass: HomeAssistant, master: str, step: str) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    for answer_of_step in ({"next_step_id": "virtual_meter"}, {"master": master}):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], answer_of_step)
+    assert result["step_id"] == step
+
+
+async def test_who_reads_the_meter_is_kept(hass: HomeAssistant) -> None:
+    result = await hass.config_entries.flow.async_init(DOMAIN, context={"source": SOURCE_USER})
+    for answer_of_step in ({"next_step_id": "virtual_meter"}, {"master": "evcc"}):
+        result = await hass.config_entries.flow.async_configure(result["flow_id"], answer_of_step)
+    made = await answer(hass, result["flow_id"], port=free_port())
+    assert made["data"]["master"] == "evcc"
+
+
+async def test_reconfigure_keeps_who_reads_the_meter(hass: HomeAssistant) -> None:
+    entry = port_entry(hass, free_port())
+    hass.config_entries.async_update_entry(entry, data={**entry.data, "master": "evcc"})
+    result = await entry.start_reconfigure_flow(hass)
+    await answer(hass, result["flow_id"], port=free_port())
+    assert entry.data["master"] == "evcc"
+
+
 @pytest.mark.parametrize("transport", ["tcp", "rtu_over_tcp"])
 async def test_a_port_that_can_be_had_makes_an_entry(hass: HomeAssistant, transport: str) -> None:
     port = free_port()
@@ -64,6 +97,7 @@ async def test_a_port_that_can_be_had_makes_an_entry(hass: HomeAssistant, transp
     assert result["title"] == f"Virtual meter 127.0.0.1:{port}"
     assert result["data"] == {
         CONF_KIND: "virtual_meter",
+        "master": "other",
         "transport": transport,
         "host": "127.0.0.1",
         "port": port,
@@ -134,6 +168,7 @@ async def test_a_serial_port_is_opened(hass: HomeAssistant, tmp_path: Path) -> N
         assert result["title"] == f"Virtual meter {device}"
         assert result["data"] == {
             CONF_KIND: "virtual_meter",
+            "master": "other",
             "transport": "serial",
             "device": device,
             "baudrate": 19200,
@@ -217,6 +252,7 @@ async def test_reconfigure_changes_how_the_entrys_line_is_used(hass: HomeAssista
         "baudrate": "9600",
         "parity": "none",
         "stopbits": "1",
+        "entry_name": entry.title,
     }
     changed = await answer(hass, result["flow_id"], device="/dev/own", **LINE)
     assert changed["reason"] == "reconfigure_successful"

@@ -1,5 +1,6 @@
 """The steps of a meter that is played: what is suggested, and what is refused."""
 
+from pathlib import Path
 from typing import Any
 
 from homeassistant.config_entries import SOURCE_USER
@@ -8,25 +9,166 @@ from homeassistant.data_entry_flow import FlowResultType
 from homeassistant.helpers import entity_registry as er
 import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
+import voluptuous as vol
 
-from tests.links.flows import register_meter, save, suggested
+from tests.links.flows import fill_in, register_meter, save, suggested
 
 from .conftest import AddEntry, meter, point
 
 pytestmark = pytest.mark.usefixtures("no_setup")
 
 
-async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
+async def start(
+    hass: HomeAssistant, entry: MockConfigEntry, master: str = "other"
+) -> dict[str, Any]:
+    """Say who reads the meter, where that is asked."""
     result = await hass.config_entries.subentries.async_init(
         (entry.entry_id, "virtual_meter"), context={"source": SOURCE_USER}
     )
+    if result["step_id"] == "master":
+        result = await hass.config_entries.subentries.async_configure(
+            result["flow_id"], {"master": master}
+        )
     assert result["step_id"] == "user"
+    return dict(result)
+
+
+async def begin(hass: HomeAssistant, entry: MockConfigEntry, **chosen: Any) -> dict[str, Any]:
+    result = await start(hass, entry)
     chosen = {"profile": "eastron_sdm630", "unit_id": "1", "max_age_s": 60, **chosen}
-    return dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    return await fill_in(hass, result)
 
 
 def quantities(result: dict[str, Any]) -> list[str]:
     return [row.get("quantity", "") for row in suggested(result)]
+
+
+def defaults(result: dict[str, Any]) -> dict[str, Any]:
+    """Return what a form has in its fields."""
+    filled = {}
+    for key in result["data_schema"].schema:
+        described = (key.description or {}).get("suggested_value")
+        default = None if key.default is vol.UNDEFINED else key.default()
+        filled[str(key)] = default if described is None else described
+    return filled
+
+
+@pytest.mark.parametrize(
+    ("master", "settings"),
+    [
+        ("huawei", {"profile": "huawei_dtsu666_h", "unit_id": "11", "any_unit_id": False}),
+        (
+            "solax_x3",
+            {
+                "profile": "eastron_sdm230",
+                "unit_id": "1",
+                "max_age_s": 5,
+                "when_old": "silence",
+                "positive_power": None,
+            },
+        ),
+        ("fronius_tcp", {"profile": "fronius_213", "any_unit_id": True, "max_age_s": 10}),
+        ("sungrow", {"profile": "sungrow_dtsu666_20", "unit_id": "254"}),
+        ("other", {"profile": "sunspec_213", "unit_id": "1", "when_old": None}),
+    ],
+)
+async def test_who_reads_the_meter_decides_on_its_settings(
+    hass: HomeAssistant, add_entry: AddEntry, master: str, settings: dict[str, Any]
+) -> None:
+    shown = defaults(await start(hass, add_entry(), master))
+    assert {key: shown[key] for key in settings} == settings
+
+
+async def test_who_reads_the_first_meter_was_asked_with_its_entry(
+    hass: HomeAssistant, add_entry: AddEntry
+) -> None:
+    result = await hass.config_entries.subentries.async_init(
+        (add_entry(master="huawei").entry_id, "virtual_meter"), context={"source": SOURCE_USER}
+    )
+    assert result["step_id"] == "user"
+    assert defaults(dict(result))["profile"] == "huawei_dtsu666_h"
+    result = await hass.config_entries.subentries.async_init(
+        (add_entry(meter(), master="huawei").entry_id, "virtual_meter"),
+        context={"source": SOURCE_USER},
+    )
+    assert result["step_id"] == "master"
+
+
+OWN_MAP = """\
+manufacturer: Acme
+models: [M1]
+source: Acme manual
+register_space: holding
+type: float32
+quantities:
+  power: {address: 0x10, scale: 0.1}
+as_meter:
+  acme_m1:
+    name: Acme M1
+    blocks: [{first: 0, last: 0x11}]
+"""
+
+
+@pytest.fixture
+def own_map(hass: HomeAssistant, tmp_path: Path) -> Path:
+    """Return a register map of the user's with a meter to play."""
+    hass.config.config_dir = str(tmp_path)
+    path = Path(hass.config.path("grid_telemetry", "meters", "acme.yaml"))
+    path.parent.mkdir(parents=True)
+    path.write_text(OWN_MAP, encoding="utf-8")
+    return path
+
+
+async def test_a_meter_of_the_users_own_can_be_played(
+    hass: HomeAssistant, add_entry: AddEntry, own_map: Path
+) -> None:
+    own_map.with_name("broken.yaml").write_text("no map", encoding="utf-8")
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    entry = add_entry()
+    result = await begin(hass, entry, profile="acme_m1", entities=["sensor.a"])
+    result = await save(hass, result, [{"entity": "sensor.a", "quantity": "power"}])
+    assert result["title"] == "Acme M1 (1)"
+
+
+async def test_what_is_chosen_is_stored(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    entry = add_entry()
+    chosen = {"any_unit_id": True, "positive_power": "export", "when_old": "zero"}
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    result = await begin(hass, entry, entities=["sensor.a"], **chosen)
+    await save(hass, result, [{"entity": "sensor.a", "quantity": "power"}])
+    (subentry,) = entry.subentries.values()
+    assert {key: subentry.data[key] for key in chosen} == chosen
+
+
+@pytest.mark.parametrize(
+    ("present", "chosen"), [({}, {"any_unit_id": True}), ({"any_unit_id": True}, {})]
+)
+async def test_a_meter_for_every_unit_id_is_alone(
+    hass: HomeAssistant, add_entry: AddEntry, present: dict[str, Any], chosen: dict[str, Any]
+) -> None:
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    entry = add_entry(meter(unit=7, **present))
+    result = await begin(hass, entry, entities=["sensor.a"], **chosen)
+    assert result["errors"] == {"any_unit_id": "not_alone"}
+
+
+@pytest.mark.parametrize(
+    ("profile", "errors"),
+    [
+        ("eastron_sdm630", {"when_old": "cannot_say_not_available"}),
+        ("sunspec_203", None),
+        ("abb_b23", None),
+    ],
+)
+async def test_not_available_is_for_meters_that_can_say_so(
+    hass: HomeAssistant, add_entry: AddEntry, profile: str, errors: dict[str, str] | None
+) -> None:
+    hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
+    result = await begin(
+        hass, add_entry(), profile=profile, when_old="not_available", entities=["sensor.a"]
+    )
+    assert (result.get("errors") or None) == errors
 
 
 @pytest.mark.parametrize(
@@ -136,8 +278,8 @@ async def test_rows_that_cannot_be_are_told_and_can_be_corrected(
     assert saved["type"] is FlowResultType.CREATE_ENTRY
 
 
-@pytest.mark.parametrize("unit", ["0", "248", "1a", ""])
-async def test_a_unit_id_is_a_number_from_1_to_247(
+@pytest.mark.parametrize("unit", ["0", "255", "1a", ""])
+async def test_a_unit_id_is_a_number_from_1_to_254(
     hass: HomeAssistant, add_entry: AddEntry, unit: str
 ) -> None:
     hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
@@ -147,8 +289,8 @@ async def test_a_unit_id_is_a_number_from_1_to_247(
 
 async def test_a_unit_id_is_given_once(hass: HomeAssistant, add_entry: AddEntry) -> None:
     hass.states.async_set("sensor.a", "1", {"unit_of_measurement": "W"})
-    entry = add_entry(meter(unit=247))
-    result = await begin(hass, entry, unit_id="247", entities=["sensor.a"])
+    entry = add_entry(meter(unit=254))
+    result = await begin(hass, entry, unit_id="254", entities=["sensor.a"])
     assert result["errors"] == {"unit_id": "device_id_in_use"}
 
 
@@ -158,7 +300,9 @@ async def test_another_meter_can_be_chosen_later(hass: HomeAssistant, add_entry:
     (subentry_id,) = entry.subentries
     result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
     chosen = {"profile": "eastron_sdm120", "unit_id": "2", "max_age_s": 30}
-    result = dict(await hass.config_entries.subentries.async_configure(result["flow_id"], chosen))
+    result = await fill_in(
+        hass, await hass.config_entries.subentries.async_configure(result["flow_id"], chosen)
+    )
     # It has no such quantity.
     assert suggested(result) == [{"entity": "sensor.a", "factor": 1.0}]
     refused = await save(hass, result, suggested(result))
@@ -175,16 +319,15 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
 ) -> None:
     entry = add_entry()
     found = register_meter(hass, "House", "power", "voltage_l1", "energy_import")
-    result = await hass.config_entries.subentries.async_init(
-        (entry.entry_id, "virtual_meter"), context={"source": SOURCE_USER}
-    )
+    result = await start(hass, entry)
     result = await hass.config_entries.subentries.async_configure(
         result["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": [found]}
     )
-    rows = suggested(dict(result))
+    result = await fill_in(hass, result)
+    rows = suggested(result)
     rows[0] |= {"max_age_s": 0, "guard": "off"}
     rows[1] |= {"max_age_s": 20}
-    result = await save(hass, dict(result), rows)
+    result = await save(hass, result, rows)
     assert result["type"] is FlowResultType.CREATE_ENTRY
     (subentry,) = entry.subentries.values()
     assert "max_age_s" not in subentry.data
@@ -194,14 +337,19 @@ async def test_how_old_a_value_may_be_is_chosen_by_row_or_left_to_its_kind(
     again = await hass.config_entries.subentries.async_configure(
         again["flow_id"], {"profile": "eastron_sdm630", "unit_id": "1", "devices": []}
     )
-    shown = suggested(dict(again))
+    again = await fill_in(hass, again)
+    shown = suggested(again)
     assert [(row.get("max_age_s"), row.get("guard")) for row in shown] == [
         (0, "off"),
         (20, None),
         (None, None),
     ]
-    result = await save(hass, dict(again), shown)
+    result = await save(hass, again, shown)
     assert result["reason"] == "reconfigure_successful"
     assert [
         point.get("max_age_s") for point in entry.subentries[subentry.subentry_id].data["points"]
     ] == [0, 20, None]
+
+
+async def test_a_free_unit_id_is_proposed(hass: HomeAssistant, add_entry: AddEntry) -> None:
+    assert defaults(await start(hass, add_entry(meter(unit=1), meter(unit=2))))["unit_id"] == "3"

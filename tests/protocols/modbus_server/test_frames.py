@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 import struct
+from typing import override
 
 from pymodbus.framer import FramerRTU
 from pymodbus.pdu import DecodePDU
@@ -11,6 +12,7 @@ from custom_components.grid_telemetry.protocols.modbus_server import frames
 from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     ExceptionCode,
     FramingError,
+    Meter,
     Request,
     RequestRefusedError,
     RtuFramer,
@@ -25,18 +27,36 @@ TCP = bytes.fromhex("0001 0000 0006 01") + READ
 RTU = bytes.fromhex("01 04 0034 0002 3005")
 
 
-def count_up(function: int, address: int, count: int) -> Sequence[int]:
-    return [address + number for number in range(count)]
+class Memory(Meter):
+    """Has in each register its address, and takes what is written to the first hundred."""
+
+    def __init__(self) -> None:
+        self.written: dict[int, int] = {}
+
+    @override
+    def read(self, function: int, address: int, count: int) -> Sequence[int]:
+        return [self.written.get(at, at) for at in range(address, address + count)]
+
+    @override
+    def write(self, address: int, words: Sequence[int]) -> None:
+        if address + len(words) > 100:
+            raise RequestRefusedError(ExceptionCode.ILLEGAL_ADDRESS)
+        self.written |= dict(enumerate(words, address))
 
 
 def test_a_read_is_answered() -> None:
-    assert answer(READ, count_up) == bytes.fromhex("04 04 0034 0035")
+    assert answer(READ, Memory()) == bytes.fromhex("04 04 0034 0035")
 
 
 @pytest.mark.parametrize(
     ("pdu", "code"),
     [
-        ("06 0034 0001", ExceptionCode.ILLEGAL_FUNCTION),
+        ("06 0064 0001", ExceptionCode.ILLEGAL_ADDRESS),
+        ("06 0034", ExceptionCode.ILLEGAL_VALUE),
+        ("10 0034 0002 04 0001", ExceptionCode.ILLEGAL_VALUE),
+        ("10 0034 0001 04 0001 0002", ExceptionCode.ILLEGAL_VALUE),
+        ("10 0034", ExceptionCode.ILLEGAL_VALUE),
+        ("05 0034 ff00", ExceptionCode.ILLEGAL_FUNCTION),
         ("2b 0e01 00", ExceptionCode.ILLEGAL_FUNCTION),
         ("63", ExceptionCode.ILLEGAL_FUNCTION),
         ("04 0034", ExceptionCode.ILLEGAL_VALUE),
@@ -45,12 +65,25 @@ def test_a_read_is_answered() -> None:
         ("04 0034 007e", ExceptionCode.ILLEGAL_VALUE),
     ],
 )
-def test_what_is_no_read_is_refused(pdu: str, code: ExceptionCode) -> None:
+def test_what_cannot_be_answered_is_refused(pdu: str, code: ExceptionCode) -> None:
     asked = bytes.fromhex(pdu)
     with pytest.raises(RequestRefusedError) as refused:
-        answer(asked, count_up)
+        answer(asked, Memory())
     assert refused.value.code is code
     assert refusal(asked, code) == bytes((asked[0] | 0x80, code))
+
+
+@pytest.mark.parametrize(
+    ("pdu", "answered", "written"),
+    [
+        ("06 0034 0007", "06 0034 0007", {52: 7}),
+        ("10 0034 0002 04 0007 0008", "10 0034 0002", {52: 7, 53: 8}),
+    ],
+)
+def test_what_is_written_is_taken(pdu: str, answered: str, written: dict[int, int]) -> None:
+    meter = Memory()
+    assert answer(bytes.fromhex(pdu), meter) == bytes.fromhex(answered)
+    assert meter.written == written
 
 
 def test_a_tcp_request_may_come_in_pieces() -> None:
@@ -168,7 +201,7 @@ def test_what_was_begun_is_forgotten() -> None:
 
 
 def test_another_stack_reads_the_rtu_answer() -> None:
-    framed = RtuFramer({1}).frame(Request(1, READ), answer(READ, count_up))
+    framed = RtuFramer({1}).frame(Request(1, READ), answer(READ, Memory()))
     length, pdu = FramerRTU(DecodePDU(False)).handleFrame(framed, 1, 0)
     assert length == len(framed)
     assert pdu is not None

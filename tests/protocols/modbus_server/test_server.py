@@ -9,12 +9,15 @@ import pty
 import socket
 import struct
 import time
-from typing import Any
+from typing import Any, override
 
 import pytest
 
 from custom_components.grid_telemetry.protocols.modbus_server import (
+    ExceptionCode,
     Limits,
+    Meter,
+    RequestRefusedError,
     SerialServer,
     TcpServer,
 )
@@ -25,8 +28,19 @@ type Serve = Callable[..., Awaitable[TcpServer]]
 WITHIN_S = 20
 
 
-def count_up(function: int, address: int, count: int) -> Sequence[int]:
-    return [address + number for number in range(count)]
+class CountUp(Meter):
+    """Has in each register its address."""
+
+    @override
+    def read(self, function: int, address: int, count: int) -> Sequence[int]:
+        return [address + number for number in range(count)]
+
+    @override
+    def write(self, address: int, words: Sequence[int]) -> None:
+        raise RequestRefusedError(ExceptionCode.ILLEGAL_FUNCTION)
+
+
+COUNT_UP = CountUp()
 
 
 def request(transaction: int = 1, *, unit: int = 1, count: int = 2) -> bytes:
@@ -42,7 +56,7 @@ def serve(stack: AsyncExitStack) -> Serve:
     """Start a server on a free port."""
 
     async def start(**settings: Any) -> TcpServer:
-        server = TcpServer({1: count_up}, port=0, **settings)
+        server = TcpServer({1: COUNT_UP}, port=0, **settings)
         await server.start()
         stack.push_async_callback(server.stop)
         return server
@@ -156,6 +170,19 @@ async def test_a_client_that_asks_nothing_makes_room(serve: Serve) -> None:
         each.close()
 
 
+async def test_half_open_connections_of_a_master_do_not_lock_it_out(serve: Serve) -> None:
+    """It lost them with its power, and nobody has told us."""
+    server = await serve()
+    lost = [await connect(server) for _ in range(8)]
+    await until(lambda: server.clients >= 6)
+    reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply()
+    for _, each in (*lost, (reader, writer)):
+        each.close()
+
+
 async def test_a_client_that_has_not_asked_for_long_makes_room(serve: Serve) -> None:
     server = await serve(limits=Limits(connections=1, kept_s=0.0))
     first, second = [await connect(server) for _ in range(2)]
@@ -215,6 +242,23 @@ async def test_a_client_that_asks_without_pause_is_slowed(serve: Serve) -> None:
     writer.close()
 
 
+async def test_a_client_that_is_slowed_waits_for_no_answer_for_long(serve: Serve) -> None:
+    """It would give up, and take the answer for that to its next request."""
+    server = await serve(rtu=True, limits=Limits(requests_per_s=50, stall_s=WITHIN_S))
+    reader, writer = await connect(server)
+    loop = asyncio.get_running_loop()
+    waited = []
+    async with asyncio.timeout(WITHIN_S):
+        for address in range(75):
+            began = loop.time()
+            writer.write(rtu_request(address))
+            assert await reader.readexactly(9) == rtu_reply(address)
+            waited.append(loop.time() - began)
+    # One in 20 ms; with a pause for the rest of the second, one of them would wait for all.
+    assert sum(wait > 0.01 for wait in waited[50:]) > 15
+    writer.close()
+
+
 async def test_the_port_is_free_at_once_whoever_is_connected(serve: Serve) -> None:
     server = await serve()
     port = server.port
@@ -267,7 +311,7 @@ def with_crc(frame: str) -> bytes:
 
 async def test_a_line_is_served_and_closed(ends: tuple[int, str]) -> None:
     master, device = ends
-    server = SerialServer({1: count_up}, device=device, baudrate=19200, parity="N", stopbits=1)
+    server = SerialServer({1: COUNT_UP}, device=device, baudrate=19200, parity="N", stopbits=1)
     await server.start()
     assert server.clients == 1
     answered = await exchange(master, with_crc("01 04 0034 0002"), 9)
@@ -278,7 +322,7 @@ async def test_a_line_is_served_and_closed(ends: tuple[int, str]) -> None:
     await server.stop()
     await server.stop()
     assert server.clients == 0
-    again = SerialServer({1: count_up}, device=device, baudrate=19200)
+    again = SerialServer({1: COUNT_UP}, device=device, baudrate=19200)
     await again.start()
     await again.stop()
 
@@ -300,7 +344,7 @@ async def test_a_line_that_is_lost_is_opened_again(stack: AsyncExitStack, tmp_pa
     adapter = tmp_path / "adapter"
     master, slave = pty.openpty()
     adapter.symlink_to(os.ttyname(slave))
-    server = SerialServer({1: count_up}, device=str(adapter), baudrate=115200, reopen_s=0.05)
+    server = SerialServer({1: COUNT_UP}, device=str(adapter), baudrate=115200, reopen_s=0.05)
     await server.start()
     stack.push_async_callback(server.stop)
     adapter.unlink()
@@ -349,6 +393,20 @@ async def test_what_waited_while_the_loop_stood_still_is_not_answered(serve: Ser
     assert server.health.requests == 2
 
 
+async def test_of_requests_that_the_network_held_back_the_newest_is_answered(serve: Serve) -> None:
+    """A master of RTU asks on only when it has given an answer up."""
+    server = await serve(rtu=True)
+    reader, writer = await connect(server)
+    writer.write(rtu_request(20) + rtu_request(30))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(30)
+    writer.write(rtu_request(40))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(9) == rtu_reply(40)
+    assert (server.health.requests, server.health.expired) == (2, 1)
+    writer.close()
+
+
 async def test_a_stall_that_a_master_waits_for_loses_nothing(serve: Serve) -> None:
     server = await serve(rtu=True)
     reader, writer = await connect(server)
@@ -364,7 +422,7 @@ async def test_a_stall_on_a_serial_line_leaves_no_late_answer(stack: AsyncExitSt
     master, line = pty.openpty()
     stack.callback(os.close, master)
     stack.callback(os.close, line)
-    server = SerialServer({1: count_up}, device=os.ttyname(line), baudrate=9600)
+    server = SerialServer({1: COUNT_UP}, device=os.ttyname(line), baudrate=9600)
     await server.start()
     stack.push_async_callback(server.stop)
     os.write(master, rtu_request(20))
@@ -400,4 +458,59 @@ async def test_modbus_tcp_goes_on_in_the_middle_of_a_frame_after_a_stall(serve: 
     async with asyncio.timeout(WITHIN_S):
         assert await reader.readexactly(len(reply())) == reply(2)
     master.close()
+    writer.close()
+
+
+async def test_what_waited_during_a_stall_is_counted_and_cuts_nobody_off(serve: Serve) -> None:
+    """A client that asks on while nobody answers has not sent all of it at once."""
+    server = await serve()
+    reader, writer = await connect(server)
+    writer.write(request())
+    async with asyncio.timeout(WITHIN_S):
+        await reader.readexactly(13)
+    client = writer.get_extra_info("socket").dup()
+    client.setblocking(True)
+    client.sendall(b"".join(request(number) for number in range(20)))
+    time.sleep(0.3)
+    await until(lambda: server.health.expired == 20)
+    writer.write(request(7))
+    async with asyncio.timeout(WITHIN_S):
+        assert await reader.readexactly(13) == reply(7)
+    assert server.health.refused == 0
+    client.close()
+    writer.close()
+
+
+async def test_what_came_with_a_new_connection_during_a_stall_is_not_answered(
+    serve: Serve,
+) -> None:
+    server = await serve(rtu=True)
+    with socket.create_connection(("127.0.0.1", server.port)) as client:
+        client.sendall(rtu_request(20))
+        time.sleep(0.3)
+        await until(lambda: server.health.expired)
+        client.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            client.recv(100)
+    assert server.health.requests == 0
+
+
+async def test_one_that_is_cut_off_is_told_once(serve: Serve) -> None:
+    server = await serve(limits=Limits(foreign_bytes=10))
+    reader, writer = await connect(server)
+    writer.write(b"GET / HTTP/1.1\r\n\r\n")
+    await end(reader)
+    assert server.health.refused == 1
+    writer.close()
+
+
+async def test_only_so_many_clients_and_requests_are_remembered(serve: Serve) -> None:
+    server = await serve()
+    reader, writer = await connect(server)
+    for unit in range(2, 80):
+        writer.write(request(unit=unit))
+        async with asyncio.timeout(WITHIN_S):
+            await reader.readexactly(9)
+    assert len(server.health.asked) == 64
+    assert ("127.0.0.1", 79) in server.health.asked
     writer.close()

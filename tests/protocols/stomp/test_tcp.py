@@ -127,11 +127,12 @@ async def test_what_stomp_cannot_carry_is_refused() -> None:
     [
         (ConnectionRefusedError(), TransportFailure.REFUSED),
         (socket.gaierror(-2, "unknown"), TransportFailure.DNS),
+        (UnicodeEncodeError("idna", "solarnode..local", 10, 11, "empty"), TransportFailure.DNS),
         (TimeoutError(), TransportFailure.TIMEOUT),
         (OSError(113, "No route to host"), TransportFailure.OTHER),
     ],
 )
-async def test_why_there_is_no_connection_is_told(error: OSError, kind: TransportFailure) -> None:
+async def test_why_there_is_no_connection_is_told(error: Exception, kind: TransportFailure) -> None:
     with (
         patch("asyncio.open_connection", side_effect=error),
         pytest.raises(StompTransportError) as raised,

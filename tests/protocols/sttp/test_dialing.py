@@ -17,6 +17,7 @@ from custom_components.grid_telemetry.protocols.sttp import (
 )
 from custom_components.grid_telemetry.protocols.sttp.constants import ServerCommand, ServerResponse
 from custom_components.grid_telemetry.protocols.sttp.frames import OperationalModes
+from custom_components.grid_telemetry.protocols.sttp.publisher.connection import Connection
 
 from .conftest import Serve
 from .samples import ALL, frame, metadata
@@ -114,6 +115,30 @@ async def test_whoever_is_not_there_yet_is_dialled_until_it_is(
     assert publisher.health.last_refusal.startswith(f"127.0.0.1:{target.port}: ")
     await waiting.listen(port=target.port)
     stack.push_async_callback((await waiting.next()).close)
+
+
+@pytest.mark.parametrize("error", [RuntimeError("a mistake of ours"), asyncio.CancelledError()])
+async def test_what_nobody_expected_does_not_end_the_dialling(
+    serve: Serve,
+    waiting: Waiting,
+    stack: AsyncExitStack,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    error: BaseException,
+) -> None:
+    async def handshake(connection: Connection) -> None:
+        monkeypatch.undo()
+        raise error
+
+    monkeypatch.setattr(Connection, "handshake", handshake)
+    publisher = await serve(dialing=dialing(target := await waiting.listen()))
+    async with asyncio.timeout(TIMEOUT_S):
+        first = await waiting.arrived.get()
+    stack.push_async_callback(first.close)
+    await first.closed()
+    stack.push_async_callback((await waiting.next()).close)
+    assert publisher.health.last_refusal == f"{target}: {error!r}"
+    assert f"Unexpected error with the subscriber at {target}" in caplog.text
 
 
 async def test_a_name_that_no_host_can_have_is_told_and_dialled_on(

@@ -6,6 +6,7 @@ from contextlib import suppress
 from pathlib import Path
 import random
 import struct
+import time
 
 import pytest
 
@@ -29,7 +30,8 @@ class Healthy:
     def __init__(self, publisher: Publisher, subscriber: WireSubscriber) -> None:
         self.publisher, self.subscriber = publisher, subscriber
         self.sent = self.received = 0
-        self.late_s = 0.0
+        self.blocked_s = 0.0
+        """How much processor time others took between two frames, at the most."""
         self._tasks = [asyncio.create_task(self._publish()), asyncio.create_task(self._receive())]
 
     async def _publish(self) -> None:
@@ -37,8 +39,10 @@ class Healthy:
         begun = loop.time()
         while True:
             due = begun + self.sent / RATE_HZ
+            # Not by the clock on the wall: a machine that has other things to do is late by that.
+            used_s = time.thread_time()
             await asyncio.sleep(max(0.0, due - loop.time()))
-            self.late_s = max(self.late_s, loop.time() - due)
+            self.blocked_s = max(self.blocked_s, time.thread_time() - used_s)
             self.publisher.publish(frame(SIGNALS, self.sent))
             self.publisher.flush()
             self.sent += 1
@@ -52,7 +56,7 @@ class Healthy:
             self.received += 1
 
     async def kept_its_rate(self, frames_more: int = 10) -> None:
-        """See that frames go on coming, each one of them, and were not late."""
+        """See that frames go on coming, each one of them, and that nobody held them up."""
         target = self.sent + frames_more
         async with asyncio.timeout(10):
             while self.received < target:
@@ -61,8 +65,7 @@ class Healthy:
                         task.result()
                 await asyncio.sleep(0.01)
         assert self.publisher.health.dropped == 0
-        # Generous, for a machine that has other things to do.
-        assert self.late_s < 1.0
+        assert self.blocked_s < 0.5
 
     async def stop(self) -> None:
         for task in self._tasks:

@@ -44,10 +44,13 @@ class Kept:
 class Broken:
     """A past that cannot be read."""
 
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
     async def read(
         self, signal_ids: Sequence[UUID], start: datetime, stop: datetime
     ) -> AsyncIterator[Sequence[Measurement]]:
-        raise SttpError("The recorder could not be read")
+        raise self.error
         yield []
 
 
@@ -155,13 +158,22 @@ async def test_the_past_ends_with_its_subscription(serve: Serve, wire: Wire) -> 
     assert ServerResponse.DATA_PACKET not in first.seen
 
 
-async def test_a_past_that_cannot_be_read_is_told(serve: Serve, wire: Wire) -> None:
-    publisher = await serve(history=Broken())
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (SttpError("The recorder could not be read"), "The recorder could not be read"),
+        (ValueError("secret"), "The past could not be read"),  # nobody expects it
+    ],
+)
+async def test_a_past_that_cannot_be_read_is_told(
+    serve: Serve, wire: Wire, error: Exception, told: str
+) -> None:
+    publisher = await serve(history=Broken(error))
     publisher.define_metadata(metadata(1))
     subscriber = await wire(publisher)
     subscriber.subscribe(ALL, **past())
     await subscriber.take_cache()
-    assert await failed(subscriber) == "The recorder could not be read"
+    assert await failed(subscriber) == told
     # And it can subscribe to live data then.
     await subscriber.subscribed(ALL)
 

@@ -7,7 +7,7 @@ from math import inf, nan
 import socket
 import struct
 from unittest.mock import AsyncMock, Mock
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 
@@ -801,3 +801,46 @@ async def test_metadata_is_written_once_for_all_who_ask_at_once(
     assert written == [True]
     offered.define(metadata(4))
     assert await offered.document(compressed=True) != first
+
+
+# --- user commands
+
+
+async def test_a_user_command_is_handed_on_and_answered(serve: Serve, wire: Wire) -> None:
+    taken: list[tuple[UUID, int, bytes]] = []
+    publisher = await serve(
+        on_user_command=lambda sender, number, data: taken.append((sender.id, number, data))
+    )
+    subscriber = await wire(publisher)
+    for code, data in ((0xD0, b"on"), (0xDF, b"\0\xff"), (0xD5, b"")):
+        subscriber.send(code, data)
+        answer = await subscriber.expect(ServerResponse.SUCCEEDED)
+        assert (answer.command, answer.text) == (code, "User command taken")
+    [info] = publisher.subscribers()
+    assert taken == [(info.id, 0, b"on"), (info.id, 15, b"\0\xff"), (info.id, 5, b"")]
+
+
+async def test_user_commands_are_bounded(serve: Serve, wire: Wire) -> None:
+    taken: list[int] = []
+    publisher = await serve(
+        limits=Limits(user_commands=3, user_command_bytes=10),
+        on_user_command=lambda sender, number, data: taken.append(number),
+    )
+    subscriber = await wire(publisher)
+    subscriber.send(0xD0, bytes(11))
+    assert await failed(subscriber) == "A user command has 10 bytes at the most"
+    for _ in range(3):
+        subscriber.send(0xD1)
+        await subscriber.expect(ServerResponse.SUCCEEDED)
+    subscriber.send(0xD1)
+    assert await failed(subscriber) == "No more than 3 user commands a second are taken"
+    assert taken == [1, 1, 1]
+
+
+@pytest.mark.parametrize("code", [0xD0, 0xDF])
+async def test_user_commands_that_nobody_takes_are_refused(
+    serve: Serve, wire: Wire, code: int
+) -> None:
+    subscriber = await wire(await serve())
+    subscriber.send(code)
+    assert await failed(subscriber) == f"The command 0x{code:02X} is not offered"

@@ -6,6 +6,7 @@ from contextlib import AsyncExitStack, suppress
 from dataclasses import replace
 import gzip
 import struct
+import threading
 from typing import Any
 from uuid import uuid4
 
@@ -291,6 +292,28 @@ async def test_silence_is_an_error(scripted: Callable[..., Any]) -> None:
     assert isinstance(await running.ended(), TimeoutError)
 
 
+async def test_the_time_that_metadata_takes_to_be_read_is_no_silence(
+    scripted: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of a large publisher they take seconds."""
+    loop = asyncio.get_running_loop()
+    time = loop.time
+
+    def read(data: bytes, compressed: bool) -> Metadata:
+        waited_for = threading.Event()
+        loop.call_soon_threadsafe(waited_for.set)
+        waited_for.wait()
+        monkeypatch.setattr(loop, "time", lambda: time() + 5)
+        return Metadata()
+
+    monkeypatch.setattr(f"{Subscriber.__module__}._read_metadata", read)
+    running, script = await scripted(silence_s=3)
+    await script.greet()
+    await script.offer(1)
+    script.data(0x02, *compact.encode(frames_of([(1, NOON, 0, bits(1.0))]))[0])
+    await running.until(lambda: bool(running.measurements))
+
+
 async def test_a_publisher_without_metadata_will_do(scripted: Callable[..., Any]) -> None:
     running, script = await scripted()
     await script.greet()
@@ -496,3 +519,47 @@ async def test_parameters_are_plain_data() -> None:
     parameters = SubscriberParameters(host="a", filter_expression=ALL)
     assert replace(parameters, port=1).port == 1
     assert parameters.port == 7165
+
+
+# --- user commands
+
+
+async def test_a_user_command_is_answered(serve: Serve, subscribe: Callable[..., Running]) -> None:
+    taken: list[tuple[int, bytes]] = []
+    publisher = await serve(
+        on_user_command=lambda sender, number, data: taken.append((number, data))
+    )
+    running = subscribe(publisher)
+    await running.until(lambda: bool(running.metadata))
+    answer = await running.subscriber.user_command(3, b"on", within_s=TIMEOUT_S)
+    assert (answer, taken) == ("User command taken", [(3, b"on")])
+
+
+async def test_a_user_command_may_be_refused_or_left_without_an_answer(
+    scripted: Callable[..., Any],
+) -> None:
+    running, script = await scripted()
+    await script.greet()
+    command = asyncio.create_task(running.subscriber.user_command(15, b"x", within_s=TIMEOUT_S))
+    assert await script.expect(0xDF) == b"x"
+    script.send(ServerResponse.FAILED, b"not you", 0xDF)
+    with pytest.raises(SttpRefusedError, match="not you"):
+        await command
+    assert await running.subscriber.user_command(0, b"", within_s=0) is None
+    # An answer that comes later is for nobody.
+    await script.expect(0xD0)
+    script.send(ServerResponse.FAILED, b"too late", 0xD0)
+    await script.offer(1)
+
+
+async def test_a_user_command_needs_a_connection(scripted: Callable[..., Any]) -> None:
+    running, script = await scripted()
+    await script.greet()
+    command = asyncio.create_task(running.subscriber.user_command(1, b"", within_s=TIMEOUT_S))
+    await script.expect(0xD1)
+    script.close()
+    with pytest.raises(ConnectionResetError, match="ended before"):
+        await command
+    await running.ended()
+    with pytest.raises(ConnectionResetError, match="no connection"):
+        await running.subscriber.user_command(1, b"", within_s=TIMEOUT_S)

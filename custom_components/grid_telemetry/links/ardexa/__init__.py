@@ -2,12 +2,14 @@
 
 from typing import Final
 
-from ...link import LinkModule
+from ...link import Direction, LinkModule
 from .actions import ACTIONS
-from .const import KIND
+from .const import KIND, SUBENTRY_FEED
 
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    direction=Direction.READ,
+    first_subentry=SUBENTRY_FEED,
     actions=ACTIONS,
 )

@@ -5,13 +5,14 @@ from http import HTTPStatus
 import ipaddress
 import re
 from typing import Any, Final, Literal
-from urllib.parse import quote, urlencode, urlsplit
+from urllib.parse import quote, quote_plus, urlencode, urlsplit
 
 import aiohttp
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers.aiohttp_client import async_get_clientsession
 
 from ...connection.errors import ConnectionFailed, CredentialsRefused, DestinationRefused
+from ...connection.wording import words_of
 from .const import CONF_TOKEN, CONF_URL, CONF_WORKGROUP
 from .payload import Device, ShapeError, devices_of
 
@@ -134,9 +135,10 @@ def api_of(hass: HomeAssistant, data: Mapping[str, Any]) -> Api:
 
 def failure_of(err: Exception, token: str) -> ConnectionFailed:
     """Return what an error of the transport means, without the token that its words may have."""
-    detail = str(err)
-    for secret in (token, quote(token), urlencode({"": token})[1:]):
-        detail = detail.replace(secret, "***")
+    detail = words_of(err)
+    # Cut out of a text it would show how long it is, and take letters out of other words.
+    if any(secret in detail for secret in (token, quote(token), quote_plus(token))):
+        detail = type(err).__name__
     match err:
         case TimeoutError():
             return ConnectionFailed("ardexa_timeout", "no answer in time")
@@ -145,7 +147,7 @@ def failure_of(err: Exception, token: str) -> ConnectionFailed:
         case aiohttp.ClientConnectorDNSError():
             return ConnectionFailed("ardexa_unknown_host", detail)
         case _:
-            return ConnectionFailed("ardexa_cannot_connect", detail or type(err).__name__)
+            return ConnectionFailed("ardexa_cannot_connect", detail)
 
 
 def is_usable_url(url: str) -> bool:

@@ -130,6 +130,10 @@ class Session:
         except SocketIOError as err:
             raise BrokenOff from err
 
+    async def stop_feed(self, feed_id: str) -> None:
+        """Have a feed stopped, which nothing answers; raises `BrokenOff`."""
+        await self.emit("device:feed:stop", {"feedId": feed_id})
+
     @contextmanager
     def _pending(self, call: Call) -> Iterator[None]:
         self._calls[call.request_id] = call

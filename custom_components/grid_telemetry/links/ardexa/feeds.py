@@ -283,7 +283,7 @@ class Feeds:
         for feed in self.all:
             if session is not None and feed.feed_id is not None:
                 try:
-                    await session.emit("device:feed:stop", {"feedId": feed.feed_id})
+                    await session.stop_feed(feed.feed_id)
                 except BrokenOff:
                     session = None
                 feed.feed_id = None
@@ -307,7 +307,7 @@ class Feeds:
         if feed.feed_id is not None:
             self._routes.pop(feed.feed_id, None)
             self._strays.append(feed.feed_id)
-            await session.emit("device:feed:stop", {"feedId": feed.feed_id})
+            await session.stop_feed(feed.feed_id)
             feed.feed_id = None
         async with session.call("device:feed", feed.request) as call:
             if feed.request_id is not None:
@@ -319,7 +319,7 @@ class Feeds:
         if not isinstance(feed_id, str):
             raise OperationRefused("no feed id in the answer")
         if feed.stopped:
-            await session.emit("device:feed:stop", {"feedId": feed_id})
+            await session.stop_feed(feed_id)
         elif feed.feed_id != feed_id:
             self._bind(feed, feed_id)
 
@@ -342,7 +342,7 @@ class Feeds:
 
         async def stop() -> None:
             try:
-                await session.emit("device:feed:stop", {"feedId": feed_id})
+                await session.stop_feed(feed_id)
             except BrokenOff:
                 return
 

@@ -20,6 +20,7 @@ from ...connection.errors import ConnectionFailed, DestinationRefused, LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import SECRET
+from ...forms.written import Written, one_form
 from .api import Api, api_of, is_usable_url
 from .client import NoAnswer, OperationError, OperationRefused, Session, open_session
 from .const import CONF_ALLOW_OPERATIONS, CONF_TOKEN, CONF_URL, CONF_WORKGROUP, DEFAULT_URL, KIND
@@ -51,6 +52,11 @@ class ArdexaFlow(EntryFlow):
     """The steps of an Ardexa entry."""
 
     _ardexa_error = ""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a workgroup is written in a file."""
+        return Written(schemas=one_form(_SCHEMA), opening_fields=frozenset({CONF_ALLOW_OPERATIONS}))
 
     async def async_step_ardexa(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask for the cloud, the workgroup and the token."""

@@ -102,7 +102,7 @@ async def try_feed(session: Session, request: Json, within_s: float) -> None:
     feed_id = answer.get("feedId")
     if not isinstance(feed_id, str):
         raise OperationRefused("no feed id in the answer")
-    await session.emit("device:feed:stop", {"feedId": feed_id})
+    await session.stop_feed(feed_id)
 
 
 def _text(value: object) -> str:

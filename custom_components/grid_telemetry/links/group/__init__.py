@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from ...link import LinkModule
+from ...link import Direction, LinkModule
 from .const import KIND, SUBENTRY_GROUP
 
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    direction=Direction.READ,
     first_subentry=SUBENTRY_GROUP,
 )

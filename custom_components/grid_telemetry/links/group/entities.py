@@ -27,7 +27,7 @@ from homeassistant.helpers.restore_state import ExtraStoredData, RestoredExtraDa
 
 from ...const import DOMAIN, MANUFACTURER
 from ...entities.quantity_classes import device_class_of, state_class_of
-from ...points.point import Point, Refusal, entity_id_of, evaluate
+from ...points.point import Point, Refusal, entity_id_of, evaluate, moves_one_of
 from ...points.reader import OLDEST_REPORTS
 from ...points.table import CONF_POINTS
 from ...vocabulary.clock import elapsed_s
@@ -129,12 +129,10 @@ class GroupSensor(SensorEntity):
 
     @callback
     def _concerns_us(self, event_data: er.EventEntityRegistryUpdatedData) -> bool:
-        """Return whether a member has another name or is gone, or one that was missing came."""
-        if event_data["action"] == "create":
-            return len(self._indices) < len({point.entity for point in self._points})
-        before = event_data.get("old_entity_id", event_data["entity_id"])
-        return before in self._indices and (
-            event_data["action"] == "remove" or "old_entity_id" in event_data
+        return moves_one_of(
+            event_data,
+            self._indices,
+            all_there=len(self._indices) == len({point.entity for point in self._points}),
         )
 
     @callback
@@ -177,12 +175,15 @@ class GroupSensor(SensorEntity):
     def _take_member(self, entity_id: str, state: State | None) -> None:
         """Take what a member shows."""
         for index in self._indices[entity_id]:
-            value = evaluate(state, self._bare[index])
-            if not isinstance(value, Refusal):
-                self._values[index] = value
-            else:
-                is_zero = self._points[index].missing_as_zero and value in _MISSING
-                self._values[index] = 0.0 if is_zero else None
+            self._take_value(index, evaluate(state, self._bare[index]))
+
+    def _take_value(self, index: int, value: float | Refusal) -> None:
+        """Take what a member is worth."""
+        if not isinstance(value, Refusal):
+            self._values[index] = value
+        else:
+            is_zero = self._points[index].missing_as_zero and value in _MISSING
+            self._values[index] = 0.0 if is_zero else None
 
     def _show(self) -> bool:
         """Show the sum, nothing while a member's value is not known; return whether it changed."""
@@ -256,13 +257,14 @@ class GroupCounter(GroupSensor, RestoreEntity):
     @override
     def _take_member(self, entity_id: str, state: State | None) -> None:
         super()._take_member(entity_id, state)
-        now = elapsed_s()
-        for index in self._indices[entity_id]:
-            value = evaluate(state, self._bare[index])
-            if not isinstance(value, Refusal):
-                self._counters[index].take(value, now)
         if self._look_again is None and any(counter.is_doubted for counter in self._counters):
             self._look_again = async_call_later(self.hass, LOOK_AGAIN_S, self._look)
+
+    @override
+    def _take_value(self, index: int, value: float | Refusal) -> None:
+        super()._take_value(index, value)
+        if not isinstance(value, Refusal):
+            self._counters[index].take(value, elapsed_s())
 
     @callback
     def _look(self, _: object) -> None:

@@ -1,6 +1,7 @@
 """Config steps of meter groups: an entry for all of them, and a subentry for each."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 import re
 from typing import Any, Final, override
 
@@ -11,6 +12,7 @@ from homeassistant.config_entries import (
     SubentryFlowResult,
 )
 from homeassistant.const import Platform
+from homeassistant.core import callback
 from homeassistant.helpers.selector import (
     DeviceSelector,
     DeviceSelectorConfig,
@@ -21,6 +23,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...const import CONF_KIND
+from ...forms.written import Written, one_form
 from ...points.table import (
     CONF_DEVICES,
     CONF_ENTITY,
@@ -31,6 +34,7 @@ from ...points.table import (
     MISSING_AS_ZERO_COLUMN,
     PointsSubentryFlow,
     PointsTable,
+    written_points,
 )
 from .const import (
     CONF_GROUP_KIND,
@@ -78,7 +82,24 @@ def _table(kind: GroupKind = GroupKind.TOTAL, main_device: str | None = None) ->
 class GroupSubentryFlow(PointsSubentryFlow):
     """Choose the meters, then what of them is added up."""
 
+    @classmethod
+    @override
+    def written(cls) -> Written:
+        """Return how a group is written in a file; the main meter's row says that it is that."""
+        more = {marker: value for marker, value in _FIELDS.items() if marker != CONF_MAIN_DEVICE}
+        return written_points(replace(cls.table, more_fields=more))
+
     table = _table()
+
+    @callback
+    @override
+    def async_remove(self) -> None:
+        """Leave no entry without a group: it is made before its first one is asked for."""
+        entry = self.hass.config_entries.async_get_entry(self._entry_id)
+        if entry is not None and not entry.subentries and not self.hass.is_stopping:
+            self.hass.async_create_task(
+                self.hass.config_entries.async_remove(entry.entry_id), "remove an empty group"
+            )
 
     @override
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -98,6 +119,11 @@ SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {SUBENTRY_GROUP: GroupSube
 
 class GroupFlow(ConfigFlow):
     """The step that makes the entry of all groups."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how the entry of the groups is written in a file: it has nothing to say."""
+        return Written(schemas=one_form({}))
 
     async def async_step_group(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Make the entry; there is nothing to ask."""

@@ -15,6 +15,7 @@ from ...points.table import (
     CONF_UNIT,
     MappingError,
     Row,
+    each_row,
     point_of,
     unit_of,
 )
@@ -70,9 +71,10 @@ def check_rows(hass: HomeAssistant, rows: Sequence[Row], kind: GroupKind) -> lis
     points: list[dict[str, Any]] = []
     factors: dict[str, list[float]] = {}
     seen: set[tuple[str, str]] = set()
-    for row in rows:
+
+    def take(row: Row) -> None:
         if (key := row.get(CONF_QUANTITY)) is None:
-            continue
+            return
         entity_id = row[CONF_ENTITY]
         if _is_of_a_group(hass, entity_id):
             raise MappingError("group_in_group", entity_id)
@@ -82,6 +84,8 @@ def check_rows(hass: HomeAssistant, rows: Sequence[Row], kind: GroupKind) -> lis
         point = point_of(hass, {**row, CONF_UNIT: QUANTITIES[key].unit}, key)
         points.append(point.as_dict())
         factors.setdefault(key, []).append(point.factor)
+
+    each_row(rows, take)
     if kind is GroupKind.DIFFERENCE:
         for key, signs in factors.items():
             if not min(signs) < 0 < max(signs):

@@ -17,10 +17,12 @@ from modbus_connection import (
 )
 
 from ...meters import RegisterMap
+from ...meters.model import RegisterSpace
 from .line import Line
 from .register_reader import Identity, RegisterReader
 from .sunspec import MapMovedError
 from .timed_unit import LEAST_PATIENCE_S, REQUEST_TIMEOUT_S, Reads
+from .wording import modbus_words
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -94,6 +96,11 @@ class Meter:
         return max(0.0, self._retry_at - time.monotonic())
 
     @property
+    def answer_s(self) -> float | None:
+        """Return how long the last answer took; None before the first."""
+        return self._reader.reads.answer_s
+
+    @property
     def rated_power_w(self) -> float:
         """Return what it can measure at most, as far as it is known now."""
         return self._reader.rated_power_w
@@ -127,6 +134,14 @@ class Meter:
                 self._answered()
             self._tell_refusals(refused)
             return values
+
+    async def read_words(self, space: RegisterSpace, address: int, count: int) -> list[int]:
+        """Read registers as they are, whatever the map says; raises `ModbusError`."""
+        reads = self._reader.reads
+        async with self._lock:
+            if space == "input":
+                return await reads.read_input_registers(address, count)
+            return await reads.read_holding_registers(address, count)
 
     async def _read(self, keys: Collection[str]) -> dict[str, float]:
         """Read, and once more where an answering meter must not be lost for one bad frame."""
@@ -197,7 +212,7 @@ class Meter:
         return min(MAX_PAUSE_S, self._line.meters * _SILENT_LINE_PAUSE_S)
 
     async def _failed(self, err: ModbusError, began: float) -> None:
-        self.last_error = str(err)
+        self.last_error = modbus_words(err)
         if self.answering:
             self._silent_since = began
             _LOGGER.warning("%s does not answer and is tried again: %s", self.name, err)

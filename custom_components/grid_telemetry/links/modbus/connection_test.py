@@ -9,6 +9,7 @@ from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import HomeAssistantError
 from modbus_connection import ModbusConnectionError, ModbusError
 
+from ...connection.wording import in_words, words_of
 from .transport import ModbusParams
 
 # How long the test of a connection may take.
@@ -35,7 +36,7 @@ async def async_open(hass: HomeAssistant, params: ModbusParams) -> tuple[str | N
                 return None, ""
     except OSError as err:
         # A certificate or key that cannot be read.
-        return "certificate_file", str(err)
+        return "certificate_file", in_words(str(err))
     except HomeAssistantError as err:
         return "device_in_use", str(err)
     return None, ""
@@ -53,4 +54,4 @@ def _reason(err: ModbusConnectionError) -> tuple[str, str]:
             key = "invalid_host"
         case _:
             key = "cannot_connect"
-    return key, str(cause) or str(err)
+    return key, words_of(err)

@@ -17,6 +17,8 @@ CONF_VOLTAGE_RATIO: Final = "voltage_ratio"
 CONF_TURN_SIGN: Final = "turn_sign"
 # Where a device has its SunSpec model, in place of a register map.
 CONF_SUNSPEC: Final = "sunspec"
+# What the ids of its sensors and its device are made of.
+CONF_IDENTITY: Final = "identity"
 # What a meter had no value for when it was added.
 CONF_ABSENT: Final = "absent"
 

@@ -17,6 +17,7 @@ from ...vocabulary.clock import elapsed_s
 from ...vocabulary.counter import Counter, CounterRules
 from ...vocabulary.quantities import QUANTITIES
 from .client import Meter
+from .wording import modbus_words
 
 _LOGGER = logging.getLogger(__name__)
 # For the base class alone, whose lines are filtered.
@@ -45,7 +46,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         entry: GridTelemetryConfigEntry,
         meter: Meter,
         *,
-        subentry_id: str,
+        identity: str,
         group: str,
         interval: timedelta,
     ) -> None:
@@ -58,7 +59,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
         )
         self.data = {}
         self.meter = meter
-        self.subentry_id = subentry_id
+        self.identity = identity
         self.group = group
         self.guards = {
             key: Counter(
@@ -80,7 +81,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
             raise UpdateFailed(
                 translation_domain=DOMAIN,
                 translation_key="meter_silent",
-                translation_placeholders={"meter": self.meter.name, "error": str(err)},
+                translation_placeholders={"meter": self.meter.name, "error": modbus_words(err)},
                 # A second more: the base class plans by whole seconds and would ask too early.
                 retry_after=math.ceil(self.meter.pause_s) + 1,
             ) from err
@@ -115,7 +116,7 @@ class MeterCoordinator(DataUpdateCoordinator[dict[str, float]]):
             return
         devices = dr.async_get(self.hass)
         device = devices.async_get_device_by_identifier(
-            (DOMAIN, self.subentry_id), self.config_entry.entry_id
+            (DOMAIN, self.identity), self.config_entry.entry_id
         )
         if device is not None:
             # A lost answer is no reason to forget what an earlier one told.

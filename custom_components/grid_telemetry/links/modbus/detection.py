@@ -1,11 +1,10 @@
 """Finds out who is on a line: walks unit ids and recognises register maps and SunSpec."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, suppress
+from contextlib import AbstractAsyncContextManager, AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass
-import time
+from functools import partial
 
 from modbus_connection import (
     GatewayPathUnavailableError,
@@ -13,6 +12,7 @@ from modbus_connection import (
     ModbusConnectionError,
     ModbusDesyncError,
     ModbusError,
+    ModbusTimeoutError,
     ModbusUnit,
 )
 
@@ -22,14 +22,11 @@ from ...vocabulary.quantities import QUANTITIES
 from .preview import telling
 from .register_reader import Identity, read_once, read_register
 from .sunspec import find_models
+from .timed_unit import Reads
 
 # A meter may leave requests that it does not know without an answer; after so many seconds of
 # waiting for it no more maps are tried on it.
 _SILENCE_S = 60.0
-# Nobody is given less, since a gateway or a meter can be busy for a moment; and how much longer
-# than its slowest answer so far one may take.
-_LEAST_PATIENCE_S = 0.5
-_MARGIN = 4
 # Where nobody answers what is asked first, so many seconds go into asking the first unit ids for
 # what the maps know: some meters have registers elsewhere only, and are silent on others.
 _CLOSER_LOOK_S = 60.0
@@ -77,7 +74,7 @@ class Results:
     unknown: Sequence[Unknown]
 
 
-type GetUnit = Callable[[int], AbstractAsyncContextManager[ModbusUnit]]
+type GetUnit = Callable[[int], AbstractAsyncContextManager[Reads]]
 
 
 async def search(
@@ -92,8 +89,9 @@ async def search(
 ) -> Results:
     """Return the meters that answer, the likeliest map of each first.
 
-    `line` is any unit, by which the line is opened. Meters whose keys are known are left out, and
-    so is what is one of them under another unit id.
+    `line` is any unit, by which the line is opened. Whether somebody is there is waited for so
+    long, and what is there is read in the time that any answer may take. Meters whose keys are
+    known are left out, and so is what is one of them under another unit id.
     Raises `ModbusConnectionError` when the line cannot be used.
     """
     await _open(line)
@@ -101,27 +99,30 @@ async def search(
     unknown: list[Unknown] = []
     silent: list[int] = []
 
-    async def look(unit: ModbusUnit, unit_id: int, checks: _Checks) -> None:
-        meters = await _meters(unit, unit_id, maps, checks, known)
+    async def look(reads: Reads, unit_id: int, checks: _Checks) -> None:
+        meters = await _meters(reads, unit_id, maps, checks, known)
         found.extend(meters)
         if not meters and not _is_known(unit_id, known):
-            unknown.append(Unknown(unit_id=unit_id, says=await _says(unit, timeout_s)))
+            with reads.at_most(timeout_s):
+                unknown.append(Unknown(unit_id=unit_id, says=await _says(reads)))
 
     for index, unit_id in enumerate(unit_ids):
         progress(index / len(unit_ids))
-        async with get_unit(unit_id) as unit:
-            if await _is_there(unit, timeout_s):
-                await look(unit, unit_id, _Checks(unit, timeout_s))
+        async with get_unit(unit_id) as reads:
+            with reads.at_most(timeout_s):
+                there = await _is_there(reads)
+            if there:
+                await look(reads, unit_id, _Checks(reads, timeout_s))
             else:
                 silent.append(unit_id)
     if not (found or unknown or known):
         probes = _probes(maps)
         left_s = _CLOSER_LOOK_S
         for unit_id in silent:
-            async with get_unit(unit_id) as unit:
-                checks = _Checks(unit, timeout_s)
+            async with get_unit(unit_id) as reads:
+                checks = _Checks(reads, timeout_s)
                 if await checks.answer_any(probes, left_s):
-                    await look(unit, unit_id, checks)
+                    await look(reads, unit_id, checks)
             left_s -= checks.silence_s
             progress(min(1.0, 1 - left_s / _CLOSER_LOOK_S))
             if left_s <= 0:
@@ -145,20 +146,19 @@ def _probes(maps: Mapping[str, RegisterMap]) -> list[Register]:
     return [at[place] for place, _ in places.most_common()]
 
 
-async def _says(unit: ModbusUnit, timeout_s: float) -> str:
+async def _says(reads: Reads) -> str:
     """Return maker and product as a device names them to whoever asks; empty if it does not."""
-    objects = await _identification(unit, timeout_s)
+    objects = await _identification(reads)
     return " ".join(objects[key] for key in (0, 1) if objects.get(key))
 
 
-async def _identification(unit: ModbusUnit, timeout_s: float) -> dict[int, str]:
+async def _identification(reads: Reads) -> dict[int, str]:
     """Return the objects of the Modbus device identification; few devices have it."""
     try:
-        async with asyncio.timeout(timeout_s):
-            objects = await unit.read_device_identification()
+        objects = await reads.read_device_identification()
     except ModbusConnectionError:
         raise
-    except TimeoutError, ModbusError:
+    except ModbusError:
         return {}
     return {key: value.decode(errors="replace").strip("\0 ") for key, value in objects.items()}
 
@@ -168,15 +168,16 @@ async def search_sunspec(
     unit_id: int,
     known: Collection[str],
     base: int | None = None,
-    patience_s: float | None = None,
+    asking: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[Found]:
     """Return the SunSpec models of one unit; `base` is where the user says that they begin.
 
+    `asking` is held while the unit is asked whether it has any.
     Raises `ModbusError` when it does not answer.
     """
     found: list[Found] = []
     lost: ModbusError | None = None
-    for place in await find_models(unit, base, patience_s):
+    for place in await find_models(unit, base, asking):
         if meter_key(unit_id, place) in known:
             continue
         try:
@@ -204,18 +205,17 @@ async def _open(unit: ModbusUnit) -> None:
         return
 
 
-async def _is_there(unit: ModbusUnit, timeout_s: float) -> bool:
+async def _is_there(reads: Reads) -> bool:
     """Return whether anybody answers as this unit, if only to refuse."""
-    for read in (unit.read_holding_registers, unit.read_input_registers):
+    for read in (reads.read_holding_registers, reads.read_input_registers):
         try:
-            async with asyncio.timeout(timeout_s):
-                await read(0, 1)
+            await read(0, 1)
         except GatewayPathUnavailableError, GatewayTargetError:
             # A gateway answers for a meter that does not.
             return False
         except ModbusConnectionError:
             raise
-        except TimeoutError, ModbusDesyncError:
+        except ModbusTimeoutError, ModbusDesyncError:
             # Nobody, or somebody else who was late.
             continue
         except ModbusError:
@@ -226,7 +226,7 @@ async def _is_there(unit: ModbusUnit, timeout_s: float) -> bool:
 
 
 async def _meters(
-    unit: ModbusUnit,
+    reads: Reads,
     unit_id: int,
     maps: Mapping[str, RegisterMap],
     checks: _Checks,
@@ -234,8 +234,9 @@ async def _meters(
 ) -> list[Found]:
     """Return what a unit that answers can be."""
     found: list[Found] = []
+    unit = reads.unit
     with suppress(ModbusError):
-        found += await search_sunspec(unit, unit_id, known, patience_s=checks.patience_s)
+        found += await search_sunspec(unit, unit_id, known, asking=checks.asking)
     if meter_key(unit_id, None) in known:
         return found
     identified = [
@@ -282,9 +283,10 @@ def _span(register: Register) -> _Span:
 class _Checks:
     """Tries the checks of maps on one unit; each register is read once for all of them."""
 
-    def __init__(self, unit: ModbusUnit, timeout_s: float) -> None:
-        self._unit = unit
-        self._timeout_s = timeout_s
+    def __init__(self, reads: Reads, timeout_s: float) -> None:
+        # What is held while something is asked for that the unit may leave without an answer.
+        self.asking = partial(reads.at_most, timeout_s)
+        self._reads = reads
         self._values: dict[Register, float | str | None] = {}
         self._objects: dict[int, str] | None = None
         # Where there was an answer, and where there was none, however it would be understood.
@@ -292,9 +294,8 @@ class _Checks:
         self._silent: set[_Span] = set()
         # Whether anybody has answered, if only to refuse.
         self._answered = False
-        # Seconds that were waited in vain, and that the slowest answer took.
+        # Seconds that were waited in vain.
         self.silence_s = 0.0
-        self._slowest_s: float | None = None
 
     async def hold(self, checks: Iterable[Check | ObjectCheck]) -> bool:
         """Return whether all of some checks hold."""
@@ -306,13 +307,6 @@ class _Checks:
             if not holds:
                 return False
         return True
-
-    @property
-    def patience_s(self) -> float:
-        """Return how long an answer is waited for, by those that there were."""
-        if self._slowest_s is None:
-            return self._timeout_s
-        return min(self._timeout_s, max(_LEAST_PATIENCE_S, _MARGIN * self._slowest_s))
 
     def is_strange(self, register_map: RegisterMap) -> bool:
         """Return whether what a map asks first is nowhere that was answered."""
@@ -332,7 +326,8 @@ class _Checks:
 
     async def _object(self, object_id: int) -> str | None:
         if self._objects is None:
-            self._objects = await _identification(self._unit, self._timeout_s)
+            with self.asking():
+                self._objects = await _identification(self._reads)
         return self._objects.get(object_id)
 
     async def _value(self, register: Register) -> float | str | None:
@@ -343,23 +338,26 @@ class _Checks:
     async def _read(self, register: Register) -> float | str | None:
         if self.silence_s >= _SILENCE_S or _span(register) in self._silent:
             return None
-        sent = time.monotonic()
-        patience_s = self.patience_s
-        try:
-            async with asyncio.timeout(patience_s):
-                value = await read_register(self._unit, register)
-        except ModbusConnectionError:
-            raise
-        except TimeoutError, ModbusDesyncError, GatewayPathUnavailableError, GatewayTargetError:
-            self.silence_s += patience_s
-            self._silent.add(_span(register))
-            return None
-        except ModbusError:
-            self._answered = True
-            return None
+        with self.asking():
+            wait_s = self._reads.wait_s(register.count)
+            try:
+                value = await read_register(self._reads.unit, register)
+            except ModbusConnectionError:
+                raise
+            except (
+                ModbusTimeoutError,
+                ModbusDesyncError,
+                GatewayPathUnavailableError,
+                GatewayTargetError,
+            ):
+                self.silence_s += wait_s
+                self._silent.add(_span(register))
+                return None
+            except ModbusError:
+                self._answered = True
+                return None
         self._answered = True
         self._places.add(_span(register))
-        self._slowest_s = max(self._slowest_s or 0.0, time.monotonic() - sent)
         return value
 
 
@@ -402,10 +400,10 @@ async def _without_known(
         }
         if not kinds:
             continue
-        async with get_unit(unit_id) as unit:
+        async with get_unit(unit_id) as reads:
             for meter in kinds.values():
                 try:
-                    present = await _read(unit, unit_id, meter.map, meter.place)
+                    present = await _read(reads.unit, unit_id, meter.map, meter.place)
                 except ModbusConnectionError:
                     raise
                 except ModbusError:

@@ -22,6 +22,7 @@ import voluptuous as vol
 from ...const import CONF_KIND, DOMAIN
 from ...forms.fields import PORT
 from ...forms.serial_line import CONF_BYTESIZE, SERIAL_FIELDS, number_choice, serial_input
+from ...forms.written import Written
 from .connection_test import async_open
 from .const import (
     CONF_ANNOUNCED_AS,
@@ -86,6 +87,14 @@ _SCHEMAS: Mapping[Transport, vol.Schema] = {
 class ModbusFlow(DiscoverySteps):
     """The steps of a Modbus entry: one form for each transport, new or to change."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a line is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+        )
+
     async def async_step_modbus(self, user_input: dict[str, Any] | None = None) -> ConfigFlowResult:
         """Ask how the meters are reached."""
         return self.async_show_menu(
@@ -137,6 +146,7 @@ class ModbusFlow(DiscoverySteps):
         error: str | None = None
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = {CONF_TRANSPORT: transport, **user_input}
             # A field that was emptied comes as an empty text.
             files: dict[str, Any] = data.pop(SECTION_CERTIFICATES, {})
@@ -155,7 +165,7 @@ class ModbusFlow(DiscoverySteps):
         suggested = user_input or ({} if current is None else _as_input(current.data))
         return self.async_show_form(
             step_id=f"modbus_{transport}",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            data_schema=self._form_with_name(_SCHEMAS[transport], suggested),
             errors={} if error is None else {"base": error},
             description_placeholders={"error": detail},
         )

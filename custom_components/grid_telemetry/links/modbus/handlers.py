@@ -8,10 +8,11 @@ from homeassistant.loader import async_get_integration
 from homeassistant.util import dt as dt_util
 from modbus_connection import ModbusError
 
-from ...const import DOMAIN
+from ...const import CONF_KIND, DOMAIN
 from .actions import ATTR_DEVICE
-from .const import SUBENTRY_METER
+from .const import KIND
 from .report import UnknownMapError, async_report, report_folder, write_report
+from .wording import modbus_words
 
 
 async def async_report_meter(call: ServiceCall) -> ServiceResponse:
@@ -28,7 +29,7 @@ async def async_report_meter(call: ServiceCall) -> ServiceResponse:
         raise HomeAssistantError(
             translation_domain=DOMAIN,
             translation_key="meter_silent",
-            translation_placeholders={"meter": meter.title, "error": str(err)},
+            translation_placeholders={"meter": meter.title, "error": modbus_words(err)},
         ) from err
     name = f"{report['register_map']}-{now:%Y%m%d-%H%M%S}"
     try:
@@ -48,9 +49,10 @@ def _meter(hass: HomeAssistant, device_id: str) -> tuple[ConfigEntry, ConfigSube
     Raises `ServiceValidationError` for any other device.
     """
     device = dr.async_get(hass).async_get(device_id)
-    for domain, identifier in () if device is None else device.identifiers:
-        for entry in hass.config_entries.async_entries(DOMAIN):
-            meter = entry.subentries.get(identifier)
-            if domain == DOMAIN and meter is not None and meter.subentry_type == SUBENTRY_METER:
+    if device is not None and device.config_entry_id is not None:
+        entry = hass.config_entries.async_get_entry(device.config_entry_id)
+        if entry is not None and entry.domain == DOMAIN and entry.data.get(CONF_KIND) == KIND:
+            meter = entry.subentries.get(device.config_subentry_id or "")
+            if meter is not None:
                 return entry, meter
     raise ServiceValidationError(translation_domain=DOMAIN, translation_key="no_meter")

@@ -6,6 +6,8 @@ from contextlib import AbstractAsyncContextManager
 import time
 from typing import Final
 
+from ...connection.traffic import Traffic
+
 LATE_S: Final = 1.0
 """So long after an answer went missing, or after one that may have been it, another can come."""
 
@@ -24,8 +26,10 @@ class Line:
         numbered: bool = True,
         is_shared: Callable[[], bool] = lambda: False,
         late_s: float | None = None,
+        traffic: Traffic | None = None,
     ) -> None:
         """Take whether frames are numbered, and whether others use the connection as well."""
+        self.traffic = traffic or Traffic()
         self.meters = 0
         self.last_answer = float("-inf")
         """When any of the meters answered last, in seconds of the monotonic clock."""

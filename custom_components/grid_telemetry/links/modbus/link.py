@@ -7,17 +7,27 @@ from functools import partial
 from typing import Any
 
 from homeassistant.components.modbus import async_get_unit
-from homeassistant.components.modbus.connection import async_get_connection_info
 from homeassistant.config_entries import ConfigSubentry
 from homeassistant.const import Platform
 from homeassistant.core import HomeAssistant
 from homeassistant.exceptions import ConfigEntryNotReady, HomeAssistantError
 from homeassistant.helpers import entity_registry as er
 from homeassistant.helpers.entity import Entity
+from modbus_connection import ModbusError
 
+from ...connection.traffic import traffic_of
 from ...const import DOMAIN
-from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
+from ...link import (
+    GridTelemetryConfigEntry,
+    KnownRegister,
+    LinkWithLiveChanges,
+    LinkWithMeters,
+    MeterFigures,
+    Registers,
+    RegistersRefusedError,
+)
 from ...meters import RegisterMap
+from ...meters.model import RegisterSpace
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import adjusted
 from .client import Meter
@@ -31,10 +41,11 @@ from .const import (
 )
 from .coordinator import MeterCoordinator
 from .entities import meter_sensors, sensor_unique_id
+from .identity import identity_of, migrate
 from .line import Line
-from .maps import async_load_register_maps, tell_missing_maps
+from .maps import async_load_register_maps, reload_when_found, tell_missing_maps
 from .sunspec import map_finder
-from .transport import is_numbered, modbus_params
+from .transport import is_numbered, is_shared, modbus_params
 
 FAST = "fast"
 SLOW = "slow"
@@ -50,7 +61,7 @@ class _Polled:
     slow: MeterCoordinator
 
 
-class ModbusLink(LinkWithLiveChanges):
+class ModbusLink(LinkWithMeters, LinkWithLiveChanges):
     """The meters of one line."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -92,9 +103,55 @@ class ModbusLink(LinkWithLiveChanges):
         """Say whether nothing has changed since the link was made."""
         return self._made_of == _parts(self._entry)
 
+    def meter_figures(self) -> Mapping[str, MeterFigures]:
+        """Return how each meter fares, by the id of its subentry."""
+        return {polled.subentry.subentry_id: _figures(polled) for polled in self._polled}
+
+    async def async_read_registers(
+        self, subentry_id: str, space: str, address: int, count: int
+    ) -> Registers:
+        """Read registers of a meter, in turn with its polls; raises `RegistersRefusedError`."""
+        for polled in self._polled:
+            if polled.subentry.subentry_id == subentry_id:
+                break
+        else:
+            raise RegistersRefusedError(subentry_id)
+        meter = polled.meter
+        kind: RegisterSpace = "input" if space == "input" else "holding"
+        try:
+            words = await meter.read_words(kind, address, count)
+        except ModbusError as err:
+            raise RegistersRefusedError(str(err) or type(err).__name__) from err
+        known = [
+            KnownRegister(
+                quantity=quantity,
+                address=register.address,
+                count=register.count,
+                type=register.type,
+                word_order=register.word_order,
+            )
+            for quantity, register in meter.map.quantities.items()
+            if register.space == kind and address <= register.address < address + count
+        ]
+        return Registers(words=words, known=sorted(known, key=lambda each: each.address))
+
     def diagnostics(self) -> dict[str, Any]:
         """Return the state of every meter on the line."""
         return {"meters": [_diagnostics(polled) for polled in self._polled]}
+
+
+def _figures(polled: _Polled) -> MeterFigures:
+    meter = polled.meter
+    return MeterFigures(
+        unit_id=polled.subentry.data[CONF_UNIT_ID],
+        model=meter.map.label,
+        answering=meter.answering,
+        answer_s=None if meter.answer_s is None else round(meter.answer_s, 3),
+        next_attempt_s=round(meter.pause_s),
+        last_error=meter.last_error,
+        requests=dict(meter.requests),
+        refused=meter.refused,
+    )
 
 
 def _parts(entry: GridTelemetryConfigEntry) -> tuple[object, ...]:
@@ -128,23 +185,17 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
         {meter.data[CONF_REGISTER_MAP] for meter in subentries if CONF_SUNSPEC not in meter.data},
     )
     meters = [(meter, _register_map(meter, maps)) for meter in subentries]
-    tell_missing_maps(
-        hass, entry, [meter for meter, register_map in meters if register_map is None]
-    )
+    lacking = [meter for meter, register_map in meters if register_map is None]
+    tell_missing_maps(hass, entry, lacking)
+    reload_when_found(hass, entry, lacking)
     for meter, register_map in meters:
         if register_map is not None:
             _remove_sensors_of_other_maps(hass, entry, meter, register_map)
-    params = modbus_params(entry.data)
-
-    def is_shared() -> bool:
-        """Return whether another integration holds a unit on the same connection."""
-        return any(
-            info.units.keys() - {entry.entry_id}
-            for info in async_get_connection_info(hass)
-            if info.endpoint == params.endpoint
-        )
-
-    line = Line(numbered=is_numbered(entry.data), is_shared=is_shared)
+    line = Line(
+        numbered=is_numbered(entry.data),
+        is_shared=partial(is_shared, hass, entry),
+        traffic=traffic_of(hass, entry.entry_id),
+    )
     return ModbusLink(
         hass,
         entry,
@@ -216,7 +267,7 @@ def _polled(
             hass,
             entry,
             meter,
-            subentry_id=subentry.subentry_id,
+            identity=identity_of(subentry),
             group=group,
             interval=timedelta(seconds=interval_s),
         )
@@ -227,6 +278,11 @@ def _polled(
         fast=coordinator(FAST, subentry.data[CONF_FAST_INTERVAL_S]),
         slow=coordinator(SLOW, subentry.data[CONF_SLOW_INTERVAL_S]),
     )
+
+
+async def async_migrate_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Bring an entry of an earlier version up to date."""
+    migrate(hass, entry)
 
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:

@@ -1,15 +1,21 @@
 """Loads the register maps for Home Assistant and tells the user of maps that are broken."""
 
 from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
 from homeassistant.config_entries import ConfigEntry, ConfigSubentry
 from homeassistant.core import HomeAssistant, callback
 from homeassistant.helpers import issue_registry as ir
+from homeassistant.helpers.event import async_track_time_interval
 
-from ...const import DOMAIN
+from ...const import DOMAIN, MAP_FOLDER
 from ...meters import RegisterMap, load_register_maps
 from .const import CONF_REGISTER_MAP
+
+LOOK_AGAIN: Final = timedelta(minutes=1)
+"""So often it is seen whether a map that a meter lacks has come, or is valid now."""
 
 _INVALID = "register_map_invalid"
 _MISSING = "register_map_missing"
@@ -17,7 +23,7 @@ _MISSING = "register_map_missing"
 
 def map_folder(hass: HomeAssistant) -> Path:
     """Return where users keep maps of their own."""
-    return Path(hass.config.path(DOMAIN, "meters"))
+    return Path(hass.config.path(*MAP_FOLDER))
 
 
 async def async_load_register_maps(
@@ -39,6 +45,22 @@ async def async_load_register_maps(
         },
     )
     return loaded.maps
+
+
+@callback
+def reload_when_found(
+    hass: HomeAssistant, entry: ConfigEntry, meters: Sequence[ConfigSubentry]
+) -> None:
+    """Look now and then for the maps that meters of an entry lack; reload it with the first."""
+    keys = {str(meter.data[CONF_REGISTER_MAP]) for meter in meters}
+
+    async def look(_: datetime) -> None:
+        maps = await async_load_register_maps(hass, keys)
+        if keys & maps.keys():
+            hass.config_entries.async_schedule_reload(entry.entry_id)
+
+    if keys:
+        entry.async_on_unload(async_track_time_interval(hass, look, LOOK_AGAIN))
 
 
 @callback

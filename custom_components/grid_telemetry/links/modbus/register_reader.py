@@ -542,6 +542,11 @@ def _field(register: Register) -> RegisterField[Any]:
             )
 
 
+def _half(register: Register, raw: int) -> int:
+    """Return a uint32 that was read with its high word first as the register has it."""
+    return raw if register.word_order == "big" else raw >> 16 | (raw & 0xFFFF) << 16
+
+
 def _value(register: Register, raw: float | None) -> float | None:
     if raw is None:
         return None
@@ -550,6 +555,5 @@ def _value(register: Register, raw: float | None) -> float | None:
     if register.type == "float32":
         raw = shortest_float32(raw)
     elif register.type == "split64":
-        thousands, rest = divmod(int(raw), 2**32)
-        raw = 1000 * thousands + rest
+        raw = 1000 * _half(register, int(raw) >> 32) + _half(register, int(raw) & 0xFFFF_FFFF)
     return scaled(abs(raw) if register.magnitude else raw, register.scale)

@@ -65,7 +65,8 @@ async def async_report(
     """
     data = meter.data
     maps = await async_load_register_maps(hass, {data[CONF_REGISTER_MAP]})
-    async with async_in_turn(hass, entry, data[CONF_UNIT_ID]) as unit:
+    async with async_in_turn(hass, entry, data[CONF_UNIT_ID]) as reads:
+        unit = reads.unit
         recorder = _Recorder(unit)
         place = None
         if CONF_SUNSPEC in data:

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from types import MappingProxyType
@@ -16,22 +16,25 @@ from homeassistant.config_entries import (
 )
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectOptionDict,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
+    TextSelector,
+    TextSelectorConfig,
 )
 import voluptuous as vol
 
+from ...forms.fields import RangedNumber
 from ...vocabulary.classes import DeviceClass
 from ...vocabulary.quantities import QUANTITIES
 from .const import (
     CONF_ABSENT,
     CONF_CURRENT_RATIO,
     CONF_FAST_INTERVAL_S,
+    CONF_IDENTITY,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
     CONF_SUNSPEC,
@@ -41,6 +44,7 @@ from .const import (
     SUBENTRY_METER,
 )
 from .detection import Found, Results, Unknown, search
+from .identity import new_identity
 from .maps import async_load_register_maps
 from .preview import async_readings
 from .unit_access import (
@@ -57,6 +61,7 @@ CONF_LAST_UNIT_ID = "last_unit_id"
 CONF_USUAL_UNIT_IDS = "usual_unit_ids"
 CONF_TIMEOUT_S = "timeout_s"
 CONF_METERS = "meters"
+CONF_NAMES = "names"
 
 # Where makers set their devices at the factory, beside the low ones: Kostal's inverters 71, SunSpec
 # devices 126, Fronius' meters 200 and 240, gateways and data managers 247.
@@ -67,7 +72,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_FIRST_UNIT_ID, default=1): unit_id_selector(),
         vol.Required(CONF_LAST_UNIT_ID, default=16): unit_id_selector(),
         vol.Required(CONF_USUAL_UNIT_IDS, default=True): BooleanSelector(),
-        vol.Required(CONF_TIMEOUT_S, default=1): NumberSelector(
+        vol.Required(CONF_TIMEOUT_S, default=1): RangedNumber(
             NumberSelectorConfig(
                 min=0.2,
                 max=10,
@@ -154,7 +159,7 @@ class SearchSteps(ConfigSubentryFlow):
         async with async_look(self.hass, entry, first, timeout_s=timeout_s) as line:
             results = await search(
                 line,
-                partial(async_in_turn, self.hass, entry),
+                partial(async_in_turn, self.hass, entry, timeout_s=timeout_s),
                 unit_ids,
                 maps,
                 timeout_s=timeout_s,
@@ -163,6 +168,9 @@ class SearchSteps(ConfigSubentryFlow):
             )
         if results.found:
             return results
+        answering = {meter.data[CONF_UNIT_ID] for meter in meters_of(entry)}
+        if not results.unknown and (there := sorted(answering.intersection(unit_ids))):
+            raise NoMeterError("only_known", ", ".join(map(str, there)))
         if results.unknown:
             raise NoMeterError("not_recognised", _listed(results.unknown))
         raise NoMeterError("nothing_found")
@@ -175,21 +183,30 @@ class SearchSteps(ConfigSubentryFlow):
     ) -> SubentryFlowResult:
         """Show what each says, several models of a meter side by side, and let choose."""
         errors: dict[str, str] = {}
+        row = ""
+        defaults = self._default_names()
         if user_input is not None:
             chosen = [self._candidates[key] for key in user_input[CONF_METERS]]
-            if not chosen:
+            names, row = _names_of(user_input.get(CONF_NAMES, ""), defaults)
+            if row:
+                errors[CONF_NAMES] = "names_invalid"
+            elif not chosen:
                 errors[CONF_METERS] = "nothing_chosen"
             elif max(Counter(meter.key for meter in chosen).values()) > 1:
                 errors[CONF_METERS] = "several_models"
             else:
-                return self._add(chosen)
+                return self._add(chosen, names)
+        suggested = user_input or {
+            CONF_NAMES: "\n".join(f"{key}: {name}" for key, name in defaults.items())
+        }
         return self.async_show_form(
             step_id="found",
             data_schema=self.add_suggested_values_to_schema(
-                await self._async_found_schema(), user_input
+                await self._async_found_schema(), suggested
             ),
             errors=errors,
             description_placeholders={
+                "row": row,
                 "count": str(len(self._candidates)),
                 "unknown": _listed(self._unknown) or "-",
             },
@@ -212,14 +229,38 @@ class SearchSteps(ConfigSubentryFlow):
                     SelectSelectorConfig(
                         options=options, multiple=True, mode=SelectSelectorMode.LIST
                     )
-                )
+                ),
+                vol.Optional(CONF_NAMES): TextSelector(TextSelectorConfig(multiline=True)),
             }
         )
 
-    def _add(self, chosen: Sequence[Found]) -> SubentryFlowResult:
+    def _default_names(self) -> dict[str, str]:
+        """Return what each unit is called unless the user says otherwise, by what stands for it.
+
+        Of several models that a unit can be, the first gives the name.
+        """
+        firsts: dict[str, Found] = {}
+        for meter in self._candidates.values():
+            firsts.setdefault(meter.key, meter)
+        return {
+            meter.key: title
+            for meter, title in zip(firsts.values(), self._titles(firsts.values()), strict=True)
+        }
+
+    def _titles(self, meters: Iterable[Found]) -> Iterator[str]:
+        """Return a title for each meter: its model, with the unit id where there are several."""
+        titles = {meter.title for meter in meters_of(self._get_entry())}
+        for meter in meters:
+            title = f"{meter.map.manufacturer} {meter.map.models[0]}"
+            if title in titles:
+                title = f"{title} {meter.unit_id}"
+            titles.add(title)
+            yield title
+
+    def _add(self, chosen: Sequence[Found], names: Mapping[str, str]) -> SubentryFlowResult:
         """Add the meters that were chosen; the flow itself ends with one of them."""
         entry = self._get_entry()
-        first, *others = self._subentries(chosen)
+        first, *others = self._subentries(chosen, names)
         for other in others:
             self.hass.config_entries.async_add_subentry(
                 entry,
@@ -234,15 +275,24 @@ class SearchSteps(ConfigSubentryFlow):
             title=first["title"], data=first["data"], unique_id=first["unique_id"]
         )
 
-    def _subentries(self, chosen: Sequence[Found]) -> Iterator[ConfigSubentryData]:
-        titles = {meter.title for meter in meters_of(self._get_entry())}
-        for meter in chosen:
-            title = f"{meter.map.manufacturer} {meter.map.models[0]}"
-            if title in titles:
-                title = f"{title} {meter.unit_id}"
-            titles.add(title)
+    def _subentries(
+        self, chosen: Sequence[Found], names: Mapping[str, str]
+    ) -> Iterator[ConfigSubentryData]:
+        identities: set[str] = set()
+        for meter, title in zip(chosen, self._titles(chosen), strict=True):
+            identity = new_identity(
+                self.hass,
+                self._get_entry(),
+                meter.unit_id,
+                meter.place,
+                meter.map.manufacturer,
+                meter.identity.serial_number,
+                identities,
+            )
+            identities.add(identity)
             yield ConfigSubentryData(
                 data=found_data(meter)
+                | {CONF_IDENTITY: identity}
                 | {
                     key: self._search_input[key]
                     for key in (
@@ -252,9 +302,24 @@ class SearchSteps(ConfigSubentryFlow):
                     if key in self._search_input
                 },
                 subentry_type=SUBENTRY_METER,
-                title=title,
+                title=names.get(meter.key, title),
                 unique_id=meter.key,
             )
+
+
+def _names_of(text: str, defaults: Mapping[str, str]) -> tuple[dict[str, str], str]:
+    """Return the names that a user gave, by what stands for the meter, and the line that is none.
+
+    A name that was left as it is proposed is none: it is of one of the models only.
+    """
+    names: dict[str, str] = {}
+    for line in filter(str.strip, text.splitlines()):
+        key, _, name = (part.strip() for part in line.partition(":"))
+        if key not in defaults or not name:
+            return {}, line.strip()
+        if name != defaults[key]:
+            names[key] = name
+    return names, ""
 
 
 def _listed(unknown: Iterable[Unknown]) -> str:

@@ -12,6 +12,7 @@ from homeassistant.config_entries import (
 from homeassistant.helpers.selector import (
     BooleanSelector,
     SelectOptionDict,
+    Selector,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -21,12 +22,14 @@ from homeassistant.helpers.translation import async_get_translations
 import voluptuous as vol
 
 from ...const import DOMAIN
+from ...forms.written import Fields, Written
 from ...meters import RegisterMap
 from ...meters.model import ADDRESSES
 from ...meters.sunspec import SunSpecPlace, sunspec_map
 from .adjustment import RATIOS, adjusted, parse_ratio
 from .const import (
     CONF_FAST_INTERVAL_S,
+    CONF_IDENTITY,
     CONF_METER_NAME,
     CONF_REGISTER_MAP,
     CONF_SLOW_INTERVAL_S,
@@ -35,6 +38,7 @@ from .const import (
     CONF_UNIT_ID,
 )
 from .detection import meter_key, search_sunspec
+from .identity import new_identity, others_of, replace_meter
 from .maps import async_load_register_maps
 from .own_map import (
     CONF_MAP_FILE,
@@ -50,28 +54,82 @@ from .own_map import (
 )
 from .preview import async_readings
 from .register_reader import read_once
-from .search_flow import SearchSteps
+from .search_flow import CONF_METERS, SearchSteps
 from .sunspec import find_again
 from .unit_access import NoMeterError, async_look, interval_fields, meters_of, unit_id_selector
 
 # The choice in place of a register map for a device that tells itself where its values are.
 SUNSPEC = "sunspec"
 CONF_SUNSPEC_BASE = "sunspec_base"
+CONF_NEW_METER = "new_meter"
+# In a file: which of the models of a SunSpec device it is, as `<unit id>_<model>_<instance>`.
+CONF_SUNSPEC_MODEL = "sunspec_model"
 GUIDE = "https://github.com/grid-telemetry/grid-telemetry/blob/main/docs/register-maps.md"
 # The choice in place of a register map for one that the user brings; no file can have this name.
 OWN_MAP = "own/"
 
 
+def _schema(register_maps: Selector[Any] | None = None, unit_id: int = 1) -> vol.Schema:
+    """Return what is asked of a meter, with the choice of its register map if there is one."""
+    choice: dict[vol.Marker, Any] = (
+        {} if register_maps is None else {vol.Required(CONF_REGISTER_MAP): register_maps}
+    )
+    return vol.Schema(
+        {
+            vol.Required(CONF_UNIT_ID, default=unit_id): unit_id_selector(),
+            **choice,
+            vol.Optional(CONF_METER_NAME): TextSelector(),
+            **interval_fields(),
+            **{vol.Optional(key): TextSelector() for key in RATIOS},
+            vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
+        }
+    )
+
+
+def _written_fields(stored: Mapping[str, Any]) -> Fields:
+    """Return the fields of a meter; a SunSpec model is told by the key it is found under."""
+    ratios = {key: f"{stored[key]:g}" for key in RATIOS if key in stored}
+    fields = {**stored, **ratios}
+    if (place := stored.get(CONF_SUNSPEC)) is not None:
+        key = meter_key(stored[CONF_UNIT_ID], SunSpecPlace(**place))
+        fields |= {CONF_REGISTER_MAP: SUNSPEC, CONF_SUNSPEC_MODEL: key}
+    return fields
+
+
+def _answers(fields: Fields) -> Fields:
+    model = fields.get(CONF_SUNSPEC_MODEL)
+    return fields if model is None else {**fields, CONF_METERS: [model]}
+
+
 class MeterSubentryFlow(SearchSteps):
     """Add meters to a line, or change one."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a meter is written in a file."""
+        return Written(
+            schemas={
+                "": _schema(TextSelector()).extend(
+                    {vol.Optional(CONF_SUNSPEC_MODEL): TextSelector()}
+                )
+            },
+            menus={"user": "model", "reconfigure_menu": "change", "confirm": "save"},
+            identity=(CONF_UNIT_ID, CONF_SUNSPEC_MODEL),
+            name_field=CONF_METER_NAME,
+            fields=_written_fields,
+            answers=_answers,
+        )
 
     def __init__(self) -> None:
         super().__init__()
         self._maps: Mapping[str, RegisterMap] = {}
         self._input: dict[str, Any] = {}
+        self._typed: dict[str, Any] = {}
         self._own: OwnMap | None = None
         self._own_label = ""
+        self._unverified = ""
         self._found: dict[str, str] = {}
+        self._identity: str | None = None
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask whether to look for the meters or to tell what they are."""
@@ -86,28 +144,83 @@ class MeterSubentryFlow(SearchSteps):
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
-        """Change a meter; its sensors and their history stay."""
+        """Change a meter, or let another one take its place; its sensors and history stay."""
+        if user_input is None and others_of(self.hass, self._get_reconfigure_subentry()):
+            return await self.async_step_reconfigure_menu()
         return await self._async_meter_step("reconfigure", user_input)
+
+    async def async_step_reconfigure_menu(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask whether to change this meter or to let another one take its place."""
+        return self.async_show_menu(
+            step_id="reconfigure_menu", menu_options=["change", "replace_meter"]
+        )
+
+    async def async_step_change(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Change a meter where there are others."""
+        return await self._async_meter_step("reconfigure", user_input)
+
+    async def async_step_replace_meter(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask which meter takes the place of this one, and goes on with its sensors."""
+        meter = self._get_reconfigure_subentry()
+        others = {other.subentry_id: (entry, other) for entry, other in others_of(self.hass, meter)}
+        if user_input is not None:
+            new = others.get(user_input[CONF_NEW_METER])
+            if new is None:  # it was deleted while the form was open
+                return self.async_abort(reason="meter_gone")
+            replace_meter(self.hass, self._get_entry(), meter, *new)
+            return self.async_abort(
+                reason="meter_replaced",
+                description_placeholders={"meter": meter.title, "new": new[1].title},
+            )
+        options = [
+            SelectOptionDict(value=key, label=f"{other.title} ({entry.title})")
+            for key, (entry, other) in others.items()
+        ]
+        return self.async_show_form(
+            step_id="replace_meter",
+            data_schema=vol.Schema(
+                {
+                    vol.Required(CONF_NEW_METER): SelectSelector(
+                        SelectSelectorConfig(options=options, mode=SelectSelectorMode.DROPDOWN)
+                    )
+                }
+            ),
+            description_placeholders={"meter": meter.title},
+        )
 
     async def async_step_confirm(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
         """Show what the meter says, to be compared with its display."""
-        errors: dict[str, str] = {}
-        if user_input is not None:
-            try:
-                if self._own is not None:
-                    await async_store(self.hass, self._own)
-                return self._finish()
-            except OwnMapError as err:
-                errors[err.field] = err.key
-                self._found["error"] = str(err)
-        return self.async_show_form(
+        return self.async_show_menu(
             step_id="confirm",
-            data_schema=vol.Schema({}),
-            errors=errors,
+            menu_options=["save", "again"],
             description_placeholders=self._found,
         )
+
+    async def async_step_save(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
+        """Take the meter as it is; a map of the user's own is kept first."""
+        if self._own is not None:
+            try:
+                await async_store(self.hass, self._own)
+            except OwnMapError as err:
+                own_map = {CONF_MAP_NAME: self._own.map.key, CONF_MAP_TEXT: self._own.text}
+                return self._own_map_form(own_map, {err.field: err.key}, str(err))
+        return self._finish()
+
+    async def async_step_again(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Choose another model."""
+        self._own = None
+        step_id = "model" if self._current is None else "reconfigure"
+        return await self._async_meter_step(step_id, None)
 
     async def async_step_sunspec_base(
         self, user_input: dict[str, Any] | None = None
@@ -170,6 +283,11 @@ class MeterSubentryFlow(SearchSteps):
             else:
                 self._own = own
                 return await self.async_step_confirm()
+        return self._own_map_form(suggested, errors, detail)
+
+    def _own_map_form(
+        self, suggested: Mapping[str, Any], errors: dict[str, str], detail: str
+    ) -> SubentryFlowResult:
         return self.async_show_form(
             step_id="own_map",
             data_schema=self.add_suggested_values_to_schema(OWN_MAP_SCHEMA, suggested),
@@ -201,9 +319,13 @@ class MeterSubentryFlow(SearchSteps):
             texts = await async_get_translations(
                 self.hass, self.hass.config.language, "selector", [DOMAIN]
             )
-            self._own_label = texts[f"component.{DOMAIN}.selector.register_map.options.own_map"]
+            options = f"component.{DOMAIN}.selector.register_map.options"
+            self._own_label = texts[f"{options}.own_map"]
+            self._unverified = texts[f"{options}.unverified"]
         errors: dict[str, str] = {}
         detail = ""
+        if user_input is not None:
+            self._typed = user_input
         if user_input is not None and not (errors := self._check(user_input)):
             current = self._current
             # What no field asks for stays.
@@ -231,43 +353,42 @@ class MeterSubentryFlow(SearchSteps):
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(
-                self._schema(), user_input or self._suggested()
+                self._schema(), user_input or self._typed or self._suggested()
             ),
             errors=errors,
             description_placeholders={"error": detail},
         )
 
     def _schema(self) -> vol.Schema:
-        fields: dict[vol.Marker, Any] = {vol.Required(CONF_UNIT_ID, default=1): unit_id_selector()}
         # A SunSpec model stays what it is; another model of the device is another meter.
-        if self._place is None:
-            fields[vol.Required(CONF_REGISTER_MAP)] = SelectSelector(
-                SelectSelectorConfig(options=self._models(), mode=SelectSelectorMode.DROPDOWN)
-            )
-        return vol.Schema(
-            {
-                **fields,
-                vol.Optional(CONF_METER_NAME): TextSelector(),
-                **interval_fields(),
-                **{vol.Optional(key): TextSelector() for key in RATIOS},
-                vol.Required(CONF_TURN_SIGN, default=False): BooleanSelector(),
-            }
+        if self._place is not None:
+            return _schema(unit_id=self._free_unit_id())
+        return _schema(
+            # The frontend looks through the models only where others may be typed as well.
+            SelectSelector(
+                SelectSelectorConfig(
+                    options=self._models(), mode=SelectSelectorMode.DROPDOWN, custom_value=True
+                )
+            ),
+            unit_id=self._free_unit_id(),
         )
 
     def _models(self) -> list[SelectOptionDict]:
-        labels = {
-            key: register_map.label + ("" if register_map.verified else " (unverified)")
-            for key, register_map in self._maps.items()
-        }
+        labels = {key: register_map.label for key, register_map in self._maps.items()}
         if self._current is None:
             labels[SUNSPEC] = "SunSpec"
         return [
+            SelectOptionDict(value=OWN_MAP, label=self._own_label),
             *(
                 SelectOptionDict(value=key, label=label)
-                for key, label in sorted(labels.items(), key=lambda item: item[1])
+                for key, label in sorted(labels.items(), key=lambda item: item[1].casefold())
             ),
-            SelectOptionDict(value=OWN_MAP, label=self._own_label),
         ]
+
+    def _free_unit_id(self) -> int:
+        """Return the first unit id of the line that no meter has."""
+        taken = {meter.data[CONF_UNIT_ID] for meter in self._others()}
+        return next((each for each in range(1, 248) if each not in taken), 1)
 
     def _suggested(self) -> dict[str, Any]:
         if (current := self._current) is None:
@@ -286,6 +407,9 @@ class MeterSubentryFlow(SearchSteps):
 
     def _check(self, user_input: dict[str, Any]) -> dict[str, str]:
         errors = {}
+        model = user_input.get(CONF_REGISTER_MAP)
+        if model is not None and all(model != option["value"] for option in self._models()):
+            errors[CONF_REGISTER_MAP] = "unknown_model"
         key = meter_key(user_input[CONF_UNIT_ID], self._place)
         if user_input.get(CONF_REGISTER_MAP) != SUNSPEC and any(
             meter.unique_id == key for meter in self._others()
@@ -336,11 +460,20 @@ class MeterSubentryFlow(SearchSteps):
             identity, values = await read_once(unit, register_map, register_map.quantities)
         if not values:
             raise NoMeterError("map_mismatch")
+        self._identity = new_identity(
+            self.hass,
+            self._get_entry(),
+            unit_id,
+            place,
+            register_map.manufacturer,
+            identity.serial_number,
+        )
         lines = [f"- {name}: {value}" for name, value in await async_readings(self.hass, values)]
         self._found = {
             "meter": register_map.label,
             "unit_id": str(unit_id),
             "serial_number": identity.serial_number or "-",
+            "unverified": "" if register_map.verified else f"\n\n{self._unverified}",
             "values": "\n".join(lines),
         }
 
@@ -349,6 +482,7 @@ class MeterSubentryFlow(SearchSteps):
         title = data.pop(CONF_METER_NAME, None) or self._default_title()
         unique_id = meter_key(data[CONF_UNIT_ID], self._place)
         if (current := self._current) is None:
+            data[CONF_IDENTITY] = self._identity
             return self.async_create_entry(title=title, data=data, unique_id=unique_id)
         return self.async_update_and_abort(
             self._get_entry(), current, title=title, data=data, unique_id=unique_id

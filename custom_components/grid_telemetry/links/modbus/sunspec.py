@@ -1,8 +1,8 @@
 """Finds the SunSpec models of a device on the line."""
 
-import asyncio
 from collections import Counter
 from collections.abc import Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import NamedTuple
 
@@ -52,12 +52,14 @@ class MapMovedError(ModbusError):
 
 
 async def find_models(
-    unit: ModbusUnit, base: int | None = None, patience_s: float | None = None
+    unit: ModbusUnit,
+    base: int | None = None,
+    asking: Callable[[], AbstractContextManager[None]] = nullcontext,
 ) -> list[SunSpecPlace]:
     """Return the models that measure something, in the order of the device; none without SunSpec.
 
     `base` is where the list begins, for a device that has it elsewhere than the standard says;
-    whether one begins there is waited for no longer than `patience_s`.
+    `asking` is held while the device is asked whether one begins there.
     Raises `ModbusError` when the device does not answer.
     """
     places: list[SunSpecPlace] = []
@@ -66,7 +68,7 @@ async def find_models(
     common: int | None = None
     manufacturer, product, device = "SunSpec", "device", ""
     for model, address, length in await _walk_first(
-        unit, BASES if base is None else (base,), patience_s
+        unit, BASES if base is None else (base,), asking
     ):
         if model == COMMON_MODEL:
             common = address
@@ -93,16 +95,16 @@ async def find_models(
 
 
 async def _walk_first(
-    unit: ModbusUnit, bases: Sequence[int], patience_s: float | None
+    unit: ModbusUnit, bases: Sequence[int], asking: Callable[[], AbstractContextManager[None]]
 ) -> list[_Header]:
     """Return the models of the first list that there is."""
-    silent: TimeoutError | None = None
+    silent: ModbusTimeoutError | None = None
     answered = False
     for base in bases:
         try:
-            async with asyncio.timeout(patience_s):
+            with asking():
                 begins = await unit.read_holding_registers(base, 2) == _MARKER
-        except TimeoutError as err:
+        except ModbusTimeoutError as err:
             # Some devices leave a request for registers that they do not have without an answer.
             silent = err
         except ModbusExceptionError:
@@ -112,7 +114,7 @@ async def _walk_first(
             if begins:
                 return await _walk(unit, base + 2)
     if silent is not None and not answered:
-        raise ModbusTimeoutError(str(silent)) from silent
+        raise silent
     return []
 
 

@@ -6,18 +6,20 @@ bounds the wait; what was never answered is waited for as long as any answer.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 import contextlib
 import time
 from typing import cast
 
 from modbus_connection import (
+    ModbusError,
     ModbusExceptionError,
     ModbusProtocolError,
     ModbusTimeoutError,
     ModbusUnit,
 )
 
+from ...connection.traffic import Direction
 from .line import Line
 
 # The longest that an answer is waited for; nobody else on the line can be read meanwhile. The
@@ -49,10 +51,14 @@ class Reads:
     ) -> None:
         """Take the unit and the line that its id is on; no answer is waited for any longer."""
         self.count = 0
+        self.answer_s: float | None = None
+        """How long the last answer took."""
         self._unit = unit
         self._unit_id = unit_id
         self._line = line or Line()
         self._longest_s = REQUEST_TIMEOUT_S if longest_s is None else longest_s
+        # The same, while less is allowed.
+        self._most_s = self._longest_s
         # Seconds that the slowest of the last answers took, by the number of registers.
         self._slowest_s: dict[int, float] = {}
         self._least_s: float | None = None
@@ -81,6 +87,25 @@ class Reads:
         """Wait for so long, or a little longer where the answers so far took longer."""
         self._least_s = self._unknown_s = max(LEAST_PATIENCE_S, seconds)
 
+    @contextlib.contextmanager
+    def at_most(self, seconds: float) -> Iterator[None]:
+        """Wait as usual meanwhile, and for no answer any longer than this."""
+        before = self._least_s, self._unknown_s, self._most_s
+        self.wait_as_usual()
+        self._most_s = min(seconds, self._longest_s)
+        try:
+            yield
+        finally:
+            self._least_s, self._unknown_s, self._most_s = before
+
+    def wait_s(self, count: int) -> float:
+        """Return the longest that a read of some registers takes, once it is its turn.
+
+        That is for what may still be owed, and then for the answer.
+        """
+        owed_s = self._line.late_s if self._line.in_doubt(self._unit_id) else 0.0
+        return owed_s + self._patience_s(count)
+
     def wait_longer(self) -> None:
         """Take note that waiting as usual was too short.
 
@@ -102,7 +127,7 @@ class Reads:
     async def read_device_identification(self) -> dict[int, bytes]:
         """Return the objects by which a device says what it is; raises `ModbusError`."""
         return await self._believed(
-            lambda: self._timed(self._unit.read_device_identification, self._longest_s)
+            lambda: self._timed(self._unit.read_device_identification, self._most_s)
         )
 
     async def _read(
@@ -111,10 +136,23 @@ class Reads:
         async def ask() -> list[int]:
             registers = await self._timed(lambda: read(address, count), self._patience_s(count))
             # A refusal teaches nothing, since it is shorter than an answer.
-            self._learn(count, time.monotonic() - self._sent)
+            self.answer_s = time.monotonic() - self._sent
+            self._learn(count, self.answer_s)
             return registers
 
-        return await self._believed(ask)
+        if not self._line.traffic.watched:
+            return await self._believed(ask)
+        place = f"{self._unit_id}: {address} … {address + count - 1}"
+        message = self._line.traffic.note(Direction.OUT, read.__name__, place, "")
+        try:
+            registers = await self._believed(ask)
+        except ModbusError as err:
+            message.refused = str(err) or type(err).__name__
+            raise
+        message.confirmed_s = time.monotonic() - self._sent
+        message.size = 2 * count
+        message.body = " ".join(f"{register:04x}" for register in registers)
+        return registers
 
     async def _believed[T](self, ask: Callable[[], Awaitable[T]]) -> T:
         """Return an answer that cannot be the one to an earlier request."""
@@ -148,13 +186,13 @@ class Reads:
 
     def _patience_s(self, count: int) -> float:
         if self._least_s is None:
-            return self._longest_s
+            return self._most_s
         # What is shorter takes no longer.
         if (
             known := min((known for known in self._slowest_s if known >= count), default=None)
         ) is None:
-            return self._longest_s if self._unknown_s is None else self._unknown_s
-        return max(self._least_s, round(_MARGIN * self._slowest_s[known], 1))
+            return self._most_s if self._unknown_s is None else self._unknown_s
+        return min(self._most_s, max(self._least_s, round(_MARGIN * self._slowest_s[known], 1)))
 
     def _learn(self, count: int, seconds: float) -> None:
         self._slowest_s[count] = max(seconds, _FADE * self._slowest_s.get(count, 0.0))

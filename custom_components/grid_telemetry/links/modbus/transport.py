@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any
 
+from homeassistant.components.modbus.connection import async_get_connection_info
+from homeassistant.config_entries import ConfigEntry
 from homeassistant.const import CONF_DEVICE, CONF_HOST, CONF_PORT
+from homeassistant.core import HomeAssistant
 from modbus_connection import (
     ModbusSerialParams,
     ModbusTcpParams,
@@ -67,6 +70,16 @@ def modbus_params(data: Mapping[str, Any]) -> ModbusParams:
                 parity=PARITIES[data[CONF_PARITY]],
                 stopbits=data[CONF_STOPBITS],
             )
+
+
+def is_shared(hass: HomeAssistant, entry: ConfigEntry[Any]) -> bool:
+    """Return whether another integration holds a unit on the connection of an entry."""
+    endpoint = modbus_params(entry.data).endpoint
+    return any(
+        info.units.keys() - {entry.entry_id}
+        for info in async_get_connection_info(hass)
+        if info.endpoint == endpoint
+    )
 
 
 def is_numbered(data: Mapping[str, Any]) -> bool:

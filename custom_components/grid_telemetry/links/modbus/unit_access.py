@@ -15,7 +15,8 @@ from .const import CONF_FAST_INTERVAL_S, CONF_SLOW_INTERVAL_S, CONF_UNIT_ID, SUB
 from .line import Line
 from .link import ModbusLink
 from .timed_unit import REQUEST_TIMEOUT_S, Reads
-from .transport import is_numbered, modbus_params
+from .transport import is_numbered, is_shared, modbus_params
+from .wording import modbus_words
 
 
 class NoMeterError(Exception):
@@ -53,25 +54,29 @@ async def async_look(
                 # A meter that is polled as this unit goes on to need what it asked for.
                 polled = any(meter.data[CONF_UNIT_ID] == unit_id for meter in meters_of(entry))
                 unit.require_timeout(REQUEST_TIMEOUT_S if polled else None)
-                if timeout_s > REQUEST_TIMEOUT_S:
+                if timeout_s > REQUEST_TIMEOUT_S and not is_shared(hass, entry):
                     # The library gives up a longer wait with the next connection only.
                     with suppress(ModbusConnectionError):
                         await unit.disconnect()
     except ModbusConnectionError as err:
-        raise NoMeterError("cannot_connect", str(err)) from err
+        raise NoMeterError("cannot_connect", modbus_words(err)) from err
     except ModbusError as err:
-        raise NoMeterError("no_answer", str(err)) from err
+        raise NoMeterError("no_answer", modbus_words(err)) from err
     except HomeAssistantError as err:
         raise NoMeterError("device_in_use", str(err)) from err
 
 
 @asynccontextmanager
 async def async_in_turn(
-    hass: HomeAssistant, entry: ConfigEntry, unit_id: int
-) -> AsyncIterator[ModbusUnit]:
-    """Hold a unit whose reads take turns with the polls; raises what Home Assistant does."""
+    hass: HomeAssistant, entry: ConfigEntry, unit_id: int, *, timeout_s: float = REQUEST_TIMEOUT_S
+) -> AsyncIterator[Reads]:
+    """Hold a unit whose reads take turns with the polls; raises what Home Assistant does.
+
+    An answer may take so long, and never less than usual.
+    """
+    longest_s = max(REQUEST_TIMEOUT_S, timeout_s)
     async with async_get_temporary_unit(hass, modbus_params(entry.data), unit_id) as unit:
-        yield Reads(unit, unit_id, _line(entry)).unit
+        yield Reads(unit, unit_id, _line(entry), longest_s=longest_s)
 
 
 def _line(entry: ConfigEntry) -> Line:

@@ -1,5 +1,6 @@
 """Actions of the Powernaut link: baselines, bids and activations, in watts."""
 
+from functools import partial
 import math
 from typing import Any, Final
 from uuid import UUID
@@ -8,8 +9,8 @@ from homeassistant.core import SupportsResponse
 from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
-from ...action import ENTRY_FIELD, Action
-from .const import CONF_RESOURCE_ID
+from ...action import ENTRY_FIELD, Action, subentry_choices
+from .const import CONF_RESOURCE_ID, SUBENTRY_RESOURCE
 from .payload import MAX_WATTS
 from .rest_payload import MAX_CURVE, MAX_QUARTERS, PowerType, ResourceEvent
 
@@ -118,15 +119,28 @@ _EVENT_SCHEMA = vol.Schema(
     }
 )
 
+_CHOICES: Final = {
+    CONF_RESOURCE_ID: partial(
+        subentry_choices, subentry_type=SUBENTRY_RESOURCE, key=CONF_RESOURCE_ID
+    )
+}
 ACTIONS: Final = (
     Action(
         name="powernaut_get_activations",
         schema=_ACTIVATIONS_SCHEMA,
         handler="async_get_activations",
+        choices=_CHOICES,
         response=SupportsResponse.ONLY,
     ),
-    Action(name="powernaut_set_baseline", schema=_BASELINE_SCHEMA, handler="async_set_baseline"),
-    Action(name="powernaut_place_bid", schema=_BID_SCHEMA, handler="async_place_bid"),
+    Action(
+        name="powernaut_set_baseline",
+        schema=_BASELINE_SCHEMA,
+        handler="async_set_baseline",
+        choices=_CHOICES,
+    ),
+    Action(
+        name="powernaut_place_bid", schema=_BID_SCHEMA, handler="async_place_bid", choices=_CHOICES
+    ),
     Action(name="powernaut_cancel_bid", schema=_CANCEL_SCHEMA, handler="async_cancel_bid"),
     Action(name="powernaut_change_bid", schema=_CHANGE_SCHEMA, handler="async_change_bid"),
     Action(
@@ -139,8 +153,14 @@ ACTIONS: Final = (
         name="powernaut_upload_forecast",
         schema=_FORECAST_SCHEMA,
         handler="async_upload_forecast",
+        choices=_CHOICES,
     ),
-    Action(name="powernaut_report_event", schema=_EVENT_SCHEMA, handler="async_report_event"),
+    Action(
+        name="powernaut_report_event",
+        schema=_EVENT_SCHEMA,
+        handler="async_report_event",
+        choices=_CHOICES,
+    ),
     Action(
         name="powernaut_list_bids",
         schema=_LIST_SCHEMA,

@@ -14,6 +14,7 @@ from urllib.parse import quote
 import aiohttp
 
 from ...connection.errors import ConnectionFailed, CredentialsRefused
+from ...connection.wording import words_of
 from . import rest_payload
 from .rest_payload import Json, Resource, ShapeError, Site
 
@@ -21,7 +22,7 @@ _TIMEOUT: Final = aiohttp.ClientTimeout(total=30)
 _DEFAULT_RETRY_AFTER_S: Final = 60.0
 _MAX_RETRY_AFTER_S: Final = 3600.0
 _PAGE_SIZE: Final = 100
-_MAX_PAGES: Final = 50
+_MAX_PAGES: Final = 500
 
 
 class RequestRefused(Exception):  # noqa: N818 - named after what happened
@@ -157,7 +158,7 @@ class PowernautApi:
             return [rest_payload.bid_response(item) for item in items]
 
     async def _pages(self, path: str, params: Mapping[str, str]) -> list[Json]:
-        """Return the items of every page."""
+        """Return the items of every page; a list that has too many is told, not cut."""
         found: list[Json] = []
         for number in range(1, _MAX_PAGES + 1):
             answer = await self._request(
@@ -167,8 +168,8 @@ class PowernautApi:
                 total, items = rest_payload.page(answer)
             found += items
             if not items or len(found) >= total:
-                break
-        return found
+                return found
+        raise ConnectionFailed("unexpected_answer", f"{path}: {total} items")
 
     async def _request(
         self,
@@ -203,13 +204,13 @@ class PowernautApi:
         except TimeoutError as err:
             raise ConnectionFailed("timeout_connect", self._url) from err
         except aiohttp.ClientConnectorCertificateError as err:
-            raise ConnectionFailed("tls_failed", str(err.certificate_error)) from err
+            raise ConnectionFailed("tls_failed", words_of(err.certificate_error)) from err
         except aiohttp.ClientSSLError as err:
-            raise ConnectionFailed("tls_failed", str(err)) from err
+            raise ConnectionFailed("tls_failed", words_of(err)) from err
         except aiohttp.ClientConnectorDNSError as err:
-            raise ConnectionFailed("unknown_server", str(err)) from err
+            raise ConnectionFailed("unknown_server", words_of(err)) from err
         except (aiohttp.ClientError, ValueError) as err:
-            raise ConnectionFailed("cannot_connect", str(err)) from err
+            raise ConnectionFailed("cannot_connect", words_of(err)) from err
 
     def _look_at_clock(self, response: aiohttp.ClientResponse) -> None:
         """Compare the clocks; the server's tells whole seconds."""

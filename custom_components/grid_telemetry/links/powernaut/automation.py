@@ -19,7 +19,7 @@ from homeassistant.helpers.trigger import (
 )
 
 from ...const import DOMAIN
-from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
+from .const import ACTIVATION_KEY, COMMAND_KEY, REPORT_KEY, SETPOINT_KEY
 
 
 def _ours(hass: HomeAssistant, entity_ids: set[str], translation_key: str) -> set[str]:
@@ -76,6 +76,16 @@ class CommandReceived(StatelessEntityTriggerBase):
         return _ours(self._hass, super().entity_filter(entities), COMMAND_KEY)
 
 
+class EventReported(StatelessEntityTriggerBase):
+    """An event of a resource was reported to the platform."""
+
+    _domain_specs = {Platform.EVENT: DomainSpec()}  # noqa: RUF012
+
+    @override
+    def entity_filter(self, entities: set[str]) -> set[str]:
+        return _ours(self._hass, super().entity_filter(entities), REPORT_KEY)
+
+
 class _ActivationCondition(EntityStateConditionBase):
     _domain_specs = {Platform.BINARY_SENSOR: DomainSpec()}  # noqa: RUF012
 
@@ -101,6 +111,7 @@ TRIGGERS: dict[str, type[Trigger]] = {
     "activation_ended": ActivationEnded,
     "setpoint_changed": SetpointChanged,
     "command_received": CommandReceived,
+    "event_reported": EventReported,
 }
 CONDITIONS: dict[str, type[Condition]] = {
     "activation_is_in_force": ActivationInForce,

@@ -1,4 +1,4 @@
-"""Baselines from what a home knows: forecasts in an attribute, or like days. Pure, no I/O.
+"""Baselines from what a home knows: a forecast, like days, a calendar. Pure, no I/O.
 
 A baseline says what a resource or the site will draw without activations, in watts for each
 quarter-hour, + is consumption.
@@ -6,6 +6,8 @@ quarter-hour, + is consumption.
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta, tzinfo
+from itertools import pairwise
+import re
 from statistics import fmean
 from typing import Any, Final, cast
 
@@ -15,6 +17,7 @@ from .rest_payload import MAX_QUARTERS, QUARTER
 MAX_STEP: Final = timedelta(hours=2)
 """A value of a forecast holds until the next one, and for so long at most."""
 
+_POWER: Final = re.compile(r"(?<![\w.,])([+\-\N{MINUS SIGN}]?\d+(?:[.,]\d+)?)\s*(k|M)?W(?!\w)")
 _TIMES: Final = ("start", "datetime", "period_start", "time", "from", "timestamp")
 _VALUES: Final = ("watts", "power", "value", "pv_estimate", "forecast", "energy")
 
@@ -103,3 +106,61 @@ def like_days(
             break
         values.append(fmean(found))
     return values
+
+
+def calendar_values(
+    events: Iterable[Mapping[str, Any]],
+    start: datetime,
+    count: int,
+    otherwise_w: float,
+    zone: tzinfo,
+) -> list[float]:
+    """Return the mean watts of each quarter-hour by the events of a calendar.
+
+    An event names its power in its title, such as "Heat pump 2.5 kW" or "-800 W"; those at the
+    same time add up. While there is none `otherwise_w` holds. A start or end that is a day is the
+    local midnight. Raises ValueError for an event whose title names no power.
+    """
+    planned = [
+        (
+            _instant(event["start"], zone),
+            _instant(event["end"], zone),
+            _power_in(str(event.get("summary", ""))),
+        )
+        for event in events
+    ]
+    return [
+        _mean_w(planned, begin, begin + QUARTER, otherwise_w)
+        for begin in (start + number * QUARTER for number in range(min(count, MAX_QUARTERS)))
+    ]
+
+
+def _power_in(title: str) -> float:
+    match [*_POWER.finditer(title)]:
+        case [found]:
+            number = float(found[1].replace(",", ".").replace("\N{MINUS SIGN}", "-"))
+            return _number(number * {None: 1.0, "k": 1e3, "M": 1e6}[found[2]])
+        case found:
+            raise ValueError(
+                f"the event {title!r} names {'no' if not found else 'more than one'} power"
+            )
+
+
+def _mean_w(
+    planned: Iterable[tuple[datetime, datetime, float]],
+    begin: datetime,
+    end: datetime,
+    otherwise_w: float,
+) -> float:
+    """Return the mean between two instants, to the moment that an event begins or ends."""
+    within = [
+        (max(since, begin), min(until, end), watts)
+        for since, until, watts in planned
+        if since < end and until > begin
+    ]
+    edges = sorted({begin, end, *(at for since, until, _ in within for at in (since, until))})
+    energy = 0.0
+    for since, until in pairwise(edges):
+        powers = [watts for first, last, watts in within if first <= since and until <= last]
+        energy += (sum(powers) if powers else otherwise_w) * ((until - since) / (end - begin))
+    return energy

@@ -3,26 +3,28 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from homeassistant.components.recorder.statistics import statistics_during_period
 from homeassistant.config_entries import ConfigSubentry
-from homeassistant.const import UnitOfPower
+from homeassistant.const import ATTR_ENTITY_ID, STATE_UNAVAILABLE, Platform, UnitOfPower
 from homeassistant.core import HomeAssistant, callback
+from homeassistant.exceptions import HomeAssistantError
 from homeassistant.helpers.recorder import get_instance
 from homeassistant.util import dt as dt_util
 
 from ...connection.errors import LinkError
 from ...connection.issues import Issues
-from ...points.point import Point, entity_id_of
+from ...points.point import entity_id_behind
 from .api import PowernautApi, RequestRefused
-from .baseline import forecast_points, like_days, quarter_values
+from .baseline import calendar_values, forecast_points, like_days, quarter_values
 from .bid_desk import BidDesk
 from .const import (
     CONF_ATTRIBUTE,
     CONF_ENTITY,
     CONF_HORIZON_H,
     CONF_INVERT,
+    CONF_OTHERWISE_W,
     CONF_SOURCE,
     CONF_TARGET_ID,
     CONF_UNIT,
@@ -99,6 +101,8 @@ class Baselines:
         missing: str | None = None
         try:
             values = await self._values(baseline, start)
+            if not baseline.enabled:
+                return  # it was turned off while the recorder was asked
             await self._post(baseline.data[CONF_TARGET_ID], start, values)
         except InputMissing as err:
             missing = str(err)
@@ -132,22 +136,29 @@ class Baselines:
         """Return the values from a quarter-hour on; raises `InputMissing`."""
         data = baseline.data
         count = data[CONF_HORIZON_H] * 4
-        entity_id = entity_id_of(self._hass, Point(entity=data[CONF_ENTITY], name=""))
+        entity_id = entity_id_behind(self._hass, data[CONF_ENTITY])
         if entity_id is None:
             raise InputMissing(f"{data[CONF_ENTITY]} is missing")
         sign = -1.0 if data[CONF_INVERT] else 1.0
         zone = dt_util.get_default_time_zone()
-        if data[CONF_SOURCE] == BaselineSource.HISTORY:
-            hourly = await self._hourly(entity_id, start, data[CONF_WEEKS])
-            values = like_days(hourly, start, count, data[CONF_WEEKS], zone)
-            values = [sign * value for value in values]
-        else:
-            factor = sign * (1000.0 if data[CONF_UNIT] == UnitOfPower.KILO_WATT else 1.0)
-            try:
-                points = forecast_points(self._forecast(entity_id, data[CONF_ATTRIBUTE]), zone)
-            except ValueError as err:
-                raise InputMissing(f"{data[CONF_ATTRIBUTE]} of {entity_id}: {err}") from err
-            values = quarter_values(points, start, count, factor)
+        match data[CONF_SOURCE]:
+            case BaselineSource.HISTORY:
+                hourly = await self._hourly(entity_id, start, data[CONF_WEEKS])
+                watts = like_days(hourly, start, count, data[CONF_WEEKS], zone)
+            case BaselineSource.CALENDAR:
+                events = await self._events(entity_id, start, start + count * QUARTER)
+                try:
+                    watts = calendar_values(events, start, count, data[CONF_OTHERWISE_W], zone)
+                except ValueError as err:
+                    raise InputMissing(f"{entity_id}: {err}") from err
+            case _:
+                factor = 1000.0 if data[CONF_UNIT] == UnitOfPower.KILO_WATT else 1.0
+                try:
+                    points = forecast_points(self._forecast(entity_id, data[CONF_ATTRIBUTE]), zone)
+                except ValueError as err:
+                    raise InputMissing(f"{data[CONF_ATTRIBUTE]} of {entity_id}: {err}") from err
+                watts = quarter_values(points, start, count, factor)
+        values = [sign * value for value in watts]
         if len(values) < LEAST_QUARTERS:
             raise InputMissing(f"{entity_id} reaches {len(values)} quarter-hours ahead")
         return values
@@ -157,6 +168,30 @@ class Baselines:
         if state is None or attribute not in state.attributes:
             raise InputMissing(f"{entity_id} has no attribute {attribute}")
         return state.attributes[attribute]
+
+    async def _events(
+        self, entity_id: str, start: datetime, end: datetime
+    ) -> list[Mapping[str, Any]]:
+        """Return the events of a calendar that touch the time between two instants."""
+        state = self._hass.states.get(entity_id)
+        if state is None or state.state == STATE_UNAVAILABLE:
+            raise InputMissing(f"{entity_id} is not available")
+        try:
+            answer = await self._hass.services.async_call(
+                Platform.CALENDAR,
+                "get_events",
+                {
+                    ATTR_ENTITY_ID: entity_id,
+                    "start_date_time": start.isoformat(),
+                    "end_date_time": end.isoformat(),
+                },
+                blocking=True,
+                return_response=True,
+            )
+        except HomeAssistantError as err:
+            raise InputMissing(f"{entity_id}: {err}") from err
+        calendars = cast("Mapping[str, Mapping[str, Any]]", answer)
+        return cast("list[Mapping[str, Any]]", calendars[entity_id]["events"])
 
     async def _hourly(self, entity_id: str, start: datetime, weeks: int) -> dict[datetime, float]:
         """Return the mean power of each hour of the weeks before, in watts."""

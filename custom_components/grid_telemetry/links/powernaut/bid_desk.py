@@ -15,7 +15,7 @@ from ...entry_store import EntryStore, async_remove_store, entry_store
 from .api import PowernautApi
 from .bidding import Bounds, Curve, OutOfBounds
 from .repairs import MAX_CLOCK_ERROR_S
-from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change
+from .rest_payload import QUARTER, Json, PowerType, bid_body, bid_change, moment_of
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -144,8 +144,9 @@ class BidDesk:
     ) -> Json:
         """Place a bid, or replace the open one for the same time, and return it.
 
-        `standing` is the standing bid that it belongs to. Raises `BidOutOfBounds`, and what the
-        API raises.
+        `standing` is the standing bid that it belongs to; of several bids placed one after the
+        other each is stored with the next, and the caller has the last one stored by `async_save`.
+        Raises `BidOutOfBounds`, and what the API raises.
         """
         self._check(resource_id, start, curve, power_type)
         # Counted before it is sent: a bid whose answer is lost may stand all the same.
@@ -155,19 +156,18 @@ class BidDesk:
         await self.async_save()
         body = bid_body(start, start + QUARTER, curve, power_type, expires_at)
         bid = await self._api.place_bid(resource_id, body)
+        self._note("placed", bid)
         if standing is not None:
             self.own[bid["id"]] = standing
-        else:
-            self.own.pop(bid["id"], None)
-        self._note("placed", bid)
-        await self.async_save()
+        elif self.own.pop(bid["id"], None) is not None:
+            await self.async_save()
         return bid
 
     async def change(self, bid_id: str, curve: Curve | None, expires_at: datetime | None) -> Json:
         """Change an open bid and return it; raises as `place` does."""
         bid = await self._api.bid(bid_id)
         if curve is not None:
-            start = datetime.fromisoformat(bid["start"])
+            start = moment_of(bid["start"])
             self._check(bid["resource_id"], start, curve, bid["power_type"])
         changed = await self._api.change_bid(bid_id, bid_change(curve, expires_at))
         self.own.pop(bid_id, None)  # it is the caller's now, not the standing bid's

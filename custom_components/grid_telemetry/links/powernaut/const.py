@@ -3,6 +3,8 @@
 from enum import StrEnum
 from typing import Final
 
+from ...const import DOMAIN
+
 KIND: Final = "powernaut"
 
 CONF_ENVIRONMENT: Final = "environment"
@@ -49,6 +51,7 @@ CONF_ENTITY: Final = "entity"
 CONF_ATTRIBUTE: Final = "attribute"
 CONF_UNIT: Final = "unit"
 CONF_WEEKS: Final = "weeks"
+CONF_OTHERWISE_W: Final = "otherwise_w"
 
 DEFAULT_BROKER_PORT: Final = 8883
 DEFAULT_QOS: Final = 1
@@ -71,6 +74,7 @@ class BaselineSource(StrEnum):
 
     FORECAST = "forecast"
     HISTORY = "history"
+    CALENDAR = "calendar"
 
 
 class ResourceType(StrEnum):
@@ -99,3 +103,12 @@ TYPES_WITH_SOC: Final = frozenset(
 SETPOINT_KEY: Final = "powernaut_setpoint"
 ACTIVATION_KEY: Final = "powernaut_activation"
 COMMAND_KEY: Final = "powernaut_command"
+REPORT_KEY: Final = "powernaut_report"
+
+
+def reported_signal(resource_id: str) -> str:
+    """Return the dispatcher's signal for an event that was reported of a resource.
+
+    It carries the type of the event, its start and its end.
+    """
+    return f"{DOMAIN}_powernaut_reported_{resource_id}"

@@ -16,17 +16,24 @@ from homeassistant.components.switch import SwitchEntity
 from homeassistant.const import EntityCategory, UnitOfPower
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
+from homeassistant.helpers.dispatcher import async_dispatcher_connect
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.update_coordinator import CoordinatorEntity
 
+from ...entities.diagnostic import calm_time
 from .activation_schedule import EVENT_TYPES, ResourceSchedule
 from .baselines import Baseline
-from .const import ACTIVATION_KEY, COMMAND_KEY, SETPOINT_KEY
+from .const import ACTIVATION_KEY, COMMAND_KEY, REPORT_KEY, SETPOINT_KEY, reported_signal
 from .coordinator import PlatformView
+from .rest_payload import ResourceEvent
 from .standing import Standing, StandingStatus
 from .standing_bids import StandingBid
 
 LAST_SEEN_KEY: Final = "powernaut_last_seen"
+_REPORTS: Final = {
+    ResourceEvent.PV_CURTAILMENT_SCHEDULED: "pv_curtailment_scheduled",
+    ResourceEvent.MFRR_ACTIVATION: "mfrr_activation",
+}
 
 
 class _ActivationEntity(Entity):
@@ -101,6 +108,30 @@ class ActivationEvent(_ActivationEntity, EventEntity):
         self.async_write_ha_state()
 
 
+class ReportEvent(EventEntity):
+    """Each event of a resource that was reported to the platform."""
+
+    _attr_has_entity_name = True
+    _attr_should_poll = False
+    _attr_translation_key = REPORT_KEY
+    _attr_event_types = list(_REPORTS.values())  # noqa: RUF012 - as in the base class
+
+    def __init__(self, device: DeviceInfo, unique_id: str, resource_id: str) -> None:
+        self._attr_device_info = device
+        self._attr_unique_id = f"{unique_id}_{REPORT_KEY}"
+        self._resource_id = resource_id
+
+    @override
+    async def async_added_to_hass(self) -> None:
+        signal = reported_signal(self._resource_id)
+        self.async_on_remove(async_dispatcher_connect(self.hass, signal, self._reported))
+
+    @callback
+    def _reported(self, event: ResourceEvent, start: datetime, end: datetime) -> None:
+        self._trigger_event(_REPORTS[event], {"start": start.isoformat(), "end": end.isoformat()})
+        self.async_write_ha_state()
+
+
 class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
     """When the platform last had data of the site or a resource."""
 
@@ -116,6 +147,7 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
         self._attr_device_info = device
         self._attr_unique_id = f"{unique_id}_{LAST_SEEN_KEY}"
         self._platform_id = platform_id
+        self._shown: datetime | None = None
 
     @property
     @override
@@ -126,7 +158,8 @@ class LastSeenSensor(CoordinatorEntity[PlatformView], SensorEntity):
     @property
     @override
     def native_value(self) -> datetime | None:
-        return self.coordinator.last_seen(self._platform_id)
+        self._shown = calm_time(self._shown, self.coordinator.last_seen(self._platform_id))
+        return self._shown
 
 
 class _StandingEntity[S: Standing](Entity):

@@ -23,7 +23,8 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...forms.fields import PORT, SECRET, is_url
+from ...forms.fields import PORT, SECRET, is_url, to_change, with_stored
+from ...forms.written import Written
 from .api import Forbidden, RequestRefused
 from .client import login_test
 from .connection import async_connections, endpoints_of
@@ -74,6 +75,20 @@ _REAUTH_SCHEMA = vol.Schema(_CREDENTIALS)
 class PowernautFlow(EntryFlow):
     """The steps of a Powernaut entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a site of the platform is written in a file."""
+        site: dict[vol.Marker, Any] = {vol.Optional(CONF_SITE_ID): TextSelector()}
+        cloud = _CLOUD_SCHEMA.extend(site)
+        return Written(
+            schemas={
+                Environment.PRODUCTION: cloud,
+                Environment.SANDBOX: cloud,
+                Environment.CUSTOM: _CUSTOM_SCHEMA.extend(site),
+            },
+            choice=CONF_ENVIRONMENT,
+        )
+
     _powernaut_data: dict[str, Any]
     _powernaut_sites: list[Site]
     _powernaut_error = ""
@@ -109,8 +124,13 @@ class PowernautFlow(EntryFlow):
         self, environment: Environment, user_input: dict[str, Any] | None
     ) -> ConfigFlowResult:
         errors: dict[str, str] = {}
+        schema = _CUSTOM_SCHEMA if environment is Environment.CUSTOM else _CLOUD_SCHEMA
+        if self.source == SOURCE_RECONFIGURE:
+            schema = to_change(schema, CONF_SECRET)
         if user_input is not None:
             data = {CONF_ENVIRONMENT: environment, **user_input}
+            if self.source == SOURCE_RECONFIGURE:
+                data = with_stored(data, self._get_reconfigure_entry().data, CONF_SECRET)
             errors = await self._async_powernaut_try(data)
             if not errors:
                 self._powernaut_data = data
@@ -118,15 +138,13 @@ class PowernautFlow(EntryFlow):
         suggested: dict[str, Any] = user_input or {}
         if not suggested and self.source == SOURCE_RECONFIGURE:
             stored = self._get_reconfigure_entry().data
-            # The secret is never shown again; it is asked for anew.
+            # The secret is never shown again.
             suggested = {key: stored[key] for key in stored if key != CONF_SECRET}
         if CONF_QOS in suggested:
             suggested = {**suggested, CONF_QOS: str(suggested[CONF_QOS])}
         return self.async_show_form(
             step_id=f"powernaut_{environment}",
-            data_schema=self.add_suggested_values_to_schema(
-                _CUSTOM_SCHEMA if environment is Environment.CUSTOM else _CLOUD_SCHEMA, suggested
-            ),
+            data_schema=self.add_suggested_values_to_schema(schema, suggested),
             errors=errors,
             description_placeholders={"error": self._powernaut_error},
         )

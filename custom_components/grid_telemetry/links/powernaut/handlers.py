@@ -7,6 +7,7 @@ from typing import cast
 
 from homeassistant.core import ServiceCall, ServiceResponse
 from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
+from homeassistant.helpers.dispatcher import async_dispatcher_send
 from homeassistant.util import dt as dt_util
 from homeassistant.util.json import JsonValueType
 
@@ -29,7 +30,7 @@ from .actions import (
 )
 from .api import Forbidden, RateLimited, RequestRefused
 from .bidding import curve_of
-from .const import CONF_RESOURCE_ID
+from .const import CONF_RESOURCE_ID, reported_signal
 from .link import PowernautLink
 from .rest_payload import (
     MAX_QUARTERS,
@@ -220,6 +221,7 @@ async def async_report_event(call: ServiceCall) -> ServiceResponse:
         )
     event_type = call.data[ATTR_EVENT_TYPE]
     await _ask(link.api.report_event(resource_id, event_body(event_type, start, end)))
+    async_dispatcher_send(call.hass, reported_signal(resource_id), event_type, start, end)
     return {"resource_id": resource_id, "event_type": event_type}
 
 

@@ -19,9 +19,11 @@ from ...connection.errors import SLOW_RETRY_S, ConnectionFailed, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.link_entities import link_device_info
 from ...link import GridTelemetryConfigEntry, Link
+from ...points.reader import LinkWithTrial, PresentPoint, TriedPoint, tried
 from ...points.sampler import Sample, Sampler
 from ...protocols.mqtt import Message, MqttSession
 from .activation_schedule import ActivationSchedule, async_remove_activations
@@ -50,6 +52,7 @@ from .entities import (
     BaselineUntilSensor,
     LastSeenSensor,
     OpenBidsSensor,
+    ReportEvent,
     SetpointSensor,
     StandingStatusSensor,
     StandingSwitch,
@@ -67,13 +70,14 @@ _LOGGER = logging.getLogger(__name__)
 MODEL = "Powernaut"
 LAST_RETRY_S = 10.0
 """What waits here is worthless after a minute, so the connection is tried again soon."""
+_TRIED_WITHIN_S = 10
 WORK_EVERY_S = 60.0
 """So often bids and baselines are compared with the platform."""
 UNDISTURBED_S = 600
 """After so long a connection nobody else uses our name any more."""
 
 
-class PowernautLink(LinkWithHealth, Link):
+class PowernautLink(LinkWithHealth, LinkWithTrial, Link):
     """One site on the platform."""
 
     platforms: Sequence[Platform] = (
@@ -98,7 +102,10 @@ class PowernautLink(LinkWithHealth, Link):
             for subentry in entry.get_subentries_of_type(SUBENTRY_RESOURCE)
         }
         subentries = [*entry.get_subentries_of_type(SUBENTRY_SITE), *self._resources.values()]
-        self._sources = [source_of(subentry, self.site_id) for subentry in subentries]
+        self._source_of_subentry = {
+            subentry.subentry_id: source_of(subentry, self.site_id) for subentry in subentries
+        }
+        self._sources = list(self._source_of_subentry.values())
         self._source_of_topic: dict[str, Source] = {
             source.topic: source for source in self._sources
         }
@@ -113,7 +120,8 @@ class PowernautLink(LinkWithHealth, Link):
             ),
         )
         self._issues = Issues(hass, entry)
-        self._stream = Stream(entry.title, self.health, self._judge_refusal)
+        self._traffic = traffic_of(hass, entry.entry_id)
+        self._stream = Stream(entry.title, self.health, self._judge_refusal, self._traffic)
         self._silent = SilentEntities(hass, self._issues)
         self._sampler = Sampler(
             hass,
@@ -204,12 +212,60 @@ class PowernautLink(LinkWithHealth, Link):
                     own.append(ActivationBinarySensor(device, unique_id, schedule))
                 case Platform.EVENT if schedule is not None:
                     own.append(ActivationEvent(device, unique_id, schedule))
+                    own.append(ReportEvent(device, unique_id, resource_id))
             entities[subentry.subentry_id] = own
         for bid in self.standing_bids.bids.values():
             entities[bid.subentry_id] = self._standing_entities(platform, bid, "Standing bid")
         for baseline in self.baselines.baselines.values():
             entities[baseline.subentry_id] = self._standing_entities(platform, baseline, "Baseline")
         return entities
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be sent of the site and each resource now."""
+        return {
+            subentry_id: [
+                self._sampler.present(point)
+                for point in (source.power, source.soc)
+                if point is not None
+            ]
+            for subentry_id, source in self._source_of_subentry.items()
+        }
+
+    async def async_try_points(self) -> Mapping[str, Sequence[TriedPoint]]:
+        """Wait for the next slot, of which there is one every few seconds, and its answers."""
+        present = self.present_points()
+        topics = {key: source.topic for key, source in self._source_of_subentry.items()}
+        end = self._traffic.watch()
+        try:
+            answers = await self._answers_to(set(topics.values()))
+        finally:
+            end()
+        waiting = set(topics.values()) - answers.keys()
+        refused = {topic: words for topic, words in answers.items() if words is not None}
+        return {
+            subentry_id: [
+                tried(each, topics[subentry_id], waiting=waiting, refused=refused)
+                for each in points
+            ]
+            for subentry_id, points in present.items()
+        }
+
+    async def _answers_to(self, topics: set[str]) -> dict[str, str | None]:
+        """Return what the broker says to the next message on each topic, None where it took it."""
+        known = self._traffic.messages.keys()
+        answers: dict[str, str | None] = {}
+        for _ in range(_TRIED_WITHIN_S):
+            answers = {
+                message.kind: message.refused
+                for number, message in self._traffic.messages.items()
+                if number not in known
+                and message.direction is Direction.OUT
+                and (message.refused is not None or message.confirmed_s is not None)
+            }
+            if topics <= answers.keys():
+                break
+            await asyncio.sleep(1)
+        return answers
 
     def _standing_entities(
         self, platform: Platform, standing: StandingBid | Baseline, model: str
@@ -421,6 +477,7 @@ class PowernautLink(LinkWithHealth, Link):
         """Act on the activations until the end of the connection."""
         async for message in session.messages():
             resource_id = resource_of_activation(message.topic)
+            self._traffic.note(Direction.IN, message.topic, resource_id or "", message.payload)
             if resource_id in self.schedule.resources:
                 self.schedule.receive(resource_id, message.payload)
                 self._work_now.set()  # an acceptance cancels the site's other bids
@@ -489,5 +546,7 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the activations and the book of bids."""
-    await async_remove_activations(hass, entry.entry_id)
-    await async_remove_bids(hass, entry.entry_id)
+    try:
+        await async_remove_activations(hass, entry.entry_id)
+    finally:
+        await async_remove_bids(hass, entry.entry_id)

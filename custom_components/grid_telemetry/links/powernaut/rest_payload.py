@@ -101,9 +101,12 @@ def _number(number: Decimal) -> float:
 
 
 def instant(text: str | None) -> datetime | None:
+    """Return a time of the platform that may be missing."""
+    return None if text is None else moment_of(text)
+
+
+def moment_of(text: str) -> datetime:
     """Return a time of the platform."""
-    if text is None:
-        return None
     try:
         moment = datetime.fromisoformat(text)
     except (ValueError, TypeError) as err:
@@ -259,8 +262,8 @@ def bid_response(item: Mapping[str, Any]) -> Json:
             "resource_id": item["resource_id"],
             "status": item["status"],
             "power_type": item["power_type"],
-            "start": item["timing"]["start"],
-            "end": item["timing"]["end"],
+            "start": _time(item["timing"]["start"]),
+            "end": _time(item["timing"]["end"]),
             "curve": [
                 {"watts": watts(point["value"]), "price": _amount(point.get("price"))}
                 for point in item["curve"]
@@ -306,6 +309,12 @@ def activation_response(item: Mapping[str, Any]) -> Json:
         }
     except (KeyError, TypeError) as err:
         raise ShapeError(f"not an activation: {err!r}") from err
+
+
+def _time(text: str) -> str:
+    """Return the text of a time that is one; raises `ShapeError`."""
+    moment_of(text)
+    return text
 
 
 def _amount(text: str | None) -> float | None:

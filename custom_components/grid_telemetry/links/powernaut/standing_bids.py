@@ -19,7 +19,7 @@ from ...points.point import Refusal, entity_id_of, evaluate
 from .api import PowernautApi, RequestRefused
 from .bid_desk import BidDesk, BidOutOfBounds
 from .bidding import Offer
-from .rest_payload import QUARTER, Json, instant
+from .rest_payload import QUARTER, Json, moment_of
 from .sources import Source
 from .standing import InputMissing, Standing, StandingStatus
 
@@ -58,6 +58,9 @@ class StandingBids:
         self._api = api
         self._desk = desk
         self._issues = issues
+        # The bids that were open when they were listed last, and those that were accepted by then.
+        self._open: set[str] | None = None
+        self._accepted: list[Json] = []
         self.bids = {
             subentry.subentry_id: StandingBid(
                 subentry_id=subentry.subentry_id,
@@ -86,8 +89,7 @@ class StandingBids:
         if not self._desk.own and not any(bid.enabled for bid in self.bids.values()):
             return
         try:
-            known = await self._api.bids(None)
-            self._forget_gone(known)
+            known = await self._known()
             for bid in self.bids.values():
                 await self._update(bid, known)
             for bid_id in [
@@ -98,11 +100,23 @@ class StandingBids:
             for bid in self.bids.values():
                 bid.show(StandingStatus.UNREACHABLE, str(err))
 
-    def _forget_gone(self, known: list[Json]) -> None:
-        """Let go of the bids that are no longer open: accepted, expired or cancelled."""
-        still_open = {item["id"] for item in known if item["status"] == "open"}
-        for bid_id in self._desk.own.keys() - still_open:
-            del self._desk.own[bid_id]
+    async def _known(self) -> list[Json]:
+        """Return the bids that are open, and those that were accepted and have yet to end.
+
+        The platform lists all that it ever accepted. That is asked for at the start, and when a
+        bid is no longer open: accepted, expired or cancelled, which is let go of.
+        """
+        found = await self._api.bids("open")
+        still_open = {item["id"] for item in found}
+        own = self._desk.own
+        if self._open is None or not self._open | own.keys() <= still_open:
+            self._accepted = await self._api.bids("accepted")
+        self._open = still_open
+        for bid_id in own.keys() - still_open:
+            del own[bid_id]
+        now = dt_util.utcnow()
+        self._accepted = [item for item in self._accepted if moment_of(item["end"]) > now]
+        return found + self._accepted
 
     async def _update(self, bid: StandingBid, known: list[Json]) -> None:
         """Bring what is offered for one resource in line with its standing bid."""
@@ -117,10 +131,9 @@ class StandingBids:
             detail=(hindrance.detail if hindrance else None) or "",
         )
         here = {
-            start: item
+            moment_of(item["start"]): item
             for item in known
             if item["resource_id"] == bid.offer.resource_id
-            and (start := instant(item["start"])) is not None
         }
         for start, item in here.items():
             if self._desk.own.get(item["id"]) == bid.subentry_id and start not in wanted:
@@ -198,21 +211,25 @@ class StandingBids:
         placed: set[datetime] = set()
         hindrance: _Hindrance | None = None
         bid.refused = {start: until for start, until in bid.refused.items() if until > now}
-        for start in starts:
-            if start in bid.refused:
-                continue
-            try:
-                await self._desk.place(
-                    bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
-                )
-            except BidOutOfBounds as err:
-                hindrance = _Hindrance(StandingStatus.OUT_OF_BOUNDS, err.bound)
-            except RequestRefused as err:
-                bid.refused[start] = now + _REFUSED_AGAIN_AFTER
-                hindrance = _Hindrance(StandingStatus.REFUSED, err.message)
-                _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
-            else:
-                placed.add(start)
+        try:
+            for start in starts:
+                if start in bid.refused:
+                    continue
+                try:
+                    await self._desk.place(
+                        bid.offer.resource_id, start, bid.offer.curve, standing=bid.subentry_id
+                    )
+                except BidOutOfBounds as err:
+                    hindrance = _Hindrance(StandingStatus.OUT_OF_BOUNDS, err.bound)
+                except RequestRefused as err:
+                    bid.refused[start] = now + _REFUSED_AGAIN_AFTER
+                    hindrance = _Hindrance(StandingStatus.REFUSED, err.message)
+                    _LOGGER.warning("%s: %s refused: %s", bid.name, start.isoformat(), err.message)
+                else:
+                    placed.add(start)
+        finally:
+            if placed:
+                await self._desk.async_save()
         return placed, hindrance
 
     async def _withdraw(self, bid_id: str) -> None:

@@ -3,7 +3,7 @@
 import asyncio
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 import logging
 import time
 from typing import Final, NoReturn, Protocol
@@ -13,6 +13,7 @@ from homeassistant.util import dt as dt_util
 
 from ...connection.errors import ConnectionFailed, LinkError
 from ...connection.health import Health, as_datetime
+from ...connection.traffic import Traffic
 from ...protocols.mqtt import MqttPublishRefused, MqttTooLarge
 from .payload import SENDABLE_S, Reading, messages
 
@@ -55,7 +56,9 @@ class Sent:
 class _InFlight:
     topic: str
     readings: Sequence[Reading]
-    sent_at: float = field(default_factory=time.monotonic)
+    sent_at: float
+    forgotten: bool = False
+    """Whether nothing is sent on its topic any more: what is lost on its way is not sent again."""
 
 
 class Stream:
@@ -67,7 +70,11 @@ class Stream:
     """
 
     def __init__(
-        self, title: str, health: Health, on_refusal: Callable[[str, str | None], None]
+        self,
+        title: str,
+        health: Health,
+        on_refusal: Callable[[str, str | None], None],
+        traffic: Traffic,
     ) -> None:
         """Begin without a connection; `on_refusal` gets a topic and the reason, None at its end."""
         self.sent: dict[str, Sent] = {}
@@ -79,6 +86,7 @@ class Stream:
         self._in_flight: dict[asyncio.Future[None], _InFlight] = {}
         self._refusing: dict[str, str] = {}
         self._on_refusal = on_refusal
+        self._traffic = traffic
 
     @callback
     def take(self, readings: Mapping[str, Reading]) -> None:
@@ -94,6 +102,8 @@ class Stream:
     def forget(self, topic: str) -> None:
         """Let go of what is known of a topic that nothing is sent on any more."""
         self._health.dropped += len(self._waiting.pop(topic, ()))
+        for packet in self._in_flight.values():
+            packet.forgotten = packet.forgotten or packet.topic == topic
         if self._refusing.pop(topic, None) is not None:
             self._on_refusal(topic, None)
 
@@ -152,7 +162,8 @@ class Stream:
             except LinkError:
                 self._wait(topic, readings)
                 return
-            self._in_flight[future] = _InFlight(topic, sent)
+            self._traffic.sent(topic, "", body, future)
+            self._in_flight[future] = _InFlight(topic, sent, time.monotonic())
             future.add_done_callback(self._acknowledged)
 
     @callback
@@ -163,10 +174,12 @@ class Stream:
         match future.exception():
             case None:
                 self._accept(packet, now)
-            case MqttPublishRefused() as refusal:
+            case MqttPublishRefused() as refusal if not packet.forgotten:
                 self._refuse(packet.topic, packet.readings, str(refusal))
+            case MqttPublishRefused():
+                self._health.dropped += len(packet.readings)
             case _:  # the connection ended; it goes out over the next one
-                self._wait(packet.topic, packet.readings)
+                self._wait_again(packet)
                 return
         self._pump(now)
         self._health.queued -= len(packet.readings)
@@ -201,8 +214,14 @@ class Stream:
         """Have what was not acknowledged wait again; at least once is what QoS 1 promises."""
         for future, packet in self._in_flight.items():
             future.cancel()
-            self._wait(packet.topic, packet.readings)
+            self._wait_again(packet)
         self._in_flight.clear()
+
+    def _wait_again(self, packet: _InFlight) -> None:
+        if packet.forgotten:
+            self._health.dropped += len(packet.readings)
+        else:
+            self._wait(packet.topic, packet.readings)
 
     def _show_queue(self) -> None:
         health = self._health

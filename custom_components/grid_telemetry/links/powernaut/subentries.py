@@ -21,7 +21,6 @@ from homeassistant.helpers.selector import (
     BooleanSelector,
     EntitySelector,
     EntitySelectorConfig,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     ObjectSelector,
@@ -36,7 +35,9 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...points.point import Point, can_convert, entity_id_of, reference_of, unit_in
+from ...forms.fields import RangedNumber
+from ...forms.written import Written, one_form
+from ...points.point import can_convert, entity_id_behind, reference_of, unit_in
 from .api import RequestRefused
 from .bidding import WEEKDAYS, Bounds, curve_of
 from .connection import async_connections
@@ -55,6 +56,7 @@ from .const import (
     CONF_MIN_POWER_W,
     CONF_MIN_PRICE,
     CONF_MIN_SOC,
+    CONF_OTHERWISE_W,
     CONF_POWER_ENTITY,
     CONF_RESOURCE_ID,
     CONF_RESOURCE_TYPE,
@@ -88,7 +90,7 @@ _POWER: dict[vol.Marker, Any] = {
 }
 _MAX_AGE: dict[vol.Marker, Any] = {
     vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=INTERVAL_S,
                 max=3600,
@@ -100,7 +102,7 @@ _MAX_AGE: dict[vol.Marker, Any] = {
         vol.Coerce(int),
     )
 }
-_CAPACITY = NumberSelector(
+_CAPACITY = RangedNumber(
     NumberSelectorConfig(
         min=0.001,
         max=1_000_000,
@@ -112,8 +114,8 @@ _CAPACITY = NumberSelector(
 _SITE_SCHEMA = vol.Schema({**_POWER, **_MAX_AGE})
 
 
-def _watts(minimum: float) -> NumberSelector:
-    return NumberSelector(
+def _watts(minimum: float) -> RangedNumber:
+    return RangedNumber(
         NumberSelectorConfig(
             min=minimum,
             max=MAX_WATTS,
@@ -124,7 +126,7 @@ def _watts(minimum: float) -> NumberSelector:
     )
 
 
-_PRICE = NumberSelector(
+_PRICE = RangedNumber(
     NumberSelectorConfig(min=-100_000, max=100_000, step="any", mode=NumberSelectorMode.BOX)
 )
 _BOUNDS: dict[vol.Marker, Any] = {
@@ -132,11 +134,11 @@ _BOUNDS: dict[vol.Marker, Any] = {
     vol.Optional(CONF_MAX_POWER_W): _watts(-MAX_WATTS),
     vol.Optional(CONF_MIN_PRICE): _PRICE,
     vol.Optional(CONF_BIDS_PER_DAY): vol.All(
-        NumberSelector(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=0, max=96, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
 }
-_PERCENT = NumberSelector(
+_PERCENT = RangedNumber(
     NumberSelectorConfig(
         min=0, max=100, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement=PERCENTAGE
     )
@@ -162,7 +164,7 @@ _OFFER: dict[vol.Marker, Any] = {
         )
     ),
     vol.Required(CONF_HORIZON_H, default=4): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=24, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -206,7 +208,7 @@ def _resource_schema(resource_type: str) -> vol.Schema:
 _SERIES: dict[vol.Marker, Any] = {
     vol.Required(CONF_INVERT, default=False): BooleanSelector(),
     vol.Required(CONF_HORIZON_H, default=24): vol.All(
-        NumberSelector(
+        RangedNumber(
             NumberSelectorConfig(
                 min=1, max=48, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="h"
             )
@@ -227,9 +229,14 @@ _HISTORY: dict[vol.Marker, Any] = {
         EntitySelectorConfig(domain=Platform.SENSOR, device_class=SensorDeviceClass.POWER)
     ),
     vol.Required(CONF_WEEKS, default=4): vol.All(
-        NumberSelector(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
+        RangedNumber(NumberSelectorConfig(min=1, max=8, step=1, mode=NumberSelectorMode.BOX)),
         vol.Coerce(int),
     ),
+    **_SERIES,
+}
+_CALENDAR: dict[vol.Marker, Any] = {
+    vol.Required(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=Platform.CALENDAR)),
+    vol.Required(CONF_OTHERWISE_W, default=0): _watts(-MAX_WATTS),
     **_SERIES,
 }
 
@@ -271,12 +278,17 @@ class _MeasuredSubentryFlow(ConfigSubentryFlow):
         stored = dict(self._get_reconfigure_subentry().data)
         for key in (CONF_POWER_ENTITY, CONF_SOC_ENTITY):
             if key in stored:
-                stored[key] = entity_id_of(self.hass, Point(entity=stored[key], name=""))
+                stored[key] = entity_id_behind(self.hass, stored[key])
         return {key: value for key, value in stored.items() if value is not None}
 
 
 class SiteSubentryFlow(_MeasuredSubentryFlow):
     """Send the power of the site."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how the site is written in a file."""
+        return Written(schemas=one_form(_SITE_SCHEMA))
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the head meter."""
@@ -311,6 +323,19 @@ class SiteSubentryFlow(_MeasuredSubentryFlow):
 
 class ResourceSubentryFlow(_MeasuredSubentryFlow):
     """Send the power, and the state of charge, of a resource."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a resource is written in a file."""
+        resource_id: dict[vol.Marker, Any] = {vol.Required(CONF_RESOURCE_ID): TextSelector()}
+        return Written(
+            schemas={
+                each: vol.Schema({**resource_id, **_resource_schema(each).schema})
+                for each in ResourceType
+            },
+            choice=CONF_RESOURCE_TYPE,
+            identity=(CONF_RESOURCE_ID,),
+        )
 
     _resource: Resource
     _offered: dict[str, Resource]
@@ -436,6 +461,21 @@ class ResourceSubentryFlow(_MeasuredSubentryFlow):
 class StandingBidSubentryFlow(ConfigSubentryFlow):
     """Offer the flexibility of a resource again and again."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a standing bid is written in a file."""
+        return Written(
+            schemas=one_form(
+                {
+                    vol.Required(CONF_NAME): TextSelector(),
+                    vol.Required(CONF_RESOURCE_ID): TextSelector(),
+                    **_OFFER,
+                }
+            ),
+            identity=(CONF_NAME,),
+            name_field=CONF_NAME,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the resource, the curve and the schedule."""
         resources = [
@@ -520,6 +560,23 @@ def _label(resource: Resource) -> str:
 class BaselineSubentryFlow(ConfigSubentryFlow):
     """Keep the baseline of the site or of a resource ahead."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a baseline is written in a file."""
+        target: dict[vol.Marker, Any] = {
+            vol.Required(CONF_NAME): TextSelector(),
+            vol.Required(CONF_TARGET_ID): TextSelector(),
+        }
+        return Written(
+            schemas={
+                BaselineSource.FORECAST: vol.Schema({**target, **_FORECAST}),
+                BaselineSource.HISTORY: vol.Schema({**target, **_HISTORY}),
+            },
+            choice=CONF_SOURCE,
+            identity=(CONF_TARGET_ID,),
+            name_field=CONF_NAME,
+        )
+
     _data: dict[str, Any]
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
@@ -569,6 +626,12 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         """Ask for the sensor whose like days count."""
         return self._source_form("history", _HISTORY, user_input)
 
+    async def async_step_calendar(
+        self, user_input: dict[str, Any] | None = None
+    ) -> SubentryFlowResult:
+        """Ask for the calendar whose events name a power."""
+        return self._source_form("calendar", _CALENDAR, user_input)
+
     async def async_step_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> SubentryFlowResult:
@@ -581,9 +644,13 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         return await self._async_source()
 
     async def _async_source(self) -> SubentryFlowResult:
-        if self._data[CONF_SOURCE] == BaselineSource.FORECAST:
-            return await self.async_step_forecast()
-        return await self.async_step_history()
+        match self._data[CONF_SOURCE]:
+            case BaselineSource.FORECAST:
+                return await self.async_step_forecast()
+            case BaselineSource.CALENDAR:
+                return await self.async_step_calendar()
+            case _:
+                return await self.async_step_history()
 
     def _source_form(
         self, step_id: str, fields: dict[vol.Marker, Any], user_input: dict[str, Any] | None
@@ -601,9 +668,7 @@ class BaselineSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = {}
         if changes:
             suggested = dict(self._get_reconfigure_subentry().data)
-            suggested[CONF_ENTITY] = entity_id_of(
-                self.hass, Point(entity=suggested[CONF_ENTITY], name="")
-            )
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id=step_id,
             data_schema=self.add_suggested_values_to_schema(vol.Schema(fields), suggested),

@@ -1,13 +1,19 @@
 """Actions of the Scout link; each answers with what it queued."""
 
+from functools import partial
 import math
 from typing import Any, Final
 
 from homeassistant.helpers import config_validation as cv
 import voluptuous as vol
 
-from ...action import ENTRY_FIELD, Action
-from .const import CONF_CUSTOM_NAME, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID
+from ...action import ENTRY_FIELD, Action, subentry_choices
+from .const import (
+    CONF_CUSTOM_NAME,
+    CONF_EVENT_TYPE,
+    CONF_GATEWAY_DEVICE_ID,
+    SUBENTRY_DEVICE,
+)
 from .payload import CODE_PATTERN, DEVICE_ID_PATTERN, MAIN_DEVICE, NO_INDEX, EventStatus
 
 ATTR_STATUS: Final = "status"
@@ -131,17 +137,40 @@ _BACKFILL_SCHEMA = vol.Schema(
     }
 )
 
+_CHOICES: Final = {
+    CONF_GATEWAY_DEVICE_ID: partial(
+        subentry_choices, subentry_type=SUBENTRY_DEVICE, key=CONF_GATEWAY_DEVICE_ID
+    )
+}
+
 ACTIONS: Final = (
-    Action(name="scout_send_event", schema=_EVENT_SCHEMA, handler="async_send_event"),
+    Action(
+        name="scout_send_event", schema=_EVENT_SCHEMA, handler="async_send_event", choices=_CHOICES
+    ),
     Action(
         name="scout_send_attributes", schema=_ATTRIBUTES_SCHEMA, handler="async_send_attributes"
     ),
-    Action(name="scout_send_metrics", schema=_METRICS_SCHEMA, handler="async_send_metrics"),
-    Action(name="scout_send_waveform", schema=_WAVEFORM_SCHEMA, handler="async_send_waveform"),
+    Action(
+        name="scout_send_metrics",
+        schema=_METRICS_SCHEMA,
+        handler="async_send_metrics",
+        choices=_CHOICES,
+    ),
+    Action(
+        name="scout_send_waveform",
+        schema=_WAVEFORM_SCHEMA,
+        handler="async_send_waveform",
+        choices=_CHOICES,
+    ),
     Action(
         name="scout_import_codes",
         schema=vol.Schema({vol.Required(ATTR_TABLE): vol.All(cv.string, vol.Length(max=500_000))}),
         handler="async_import_codes",
     ),
-    Action(name="scout_backfill", schema=_BACKFILL_SCHEMA, handler="async_backfill_points"),
+    Action(
+        name="scout_backfill",
+        schema=_BACKFILL_SCHEMA,
+        handler="async_backfill_points",
+        choices=_CHOICES,
+    ),
 )

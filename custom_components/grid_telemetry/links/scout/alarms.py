@@ -17,7 +17,7 @@ from homeassistant.helpers.event import (
 from ...connection.issues import Issues
 from ...link import GridTelemetryConfigEntry
 from ...outbox.store import Mark, Outbox, Record
-from ...points.issues import ENTITY_REMOVED, last_entity_id
+from ...points.issues import ENTITIES_REMOVED, fix_data, gone_data, last_entity_id
 from ...points.point import Point, entity_id_of, moves_an_entity
 from ...points.table import CONF_ENTITY
 from .const import (
@@ -40,6 +40,7 @@ class AlarmWatch:
     def __init__(
         self,
         hass: HomeAssistant,
+        entry: GridTelemetryConfigEntry,
         subentry: ConfigSubentry,
         issues: Issues,
         report: Callable[[Record], None],
@@ -53,6 +54,7 @@ class AlarmWatch:
         if (index := subentry.data.get(CONF_INDEX)) is not None:
             self._known_by[CONF_INDEX] = index
         self._hass = hass
+        self._entry = entry
         self._data: Mapping[str, Any] = subentry.data
         self._issues = issues
         self._report_record = report
@@ -71,18 +73,15 @@ class AlarmWatch:
         While the entity is gone, which is an issue, wait for it to come back.
         """
         entity_id = entity_id_of(self._hass, self._point)
+        last = entity_id or last_entity_id(self._hass, self._point)
         self._issues.set(
             entity_id is None,
-            ENTITY_REMOVED,
+            ENTITIES_REMOVED,
             self.subentry_id,
             fixable=True,
-            data={
-                "entity": self._point.entity,
-                "entity_id": entity_id or last_entity_id(self._hass, self._point),
-                "name": self._point.name,
-            },
-            name=self._point.name,
-            entity=entity_id or last_entity_id(self._hass, self._point),
+            data=fix_data(self._entry, [gone_data(self._point, last)]),
+            source=last,
+            points=f"- {self._point.name}: `{last}`",
         )
         if entity_id is None:
             self._untrack = [
@@ -171,7 +170,7 @@ class Alarms:
         self._queue = queue
         self._reports = 0
         self._watches = [
-            AlarmWatch(hass, subentry, issues, self._report)
+            AlarmWatch(hass, entry, subentry, issues, self._report)
             for subentry in entry.get_subentries_of_type(SUBENTRY_ALARM)
         ]
 

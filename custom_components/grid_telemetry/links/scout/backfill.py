@@ -67,12 +67,23 @@ async def async_backfill(
     for window in range(first, math.ceil(end.timestamp()), _WINDOW_S):
         begin = max(float(window), start.timestamp())
         until = min(float(window + _WINDOW_S), end.timestamp())
+        recorder = get_instance(hass)
+        slots = await recorder.async_add_executor_job(
+            _recorded_slots, hass, begin, until, interval_s
+        )
         for device_id, points in devices.items():
             by_entity = _by_entity(hass, points)
             if not by_entity:
                 continue
-            values = await get_instance(hass).async_add_executor_job(
-                _read_window, hass, by_entity, begin, until, interval_s, result.points[device_id]
+            values = await recorder.async_add_executor_job(
+                _read_window,
+                hass,
+                by_entity,
+                begin,
+                until,
+                interval_s,
+                slots,
+                result.points[device_id],
             )
             await queue(list(_records(device_id, values)))
     for device_id, points in devices.items():
@@ -106,11 +117,11 @@ def _read_window(
     begin: float,
     until: float,
     interval_s: int,
+    slots: Sequence[float],
     results: Mapping[str, PointResult],
 ) -> _Values:
     """Read one window; in the recorder's executor."""
     values: _Values = {}
-    slots = _recorded_slots(hass, begin, until, interval_s)
     states = history.get_significant_states(
         hass,
         # A mean begins an interval before its slot.

@@ -1,11 +1,10 @@
 """The connection to Scout: the login, what is said first, and what each refusal means."""
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 import ipaddress
 import re
-import socket
 from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
@@ -59,24 +58,36 @@ def parameters_of(data: Mapping[str, Any]) -> StompParameters:
     )
 
 
-async def _check_plain(url: str, *, allow_plain: bool) -> None:
-    """Refuse `ws://` unless it was allowed and every address of the server is a private one."""
+def _check_private(address: str) -> None:
+    if not ipaddress.ip_address(address.partition("%")[0]).is_private:
+        raise ConnectionFailed(
+            "plain_refused", "without TLS only a server in the local network is allowed"
+        )
+
+
+def _peer_check(url: str, *, allow_plain: bool) -> Callable[[str], None]:
+    """Refuse `ws://` unless it was allowed, and return what refuses all but private addresses.
+
+    Of a server by name it is the address that was connected to, for a name can have another one
+    by then. Raises ValueError for a port that cannot be.
+    """
     parts = urlsplit(url)
+    host, _ = parts.hostname or "", parts.port
     if parts.scheme == "wss":
-        return
+        return lambda _: None
     if not allow_plain:
         raise ConnectionFailed("plain_refused", "TLS is required: use wss://")
+    if _is_address(host):
+        _check_private(host)
+    return _check_private
+
+
+def _is_address(host: str) -> bool:
     try:
-        found = await asyncio.get_running_loop().getaddrinfo(
-            parts.hostname, parts.port or 80, type=socket.SOCK_STREAM
-        )
-    except OSError as err:
-        raise ConnectionFailed("unknown_server", str(err)) from err
-    for *_, address in found:
-        if not ipaddress.ip_address(str(address[0]).partition("%")[0]).is_private:
-            raise ConnectionFailed(
-                "plain_refused", "without TLS only a server in the local network is allowed"
-            )
+        ipaddress.ip_address(host.partition("%")[0])
+    except ValueError:
+        return False
+    return True
 
 
 def _detail(err: StompError, claim_id: str) -> str:
@@ -119,8 +130,8 @@ async def _connect(
     hass: HomeAssistant, parameters: StompParameters, *, allow_plain: bool
 ) -> StompConnection:
     try:
-        await _check_plain(parameters.url, allow_plain=allow_plain)
-        return await connect(async_get_clientsession(hass), parameters)
+        check_peer = _peer_check(parameters.url, allow_plain=allow_plain)
+        return await connect(async_get_clientsession(hass), parameters, check_peer)
     except StompError as err:
         raise _login_error(err, parameters.login) from err
     except ValueError as err:  # no name, or no port, that a host can have

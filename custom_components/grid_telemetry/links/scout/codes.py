@@ -5,10 +5,10 @@ from typing import Any, Final
 
 from homeassistant.core import HomeAssistant
 from homeassistant.helpers import entity_registry as er
-from homeassistant.helpers.storage import Store
 from homeassistant.util.hass_dict import HassKey
 
 from ...const import DOMAIN
+from ...entry_store import EntryStore, entry_store
 from ...points.table import CONF_ENTITY, CONF_FACTOR, CONF_POINTS, CONF_UNIT, Row
 from .code_table import Code
 from .const import CONF_CODE
@@ -17,8 +17,8 @@ _VERSION: Final = 1
 _CODES: Final[HassKey[tuple[Code, ...]]] = HassKey(f"{DOMAIN}.scout_codes")
 
 
-def _store(hass: HomeAssistant) -> Store[list[dict[str, str | None]]]:
-    return Store(hass, _VERSION, f"{DOMAIN}.scout_codes")
+def _store(hass: HomeAssistant) -> EntryStore[list[dict[str, str | None]]]:
+    return entry_store(hass, _VERSION, f"{DOMAIN}.scout_codes")
 
 
 async def async_load_codes(hass: HomeAssistant) -> None:
@@ -34,7 +34,12 @@ async def async_load_codes(hass: HomeAssistant) -> None:
 async def async_save_codes(hass: HomeAssistant, codes: Sequence[Code]) -> None:
     """Take the codes in place of those that there were."""
     hass.data[_CODES] = tuple(codes)
-    await _store(hass).async_save([code.as_dict() for code in codes])
+    await _store(hass).async_save(lambda: [code.as_dict() for code in codes])
+
+
+def own_codes(hass: HomeAssistant) -> list[str]:
+    """Return the user's codes, in the order of their table."""
+    return [code.code for code in hass.data.get(_CODES, ())]
 
 
 def code_of(hass: HomeAssistant, quantities: Sequence[str]) -> Code | None:

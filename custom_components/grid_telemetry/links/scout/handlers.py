@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
@@ -146,13 +147,17 @@ async def async_send_waveform(call: ServiceCall) -> ServiceResponse:
     waveform_id = data.get(ATTR_ID) or str(uuid4())
     with _as_json("waveform"):
         try:
-            record = waveform_record(
-                data[CONF_GATEWAY_DEVICE_ID],
-                start_at_ms=waveform.start_at_ms,
-                first_event_at_ms=waveform.first_event_at_ms,
-                sample_rate=waveform.sample_rate,
-                channels=waveform.channels,
-                waveform_id=waveform_id,
+            # A recording may have many samples before it is found to be too large.
+            record = await call.hass.async_add_executor_job(
+                partial(
+                    waveform_record,
+                    data[CONF_GATEWAY_DEVICE_ID],
+                    start_at_ms=waveform.start_at_ms,
+                    first_event_at_ms=waveform.first_event_at_ms,
+                    sample_rate=waveform.sample_rate,
+                    channels=waveform.channels,
+                    waveform_id=waveform_id,
+                )
             )
         except WaveformTooLargeError as err:
             raise ServiceValidationError(

@@ -23,9 +23,10 @@ from ...outbox.delivery import Delivery
 from ...outbox.issues import show_paused, show_refused, show_trouble
 from ...outbox.packet import Packet
 from ...outbox.path import async_remove_outbox, outbox_path
-from ...outbox.store import Limits, Outbox, OutboxClosedError, Record
+from ...outbox.store import Lane, Limits, Outbox, OutboxClosedError, Record
 from ...points.counter_store import CounterStore
 from ...points.point import Point
+from ...points.reader import LinkWithTrial, PresentPoint, Reading, TriedPoint, tried
 from ...points.sampler import Sample, Sampler
 from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
 from .alarms import Alarms
@@ -60,13 +61,21 @@ from .payload import (
 
 _DAY_S = 86_400
 _RELOAD_WITHIN_S = 30
+_TRIED_WITHIN_S = 10.0
 
 
 def _now_ms() -> int:
     return time.time_ns() // 1_000_000
 
 
-class ScoutLink(LinkWithHealth, DurableForwarder, Link):
+def _values_of(points: Sequence[PresentPoint]) -> dict[str, float]:
+    """Return the values that there are, by the names of their points."""
+    return {
+        each.point.name: each.reading.value for each in points if isinstance(each.reading, Reading)
+    }
+
+
+class ScoutLink(LinkWithHealth, LinkWithTrial, DurableForwarder, Link):
     """One gateway on the platform: samples its points and delivers them."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -175,6 +184,54 @@ class ScoutLink(LinkWithHealth, DurableForwarder, Link):
             "health": self.health.as_dict(),
             "sampler": self._sampler.as_dict(),
             "points": {device: len(points) for device, points in self.devices.items()},
+        }
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be sent of each device now."""
+        return {
+            subentry.subentry_id: [
+                self._sampler.present(point)
+                for point in self.devices[subentry.data[CONF_GATEWAY_DEVICE_ID]]
+            ]
+            for subentry in self._entry.get_subentries_of_type(SUBENTRY_DEVICE)
+        }
+
+    async def async_try_points(self) -> Mapping[str, Sequence[TriedPoint]]:
+        """Send a sample of every point now, as it would go out at the next slot."""
+        present = self.present_points()
+        at_ms = _now_ms()
+        devices = {
+            subentry.subentry_id: subentry.data[CONF_GATEWAY_DEVICE_ID]
+            for subentry in self._entry.get_subentries_of_type(SUBENTRY_DEVICE)
+        }
+        records = [
+            record
+            for subentry_id, points in present.items()
+            if (data := _values_of(points))
+            for record in metric_records(devices[subentry_id], at_ms, data)
+        ]
+        with outbox_errors():
+            before = self.outbox.last_id
+            await self.async_queue(records)
+            await self.delivery.flush(_TRIED_WITHIN_S)
+            waiting = {
+                record.destination.device
+                for record in await self.outbox.next(
+                    len(records) + 1, lane=Lane.SAMPLES, after_id=before
+                )
+                if record.at_ms == at_ms
+            }
+            refused = {
+                record.destination.device: record.reason
+                for record in await self.outbox.refused(len(records) + 1)
+                if record.at_ms == at_ms
+            }
+        return {
+            subentry_id: [
+                tried(each, devices[subentry_id], waiting=waiting, refused=refused)
+                for each in points
+            ]
+            for subentry_id, points in present.items()
         }
 
     def device_attributes(self) -> dict[str, dict[str, str]]:
@@ -296,6 +353,8 @@ async def async_setup_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry)
     link = ScoutLink(hass, entry)
     try:
         await async_open_outbox(hass, link.outbox)
+        # Before there are entities: a count that begins at 0 counts for statistics once more.
+        link.delivery.show_queue()
         await link.alarms.async_load()
     except BaseException:
         await link.outbox.close()

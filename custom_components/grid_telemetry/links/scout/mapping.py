@@ -17,6 +17,7 @@ from ...points.table import (
     MappingError,
     Row,
     device_class_of,
+    each_row,
     points_of,
     unit_of,
 )
@@ -28,7 +29,7 @@ from ...vocabulary.unit import (
     UnitOfReactiveEnergy,
     canonical,
 )
-from .codes import code_of
+from .codes import code_of, own_codes
 from .const import CONF_CODE
 from .payload import CODE_PATTERN
 
@@ -46,6 +47,12 @@ _UNITS: tuple[str, ...] = (
     UnitOfReactiveEnergy.VOLT_AMPERE_REACTIVE_HOUR,
     UnitOfApparentEnergy.VOLT_AMPERE_HOUR,
 )
+
+
+def known_codes(hass: HomeAssistant) -> list[str]:
+    """Return the codes that a table offers: those of the user, then those that are public."""
+    public = [quantity.scout for quantity in QUANTITIES.values() if quantity.scout is not None]
+    return list(dict.fromkeys([*own_codes(hass), *public, *_CODES_BY_DEVICE_CLASS.values()]))
 
 
 def suggest_rows(hass: HomeAssistant, entity_ids: Sequence[str]) -> list[Row]:
@@ -88,19 +95,22 @@ def _suggestion(
 def check_rows(
     hass: HomeAssistant, rows: Sequence[Row], sent_by_others: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Return the points of the rows that have a code; raises `MappingError`.
+    """Return the points of the rows that have a code; raises `RowsError`.
 
     What another device sends may be sent by this one too.
     """
     points: dict[str, dict[str, Any]] = {}
-    for row in rows:
+
+    def take(row: Row) -> None:
         code = str(row.get(CONF_CODE) or "").strip()
         if not code:
-            continue
+            return
         if not CODE_PATTERN.fullmatch(code):
             raise MappingError("invalid_code", code)
         for point in points_of(hass, row, code):
             if point.name in points:
                 raise MappingError("duplicate_code", point.name)
             points[point.name] = point.as_dict()
+
+    each_row(rows, take)
     return list(points.values())

@@ -1,6 +1,7 @@
 """Config steps of a Scout entry's subentries: a device with its points, an alarm."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, override
 
 from homeassistant.config_entries import (
@@ -12,6 +13,7 @@ from homeassistant.const import Platform
 from homeassistant.helpers.selector import (
     EntitySelector,
     EntitySelectorConfig,
+    ObjectSelectorField,
     SelectSelector,
     SelectSelectorConfig,
     SelectSelectorMode,
@@ -20,8 +22,10 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...forms.fields import whole_number
-from ...points.point import Point, entity_id_of, reference_of
+from ...forms.written import Written, one_form
+from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
+    CONF_COPY_FROM,
     CONF_ENTITY,
     CONF_FACTOR,
     CONF_GUARD,
@@ -48,7 +52,7 @@ from .const import (
     SUBENTRY_ALARM,
     SUBENTRY_DEVICE,
 )
-from .mapping import check_rows, suggest_rows
+from .mapping import check_rows, known_codes, suggest_rows
 from .payload import CODE_PATTERN, DEVICE_ID_PATTERN, KNOWN_EVENT_TYPES, MAIN_DEVICE
 
 _ALARM_SCHEMA = vol.Schema(
@@ -99,12 +103,25 @@ class DeviceSubentryFlow(PointsSubentryFlow):
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the device; the user's own codes are offered in the next step."""
         await async_load_codes(self.hass)
+        codes: ObjectSelectorField = {
+            "selector": {
+                "select": {
+                    "options": known_codes(self.hass),
+                    "custom_value": True,
+                    "mode": "dropdown",
+                    "sort": True,
+                }
+            }
+        }
+        self.table = replace(self.table, columns={**self.table.columns, CONF_CODE: codes})
         return await super().async_step_user(user_input)
 
     @override
     def _rows_of(self, user_input: Mapping[str, Any]) -> list[Row]:
         """Return the rows, what is new with the codes that the entry's other devices have."""
         rows = super()._rows_of(user_input)
+        if CONF_COPY_FROM in user_input:
+            return rows
         stored = len(self._stored_rows())
         new = as_others_have_it(self.hass, rows[stored:], self._others())
         return rows[:stored] + sorted(new, key=lambda row: not row[CONF_CODE])
@@ -112,6 +129,14 @@ class DeviceSubentryFlow(PointsSubentryFlow):
 
 class AlarmSubentryFlow(ConfigSubentryFlow):
     """Report a binary sensor as events of the platform."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how an alarm is written in a file."""
+        return Written(
+            schemas=one_form(_ALARM_SCHEMA),
+            identity=(CONF_ENTITY, CONF_EVENT_TYPE, CONF_GATEWAY_DEVICE_ID),
+        )
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the binary sensor and the event it stands for."""
@@ -126,8 +151,7 @@ class AlarmSubentryFlow(ConfigSubentryFlow):
         suggested: dict[str, Any] = user_input or {}
         if not suggested and self.source == SOURCE_RECONFIGURE:
             suggested = dict(self._get_reconfigure_subentry().data)
-            point = Point(entity=suggested[CONF_ENTITY], name="")
-            suggested[CONF_ENTITY] = entity_id_of(self.hass, point)
+            suggested[CONF_ENTITY] = entity_id_behind(self.hass, suggested[CONF_ENTITY])
         return self.async_show_form(
             step_id="user",
             data_schema=self.add_suggested_values_to_schema(_ALARM_SCHEMA, suggested),

@@ -2,11 +2,12 @@
 
 from typing import Final
 
-from ...link import LinkModule
+from ...link import Direction, LinkModule
 from .const import CONF_PASSWORD_HASH, KIND
 
 LINK: Final = LinkModule(
     kind=KIND,
     package=__name__,
+    direction=Direction.SERVE,
     secrets=frozenset({CONF_PASSWORD_HASH}),
 )

@@ -2,7 +2,7 @@
 
 from homeassistant.components.sensor import SensorStateClass
 
-from ...entities.diagnostic import DiagnosticSensorDescription
+from ...entities.diagnostic import NONE, DiagnosticSensorDescription
 from ...protocols.stomp.server import StompServer
 
 
@@ -27,6 +27,6 @@ def diagnostic_sensors(server: StompServer) -> list[DiagnosticSensorDescription]
         ),
         DiagnosticSensorDescription(
             key="setup_last_refusal",
-            value_fn=lambda: health.last_refusal,
+            value_fn=lambda: health.last_refusal or NONE,
         ),
     ]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from ipaddress import ip_address
 import re
 import secrets
+from types import MappingProxyType
 from typing import Any, Final
 
 from homeassistant.config_entries import ConfigFlowResult
@@ -25,12 +26,14 @@ from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES, hash_password
 from .const import (
     CONF_ALLOW_REBOOT,
@@ -110,7 +113,19 @@ _SCHEMA: Final = vol.Schema(
 class SetupServerFlow(EntryFlow):
     """The steps of a setup server's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a server is written in a file; its password is always asked for."""
+        return Written(
+            schemas=one_form({**_SCHEMA.schema, **_SOURCES_SCHEMA.schema}),
+            asks=frozenset({CONF_PASSWORD}),
+            menus={"setup_server_plain": "setup_server_sources"},
+            opens=True,
+        )
+
     _setup_data: dict[str, Any]
+    _setup_input: Mapping[str, Any] = MappingProxyType({})
+    """What was typed in the first form, which can be gone back to."""
 
     async def async_step_setup_server(
         self, user_input: dict[str, Any] | None = None
@@ -120,6 +135,8 @@ class SetupServerFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
+            self._setup_input = user_input
             data = _data_of(user_input)
             password = user_input.get(CONF_PASSWORD, "")
             if not (errors := _validation_errors(data, password)):
@@ -129,14 +146,16 @@ class SetupServerFlow(EntryFlow):
                 errors, detail = await async_try_to_listen(self.hass, data, current)
             if not errors:
                 return await self._async_take_password(data, password)
-        suggested = user_input or {}
+        suggested = user_input or self._setup_input
         if current is not None and not suggested:
             suggested = {**current.data, SECTION_LIMITS: current.data, SECTION_TLS: current.data}
         # Never shown again, not even to who has just typed it.
         suggested = {key: value for key, value in suggested.items() if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="setup_server",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(
+                await async_listening_schema(self.hass, _SCHEMA), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )
@@ -179,9 +198,9 @@ class SetupServerFlow(EntryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Have it confirmed that others can read what goes over the network."""
-        if user_input is not None:
-            return await self.async_step_setup_server_sources()
-        return self.async_show_form(step_id="setup_server_plain", data_schema=vol.Schema({}))
+        return self.async_show_menu(
+            step_id="setup_server_plain", menu_options=["setup_server_sources", "setup_server"]
+        )
 
     async def async_step_setup_server_sources(
         self, user_input: dict[str, Any] | None = None

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 import ssl
+import time
 from typing import Any, Final
 
 from homeassistant.const import CONF_HOST, CONF_PORT, Platform
@@ -16,6 +17,7 @@ from ...commands.command import Command
 from ...commands.event import fires
 from ...commands.own import own_command
 from ...commands.registry import Registry
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
@@ -134,9 +136,16 @@ class SetupServerLink(LinkWithCommands, LinkWithLiveChanges):
         self, destination: str, parameters: Mapping[str, str], body: str | None
     ) -> Reply:
         """Answer a command of a client."""
-        return await self.registry.run(
+        traffic = traffic_of(self._hass, self._entry.entry_id)
+        told = "".join(f"{name}:{value}\n" for name, value in parameters.items())
+        message = traffic.note(Direction.IN, destination, "", f"{told}\n{body or ''}")
+        began = time.monotonic()
+        reply = await self.registry.run(
             Command(destination=destination, headers=parameters, arg=body, origin=ORIGIN)
         )
+        message.confirmed_s = time.monotonic() - began
+        traffic.note(Direction.OUT, destination, str(int(reply.status)), reply.message or "")
+        return reply
 
     def encode(self, result: Json) -> bytes:
         """Return a result as JSON; actions answer with times and the like too."""

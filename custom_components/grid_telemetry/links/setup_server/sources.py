@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import re
 from typing import Any, Final
 
-from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorDeviceClass, SensorStateClass
+from homeassistant.components.sensor import ATTR_STATE_CLASS, SensorDeviceClass
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.device_registry import AnyDeviceEntry
@@ -13,7 +13,7 @@ from homeassistant.util import slugify
 
 from ...const import DOMAIN
 from ...points.point import Point, Refusal, can_convert
-from ...points.reader import PointReader
+from ...points.reader import COUNTING, PointReader
 from ...points.table import device_class_of, readings_of, unit_of
 from ...vocabulary.datum import PROPERTIES, PROPERTY_OF, Datum, Group, Property
 from .const import CONF_DEVICE, CONF_SOURCE_ID
@@ -31,7 +31,6 @@ _NAME_BY_DEVICE_CLASS: Final[Mapping[str, str]] = {
     SensorDeviceClass.APPARENT_POWER: "apparentPower",
     SensorDeviceClass.TEMPERATURE: "temp",
 }
-_COUNTING: Final = (SensorStateClass.TOTAL, SensorStateClass.TOTAL_INCREASING)
 # These have a meaning in the filters that clients send.
 _NOT_IN_SOURCE_ID: Final = re.compile(r"[\s,*?\[\]]+")
 
@@ -207,6 +206,6 @@ def _own_property(entity: er.RegistryEntry) -> Property:
     state_class = (entity.capabilities or {}).get(ATTR_STATE_CLASS)
     return Property(
         name=first + "".join(word.capitalize() for word in others),
-        group=Group.ACCUMULATING if state_class in _COUNTING else Group.INSTANTANEOUS,
+        group=Group.ACCUMULATING if state_class in COUNTING else Group.INSTANTANEOUS,
         unit=None,
     )

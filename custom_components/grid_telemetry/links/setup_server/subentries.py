@@ -1,5 +1,6 @@
 """Config steps of a setup server's subentry: a command of the user's own."""
 
+from collections.abc import Mapping
 import re
 from typing import Any, Final
 
@@ -14,6 +15,7 @@ import voluptuous as vol
 from ...commands.built_in import RESERVED
 from ...commands.own import ACTION_NAME, one_action
 from ...forms.fields import whole_number
+from ...forms.written import Fields, Written, one_form
 from .const import (
     CONF_ACTION,
     CONF_DESTINATION,
@@ -34,6 +36,22 @@ _SCHEMA: Final = vol.Schema(
 
 class CommandSubentryFlow(ConfigSubentryFlow):
     """Have a destination call an action."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a command is written in a file: with the one call that the editor wraps."""
+
+        def listed(fields: Mapping[str, Any]) -> Fields:
+            action = fields.get(CONF_ACTION)
+            return {**fields, CONF_ACTION: action if isinstance(action, list) else [action]}
+
+        return Written(
+            schemas=one_form(_SCHEMA),
+            identity=(CONF_DESTINATION,),
+            opens=True,
+            fields=listed,
+            answers=listed,
+        )
 
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the destination and the action."""

@@ -14,6 +14,7 @@ from homeassistant.const import EntityCategory
 from homeassistant.core import callback
 from homeassistant.helpers.device_registry import DeviceInfo
 
+from ...entities.diagnostic import calm_time
 from ...entities.push import PushEntity
 from ...entities.quantity_classes import device_class_of, state_class_of
 from ...vocabulary.datum import PROPERTIES, Group, Value
@@ -73,6 +74,16 @@ class CreatedSensor(SourceSensor):
     _attr_device_class = SensorDeviceClass.TIMESTAMP
     _attr_entity_category = EntityCategory.DIAGNOSTIC
     _attr_translation_key = "solarnode_created"
+
+    @callback
+    @override
+    def show_value(
+        self, value: Value | datetime | None, measured_at: datetime | None = None
+    ) -> None:
+        shown = self._attr_native_value if self._attr_available else None
+        if isinstance(value, datetime) and isinstance(shown, datetime):
+            value = calm_time(shown, value)
+        super().show_value(value, measured_at)
 
 
 class PropertySensor(SourceSensor):

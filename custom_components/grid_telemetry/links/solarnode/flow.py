@@ -6,7 +6,6 @@ from typing import Any, Final
 from homeassistant.config_entries import ConfigFlowResult, ConfigSubentryFlow
 from homeassistant.const import CONF_HOST, CONF_PASSWORD, CONF_PORT
 from homeassistant.helpers.selector import (
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     TextSelector,
@@ -17,7 +16,8 @@ import voluptuous as vol
 from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...forms.fields import PORT, SECRET
+from ...forms.fields import PORT, SECRET, RangedNumber, to_change, with_stored
+from ...forms.written import Written, one_form
 from ...protocols.stomp.patterns import is_pattern, matches
 from ...protocols.stomp.sns import MAX_PASSWORD_BYTES
 from .client import open_session
@@ -45,7 +45,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_PORT, default=DEFAULT_PORT): PORT,
         **_CREDENTIALS,
         vol.Optional(CONF_SOURCES, default=list): TextSelector(TextSelectorConfig(multiple=True)),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): RangedNumber(
             NumberSelectorConfig(
                 min=1, max=3_600, step="any", mode=NumberSelectorMode.BOX, unit_of_measurement="s"
             )
@@ -63,27 +63,37 @@ _ATTEMPTS: Final = 6
 class SolarNodeFlow(EntryFlow):
     """The steps of a SolarNode's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a node is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
+
     async def async_step_solarnode(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask for the node, the login and the sources, and try them."""
         errors: dict[str, str] = {}
         detail = ""
+        schema, current = _SCHEMA, self._current
+        if current is not None:
+            schema = to_change(schema, CONF_PASSWORD)
         if user_input is not None:
+            user_input = self._without_name(user_input)
+            if current is not None:
+                user_input = with_stored(user_input, current.data, CONF_PASSWORD)
             data = _data_of(user_input)
             await self.async_set_unique_id(f"solarnode/{data[CONF_HOST].lower()}:{data[CONF_PORT]}")
             self._abort_if_taken()
             errors, detail = await _async_try(data)
             if not errors:
                 return self._save(data, lambda data: f"SolarNode {data[CONF_HOST]}")
-        suggested: Mapping[str, Any] = user_input or {}
-        if not suggested and (current := self._current) is not None:
-            stored = current.data
-            # The password is never shown again; it is asked for anew.
-            suggested = {key: stored[key] for key in stored if key != CONF_PASSWORD}
+        suggested: Mapping[str, Any] = user_input or ({} if current is None else current.data)
+        if current is not None:
+            # The password is never shown again.
+            suggested = {key: suggested[key] for key in suggested if key != CONF_PASSWORD}
         return self.async_show_form(
             step_id="solarnode",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(schema, suggested),
             errors=errors,
             description_placeholders={"error": detail},
         )

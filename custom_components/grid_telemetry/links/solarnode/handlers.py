@@ -14,6 +14,7 @@ from .actions import ATTR_BODY, ATTR_DESTINATION, ATTR_HEADERS, ATTR_TIMEOUT
 from .client import LIVE_DESTINATION, MAX_BODY_BYTES, MAX_LINE_BYTES
 from .link import SolarNodeLink
 
+_BREAKS: Final = frozenset(":\r\n")
 _RESERVED_DESTINATIONS: Final = (sns.AUTHENTICATE, LIVE_DESTINATION)
 
 
@@ -39,6 +40,9 @@ def _check(destination: str, headers: dict[str, str], body: str) -> None:
         _refuse("solarnode_reserved_destination", destination)
     if reserved := RESERVED_HEADERS & headers.keys():
         _refuse("solarnode_reserved_header", min(reserved))
+    # A node repeats the headers in its reply, and escapes no name.
+    if broken := [name for name in headers if not _BREAKS.isdisjoint(name)]:
+        _refuse("solarnode_invalid_text", broken[0])
     for name, value in {**headers, ATTR_DESTINATION: destination}.items():
         line = f"{name}:{value}"
         # As it goes over the wire, where these take two characters.

@@ -1,7 +1,7 @@
 """SolarNode link: the readings of a SolarNode, shown as sensors, and its setup commands."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from typing import Any, Final, NoReturn
 
@@ -216,16 +216,22 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         self._sources = frozenset(datum.source_id for datum in latest.datum)
         seen: set[tuple[str, str]] = set()
         new: list[SourceSensor] = []
-        for datum in latest.datum:
-            new.extend(self._show(datum, seen))
+        try:
+            for datum in latest.datum:
+                self._show(datum, seen, new)
+        finally:
+            # Also those that were made before the one that is too many.
+            if self._add is not None and new:
+                self._add(new)
         for key, sensor in self._sensors.items():
             if key not in seen:
                 sensor.show_value(None)
-        if self._add is not None and new:
-            self._add(new)
 
-    def _show(self, datum: Datum, seen: set[tuple[str, str]]) -> Iterable[SourceSensor]:
-        """Show a datum, and yield the sensors that are new."""
+    def _show(self, datum: Datum, seen: set[tuple[str, str]], new: list[SourceSensor]) -> None:
+        """Show a datum, and add the sensors that are new to those given.
+
+        Raises `DestinationRefused` for more sensors than there can be.
+        """
         source = datum.source_id
         live = self._live.get(source)
         if live is not None and live.at < datum.created:
@@ -234,7 +240,8 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         for name in (CREATED, *values):
             seen.add((source, name))
             if (source, name) not in self._sensors:
-                yield self._new_sensor(source, name, values[name][0] if name in values else None)
+                group = values[name][0] if name in values else None
+                new.append(self._new_sensor(source, name, group))
         for name, (group, value) in values.items():
             sensor = self._sensors[source, name]
             if isinstance(sensor, PropertySensor) and (live is None or name not in live.values):

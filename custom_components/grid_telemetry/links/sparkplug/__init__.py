@@ -4,6 +4,12 @@ from typing import Final
 
 from ...link import LinkModule
 from .actions import ACTIONS
-from .const import KIND
+from .const import KIND, SUBENTRY_DEVICE
 
-LINK: Final = LinkModule(kind=KIND, package=__name__, actions=ACTIONS)
+LINK: Final = LinkModule(
+    kind=KIND,
+    package=__name__,
+    forwards=True,
+    first_subentry=SUBENTRY_DEVICE,
+    actions=ACTIONS,
+)

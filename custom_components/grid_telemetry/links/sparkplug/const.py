@@ -23,6 +23,7 @@ SUBENTRY_COMMAND: Final = "sparkplug_command"
 
 CONF_DEVICE_ID: Final = "device_id"
 CONF_NAME: Final = "name"
+CONF_METRIC: Final = "metric"
 CONF_DATA_TYPE: Final = "data_type"
 CONF_QUANTITY: Final = "quantity"
 CONF_ACTION: Final = "action"

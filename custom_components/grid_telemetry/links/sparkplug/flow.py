@@ -19,6 +19,7 @@ from ...connection.errors import LinkError
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, whole_number
+from ...forms.written import Written, one_form
 from ...protocols.sparkplug import ID_PATTERN, EdgeNode
 from .client import login_test
 from .const import (
@@ -102,6 +103,11 @@ _IDS: Final = (CONF_GROUP_ID, CONF_NODE_ID, CONF_PRIMARY_HOST)
 
 class SparkplugFlow(EntryFlow):
     """The steps of a Sparkplug entry."""
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how an edge node is written in a file."""
+        return Written(schemas=one_form({**_BROKER_SCHEMA.schema, **_NODE_SCHEMA.schema}))
 
     _sparkplug_broker: dict[str, Any]
     _sparkplug_error = ""

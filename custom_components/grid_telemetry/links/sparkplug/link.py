@@ -30,6 +30,7 @@ from ...outbox.path import async_remove_outbox, outbox_path
 from ...outbox.store import Limits, Outbox, OutboxClosedError
 from ...points.counter_store import CounterStore
 from ...points.point import Point, Refusal, Take, entity_id_of
+from ...points.reader import LinkWithPoints, PresentPoint
 from ...points.sampler import Sample, Sampler
 from ...points.table import CONF_MAX_AGE_S, CONF_POINTS
 from ...protocols.mqtt import Will
@@ -89,7 +90,7 @@ def _quality(value: Value | None, *, is_stale: bool) -> Quality:
     return Quality.STALE if is_stale else Quality.GOOD
 
 
-class SparkplugLink(LinkWithHealth, DurableForwarder, Link):
+class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
     """One edge node: samples its points, delivers them, and takes commands."""
 
     platforms: Sequence[Platform] = (Platform.BINARY_SENSOR, Platform.SENSOR)
@@ -228,6 +229,16 @@ class SparkplugLink(LinkWithHealth, DurableForwarder, Link):
         await self.delivery.stop()
         await self.outbox.close()
         self._issues.clear()
+
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be sent of each device now."""
+        return {
+            subentry.subentry_id: [
+                self._sampler.present(Point.from_dict(stored))
+                for stored in subentry.data[CONF_POINTS]
+            ]
+            for subentry in self._entry.get_subentries_of_type(SUBENTRY_DEVICE)
+        }
 
     def diagnostics(self) -> dict[str, Any]:
         """Return health, counters and the size of the mapping."""

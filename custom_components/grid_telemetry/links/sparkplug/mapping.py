@@ -14,12 +14,13 @@ from ...points.table import (
     CONF_UNIT,
     MappingError,
     Row,
+    each_row,
     points_of,
     unit_of,
 )
 from ...protocols.sparkplug import DataType, MetricDefinition, Property
 from ...vocabulary.quantities import QUANTITIES
-from .const import CONF_DATA_TYPE, CONF_NAME, CONF_QUANTITY
+from .const import CONF_DATA_TYPE, CONF_METRIC, CONF_NAME, CONF_QUANTITY
 from .payload import METRIC_PATTERN
 
 # The types that are offered, by the names that the forms have for them.
@@ -74,13 +75,14 @@ def check_rows(
 ) -> list[dict[str, Any]]:
     """Return the points of the rows that have a name, with type and quantity.
 
-    Raises `MappingError`. Names that differ in capitals only are the same to some hosts.
+    Raises `RowsError`. Names that differ in capitals only are the same to some hosts.
     """
     points: dict[str, dict[str, Any]] = {}
-    for row in rows:
+
+    def take(row: Row) -> None:
         name = str(row.get(CONF_NAME) or "").strip()
         if not name:
-            continue
+            return
         if not METRIC_PATTERN.fullmatch(name):
             raise MappingError("invalid_metric_name", name)
         for point in points_of(hass, row, name):
@@ -91,6 +93,8 @@ def check_rows(
                 CONF_DATA_TYPE: row.get(CONF_DATA_TYPE) or "double",
                 CONF_QUANTITY: _quantity_of(hass, row),
             }
+
+    each_row(rows, take)
     return list(points.values())
 
 
@@ -111,7 +115,7 @@ def definition_of(
         if text
     }
     return MetricDefinition(
-        name=stored[CONF_NAME],
+        name=stored[CONF_METRIC if writable else CONF_NAME],
         data_type=DATA_TYPES[stored[CONF_DATA_TYPE]],
         properties=properties,
         writable=writable,

@@ -1,5 +1,6 @@
 """Config steps of a Sparkplug entry's subentries: a device with its points, a writable metric."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from homeassistant.config_entries import (
@@ -20,6 +21,7 @@ import voluptuous as vol
 
 from ...commands.own import ACTION_NAME, one_action
 from ...forms.fields import whole_number
+from ...forms.written import Fields, Written, one_form
 from ...points.point import Point, entity_id_of, reference_of
 from ...points.table import (
     CONF_ENTITY,
@@ -42,6 +44,7 @@ from .const import (
     CONF_ACTION,
     CONF_DATA_TYPE,
     CONF_DEVICE_ID,
+    CONF_METRIC,
     CONF_NAME,
     CONF_TIME_LIMIT_S,
     DEFAULT_TIME_LIMIT_S,
@@ -83,13 +86,31 @@ class DeviceSubentryFlow(PointsSubentryFlow):
 class CommandSubentryFlow(ConfigSubentryFlow):
     """Have hosts write one metric."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a writable metric is written in a file: with the one call of its action."""
+
+        def listed(fields: Mapping[str, Any]) -> Fields:
+            action = fields.get(CONF_ACTION)
+            if action is None or isinstance(action, list):
+                return dict(fields)
+            return {**fields, CONF_ACTION: [action]}
+
+        return Written(
+            schemas=one_form(_command_fields(())),
+            identity=(CONF_DEVICE_ID, CONF_METRIC),
+            opens=True,
+            fields=listed,
+            answers=listed,
+        )
+
     async def async_step_user(self, user_input: dict[str, Any] | None = None) -> SubentryFlowResult:
         """Ask for the metric, and what writing it does."""
         errors: dict[str, str] = {}
         if user_input is not None:
             data = {
                 **{key: user_input[key] for key in user_input if key not in _OPTIONAL},
-                CONF_NAME: user_input[CONF_NAME].strip(),
+                CONF_METRIC: user_input[CONF_METRIC].strip(),
                 CONF_DEVICE_ID: user_input[CONF_DEVICE_ID].strip(),
             }
             if entity_id := user_input.get(CONF_ENTITY):
@@ -124,39 +145,16 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             subentry.data[CONF_DEVICE_ID]
             for subentry in self._get_entry().get_subentries_of_type(SUBENTRY_DEVICE)
         ]
-        return vol.Schema(
-            {
-                vol.Required(CONF_DEVICE_ID): SelectSelector(
-                    SelectSelectorConfig(
-                        options=devices, custom_value=True, mode=SelectSelectorMode.DROPDOWN
-                    )
-                ),
-                vol.Required(CONF_NAME): TextSelector(),
-                vol.Required(CONF_DATA_TYPE, default="double"): SelectSelector(
-                    SelectSelectorConfig(
-                        options=list(DATA_TYPES),
-                        mode=SelectSelectorMode.DROPDOWN,
-                        translation_key="sparkplug_data_type",
-                    )
-                ),
-                vol.Optional(CONF_ENTITY): EntitySelector(
-                    EntitySelectorConfig(domain=list(DOMAINS))
-                ),
-                vol.Optional(CONF_ACTION): ActionSelector(),
-                vol.Required(CONF_TIME_LIMIT_S, default=DEFAULT_TIME_LIMIT_S): whole_number(
-                    1, 3600
-                ),
-            }
-        )
+        return vol.Schema(_command_fields(devices))
 
     def _errors(self, data: dict[str, Any]) -> dict[str, str]:
         errors: dict[str, str] = {}
         if not ID_PATTERN.fullmatch(data[CONF_DEVICE_ID]):
             errors[CONF_DEVICE_ID] = "invalid_device_id"
-        if not METRIC_PATTERN.fullmatch(data[CONF_NAME]):
-            errors[CONF_NAME] = "invalid_metric_name"
-        elif data[CONF_NAME].lower() in self._names_of(data[CONF_DEVICE_ID]):
-            errors[CONF_NAME] = "metric_name_in_use"
+        if not METRIC_PATTERN.fullmatch(data[CONF_METRIC]):
+            errors[CONF_METRIC] = "invalid_metric_name"
+        elif data[CONF_METRIC].lower() in self._names_of(data[CONF_DEVICE_ID]):
+            errors[CONF_METRIC] = "metric_name_in_use"
         entity_id = data.get(CONF_ENTITY)
         if CONF_ACTION in data:
             if data[CONF_ACTION] is None:
@@ -177,7 +175,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
             if subentry.data[CONF_DEVICE_ID] == device_id
             for point in subentry.data[CONF_POINTS]
         } | {
-            subentry.data[CONF_NAME].lower()
+            subentry.data[CONF_METRIC].lower()
             for subentry in entry.get_subentries_of_type(SUBENTRY_COMMAND)
             if subentry.subentry_id != present and subentry.data[CONF_DEVICE_ID] == device_id
         }
@@ -185,7 +183,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
     def _save(self, data: dict[str, Any]) -> SubentryFlowResult:
         entity_id = data.get(CONF_ENTITY)
         what = data[CONF_ACTION][ACTION_NAME] if CONF_ACTION in data else entity_id
-        title = f"{data[CONF_DEVICE_ID]}/{data[CONF_NAME]} → {what}"
+        title = f"{data[CONF_DEVICE_ID]}/{data[CONF_METRIC]} → {what}"
         if entity_id is not None:
             data[CONF_ENTITY] = reference_of(self.hass, entity_id)
         if self.source == SOURCE_RECONFIGURE:
@@ -193,6 +191,28 @@ class CommandSubentryFlow(ConfigSubentryFlow):
                 self._get_entry(), self._get_reconfigure_subentry(), title=title, data=data
             )
         return self.async_create_entry(title=title, data=data)
+
+
+def _command_fields(devices: Sequence[str]) -> dict[vol.Marker, Any]:
+    """Return the fields of a writable metric; another device than those of the node is typed."""
+    return {
+        vol.Required(CONF_DEVICE_ID): SelectSelector(
+            SelectSelectorConfig(
+                options=list(devices), custom_value=True, mode=SelectSelectorMode.DROPDOWN
+            )
+        ),
+        vol.Required(CONF_METRIC): TextSelector(),
+        vol.Required(CONF_DATA_TYPE, default="double"): SelectSelector(
+            SelectSelectorConfig(
+                options=list(DATA_TYPES),
+                mode=SelectSelectorMode.DROPDOWN,
+                translation_key="sparkplug_data_type",
+            )
+        ),
+        vol.Optional(CONF_ENTITY): EntitySelector(EntitySelectorConfig(domain=list(DOMAINS))),
+        vol.Optional(CONF_ACTION): ActionSelector(),
+        vol.Required(CONF_TIME_LIMIT_S, default=DEFAULT_TIME_LIMIT_S): whole_number(1, 3600),
+    }
 
 
 SUBENTRY_FLOWS: dict[str, type[ConfigSubentryFlow]] = {

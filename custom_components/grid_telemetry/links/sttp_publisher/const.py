@@ -2,7 +2,11 @@
 
 from typing import Final
 
+from ...const import DOMAIN
+
 KIND: Final = "sttp_publisher"
+EVENT_USER_COMMAND: Final = f"{DOMAIN}_sttp_command"
+"""What automations hear of a user command of a subscriber."""
 
 CONF_MAX_SUBSCRIBERS: Final = "max_subscribers"
 CONF_TARGETS: Final = "targets"

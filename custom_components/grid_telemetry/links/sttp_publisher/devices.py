@@ -6,9 +6,9 @@ from typing import Any, Final
 from uuid import UUID, uuid5
 
 from homeassistant.core import HomeAssistant
-from homeassistant.helpers.storage import Store
 
 from ...const import DOMAIN
+from ...entry_store import EntryStore, async_remove_store, entry_store
 from ...link import GridTelemetryConfigEntry
 from ...points.point import Point
 from ...points.table import CONF_ENTITY, CONF_IDENTITY, CONF_POINTS
@@ -33,6 +33,7 @@ _STORE_VERSION: Final = 1
 class Device:
     """A device that is published."""
 
+    subentry_id: str
     acronym: str
     unique_id: UUID
     signals: tuple[Signal, ...]
@@ -42,18 +43,14 @@ class Numbers:
     """The numbers of measurement keys: an entity keeps its own, no other ever gets it."""
 
     def __init__(self, hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
-        self._store = Store[dict[str, int]](
-            hass, _STORE_VERSION, f"{DOMAIN}.sttp_numbers_{entry.entry_id}"
+        self._store: EntryStore[dict[str, int]] = entry_store(
+            hass, _STORE_VERSION, _store_key(entry)
         )
         self._numbers: dict[str, int] = {}
 
     async def async_load(self) -> None:
         """Read what was given out before."""
         self._numbers = await self._store.async_load() or {}
-
-    async def async_remove(self) -> None:
-        """Delete the file."""
-        await self._store.async_remove()
 
     async def async_give(self, entities: Iterable[str]) -> dict[str, int]:
         """Return the numbers of entities; those that have none get the next ones."""
@@ -62,8 +59,17 @@ class Numbers:
         if new:
             for entity in new:
                 numbers[entity] = len(numbers) + 1
-            await self._store.async_save(numbers)
+            await self._store.async_save(lambda: numbers)
         return numbers
+
+
+def _store_key(entry: GridTelemetryConfigEntry) -> str:
+    return f"{DOMAIN}.sttp_numbers_{entry.entry_id}"
+
+
+async def async_remove_numbers(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
+    """Delete the numbers of an entry."""
+    await async_remove_store(hass, _STORE_VERSION, _store_key(entry))
 
 
 def node_id(entry: GridTelemetryConfigEntry) -> UUID:
@@ -103,6 +109,7 @@ async def async_devices(entry: GridTelemetryConfigEntry, numbers: Numbers) -> Se
 
     return [
         Device(
+            subentry_id=subentry.subentry_id,
             acronym=subentry.data[CONF_ACRONYM],
             unique_id=uuid5(namespace, subentry.subentry_id),
             signals=tuple(

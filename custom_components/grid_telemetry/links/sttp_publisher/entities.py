@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from homeassistant.components.sensor import SensorDeviceClass, SensorStateClass
 from homeassistant.const import UnitOfInformation
 
-from ...entities.diagnostic import DiagnosticSensorDescription, Rate
+from ...entities.diagnostic import NONE, DiagnosticSensorDescription, Rate
 from ...protocols.sttp import Publisher
 
 
@@ -43,11 +43,10 @@ def diagnostic_sensors(
         DiagnosticSensorDescription(
             key="sttp_stale",
             state_class=SensorStateClass.MEASUREMENT,
-            value_fn=lambda: len(stale()),
             names_fn=stale,
         ),
         DiagnosticSensorDescription(
             key="sttp_last_refusal",
-            value_fn=lambda: health.last_refusal,
+            value_fn=lambda: health.last_refusal or NONE,
         ),
     ]

@@ -13,12 +13,14 @@ from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
     address_of,
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.tls import CONF_CERTIFICATE, SERVER_TLS_FIELDS, server_tls_data
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT, fingerprint_of, target_of
 from .const import (
     CONF_FINGERPRINTS,
@@ -57,6 +59,14 @@ _SCHEMA = vol.Schema(
 class SttpPublisherFlow(EntryFlow):
     """The steps of an STTP publisher's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a publisher is written in a file."""
+        return Written(
+            schemas=one_form(_SCHEMA),
+            opens=True,
+        )
+
     async def async_step_sttp_publisher(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -64,6 +74,7 @@ class SttpPublisherFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             if not (errors := validation_errors(data) | _dialing_errors(data)):
                 await self.async_set_unique_id(_unique_id(data))
@@ -77,7 +88,9 @@ class SttpPublisherFlow(EntryFlow):
             suggested = {**stored, SECTION_DIALING: stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_publisher",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(
+                await async_listening_schema(self.hass, _SCHEMA), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )

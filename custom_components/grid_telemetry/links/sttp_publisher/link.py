@@ -8,8 +8,10 @@ from homeassistant.const import Platform
 from homeassistant.core import CALLBACK_TYPE, Event, HomeAssistant, callback
 from homeassistant.helpers import device_registry as dr, entity_registry as er
 from homeassistant.helpers.entity import Entity
+from homeassistant.helpers.json import json_dumps
 from homeassistant.util import dt as dt_util
 
+from ...connection.traffic import Direction, traffic_of
 from ...entities.diagnostic import DiagnosticSensor
 from ...entities.link_entities import link_device_info
 from ...forms.listener import cannot_listen
@@ -18,8 +20,11 @@ from ...link import GridTelemetryConfigEntry, LinkWithLiveChanges
 from ...points.counter_store import CounterStore
 from ...points.issues import PointIssues
 from ...points.point import moves_an_entity
+from ...points.reader import LinkWithPoints, PresentPoint
+from ...protocols.sttp import Measurement, SubscriberInfo
 from ...protocols.sttp.metadata import Metadata, MetadataSource
-from .devices import Device, Numbers, async_devices, node_id
+from .const import EVENT_USER_COMMAND
+from .devices import Device, Numbers, async_devices, async_remove_numbers, node_id
 from .entities import diagnostic_sensors
 from .history import RecorderHistory
 from .mapping import Signal
@@ -32,7 +37,7 @@ GATHER_S = 1.0
 """Changes of the registries come in crowds: so long they are gathered."""
 
 
-class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
+class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
     """One publisher: a server that subscribers connect to."""
 
     platforms: Sequence[Platform] = (Platform.SENSOR,)
@@ -41,7 +46,13 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self, hass: HomeAssistant, entry: GridTelemetryConfigEntry, tls: TlsContexts
     ) -> None:
         history = RecorderHistory(hass, lambda: self._signals)
-        self.publisher = publisher_of(entry.data, tls, history)
+        self.publisher = publisher_of(
+            entry.data,
+            tls,
+            history,
+            on_command=self._note_command,
+            on_user_command=self._take_user_command,
+        )
         self.metadata = Metadata()
         self._hass = hass
         self._entry = entry
@@ -50,7 +61,8 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self._devices: Sequence[Device] = ()
         self._signals: Sequence[Signal] = ()
         self._counters = CounterStore(hass, entry, lambda: self._values.readers)
-        self._values = Values(hass, self.publisher.publish, self._counters.restore)
+        self._traffic = traffic_of(hass, entry.entry_id)
+        self._values = Values(hass, self._publish, self._counters.restore)
         self._point_issues: PointIssues | None = None
         self._unlisten: list[CALLBACK_TYPE] = []
         self._gathering: asyncio.TimerHandle | None = None
@@ -120,6 +132,13 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
         self._define(Metadata())
         return self.metadata
 
+    def present_points(self) -> Mapping[str, Sequence[PresentPoint]]:
+        """Return what would be published of each device now."""
+        return {
+            device.subentry_id: [self._values.present(signal) for signal in device.signals]
+            for device in self._devices
+        }
+
     def diagnostics(self) -> dict[str, Any]:
         """Return health, subscribers and what is published."""
         health = self.publisher.health
@@ -145,6 +164,39 @@ class SttpPublisherLink(MetadataSource, LinkWithLiveChanges):
             "signals": {device.acronym: len(device.signals) for device in self._devices},
             "quality": self._values.as_dict(),
         }
+
+    @callback
+    def _take_user_command(self, sender: SubscriberInfo, number: int, data: bytes) -> None:
+        """Tell automations of a command of a subscriber; what it means they know."""
+        try:
+            text = data.decode()
+        except UnicodeDecodeError:
+            text = None
+        self._hass.bus.async_fire(
+            EVENT_USER_COMMAND,
+            {
+                "config_entry_id": self._entry.entry_id,
+                "subscriber_id": str(sender.id),
+                "address": sender.address,
+                "command": number,
+                "data": data.hex(),
+                "text": text,
+            },
+        )
+
+    def _publish(self, measurements: list[Measurement]) -> None:
+        """Publish values, and show them to whoever looks."""
+        if self._traffic.watched:
+            names = {signal.signal_id: signal.point.name for signal in self._signals}
+            told = {names[each.signal_id]: each.value for each in measurements}
+            self._traffic.note(
+                Direction.OUT, "measurements", str(len(measurements)), json_dumps(told)
+            ).confirmed_s = 0.0
+        self.publisher.publish(measurements)
+
+    def _note_command(self, peer: str, command: str, size: int) -> None:
+        if self._traffic.watched:
+            self._traffic.note(Direction.IN, command, peer, "").size = size
 
     def _define(self, before: Metadata | None = None) -> None:
         """Publish the metadata if it is other than before; by default than it was."""
@@ -206,4 +258,4 @@ async def async_setup_link(
 
 async def async_remove_link(hass: HomeAssistant, entry: GridTelemetryConfigEntry) -> None:
     """Delete the numbers that were given out."""
-    await Numbers(hass, entry).async_remove()
+    await async_remove_numbers(hass, entry)

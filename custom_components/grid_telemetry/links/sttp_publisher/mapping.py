@@ -29,6 +29,7 @@ from ...points.table import (
     MappingError,
     Row,
     device_class_of,
+    each_row,
     point_of,
     unit_of,
 )
@@ -135,17 +136,18 @@ def _suggestion(
 def check_rows(
     hass: HomeAssistant, rows: Sequence[Row], sent_by_others: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Return what to store of the rows that have a name; raises `MappingError`.
+    """Return what to store of the rows that have a name; raises `RowsError`.
 
     An entity is one signal, whose ID is made from it, so it stands in one row of one device.
     """
     points: dict[str, dict[str, Any]] = {}
     entities = set(sent_by_others)
     kinds: set[tuple[Kind, str | None]] = set()
-    for row in rows:
+
+    def take(row: Row) -> None:
         name = str(row.get(CONF_NAME) or "").strip()
         if not name:
-            continue
+            return
         if not ACRONYM_PATTERN.fullmatch(name):
             raise MappingError("invalid_name", name)
         if name in points:
@@ -168,4 +170,6 @@ def check_rows(
             CONF_PHASE: phase,
             **{key: row[key] for key in (CONF_MIN_CHANGE, CONF_MAX_PAUSE_S) if row.get(key)},
         }
+
+    each_row(rows, take)
     return list(points.values())

@@ -21,6 +21,8 @@ from ...protocols.sttp import (
     Dialing,
     History,
     Limits,
+    OnCommand,
+    OnUserCommand,
     Publisher,
     fingerprint_of,
     target_of,
@@ -48,7 +50,14 @@ def tls_contexts(data: Mapping[str, Any]) -> TlsContexts:
     return TlsContexts(server=server, dialing=dialing)
 
 
-def publisher_of(data: Mapping[str, Any], tls: TlsContexts, history: History) -> Publisher:
+def publisher_of(
+    data: Mapping[str, Any],
+    tls: TlsContexts,
+    history: History,
+    *,
+    on_command: OnCommand,
+    on_user_command: OnUserCommand,
+) -> Publisher:
     """Return the publisher of an entry; with TLS it shows its certificate where it dials, too."""
     connections = data[CONF_MAX_SUBSCRIBERS]
     return Publisher(
@@ -56,6 +65,8 @@ def publisher_of(data: Mapping[str, Any], tls: TlsContexts, history: History) ->
         port=data[CONF_PORT],
         tls=tls.server,
         history=history,
+        on_user_command=on_user_command,
+        on_command=on_command,
         dialing=Dialing(
             targets=[target_of(text, DEFAULT_PORT) for text in data.get(CONF_TARGETS, ())],
             tls=tls.dialing,

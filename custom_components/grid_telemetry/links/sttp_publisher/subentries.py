@@ -3,13 +3,9 @@
 from typing import Any
 
 from homeassistant.config_entries import ConfigSubentryFlow
-from homeassistant.helpers.selector import (
-    NumberSelector,
-    NumberSelectorConfig,
-    NumberSelectorMode,
-)
 import voluptuous as vol
 
+from ...forms.fields import whole_number
 from ...points.table import (
     CONF_ENTITY,
     CONF_FACTOR,
@@ -37,15 +33,6 @@ from .const import (
 )
 from .mapping import ACRONYM_PATTERN, PHASES, Kind, check_rows, suggest_rows
 
-_MAX_AGE: vol.All[Any] = vol.All(
-    NumberSelector(
-        NumberSelectorConfig(
-            min=1, max=86_400, step=1, mode=NumberSelectorMode.BOX, unit_of_measurement="s"
-        )
-    ),
-    vol.Coerce(int),
-)
-
 
 def _choice(options: list[str]) -> dict[str, Any]:
     return {"select": {"options": options, "mode": "dropdown"}}
@@ -58,7 +45,9 @@ class DeviceSubentryFlow(PointsSubentryFlow):
         subentry_type=SUBENTRY_DEVICE,
         id_field=CONF_ACRONYM,
         id_pattern=ACRONYM_PATTERN,
-        more_fields={vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): _MAX_AGE},
+        more_fields={
+            vol.Required(CONF_MAX_AGE_S, default=DEFAULT_MAX_AGE_S): whole_number(1, 86_400, "s")
+        },
         columns={
             CONF_ENTITY: ENTITY_COLUMN,
             CONF_NAME: {"selector": {"text": {}}},

@@ -23,7 +23,7 @@ from homeassistant.helpers.event import (
 )
 
 from ...points.point import Refusal, entity_id_of
-from ...points.reader import PointReader
+from ...points.reader import PointReader, PresentPoint
 from ...protocols.sttp import Measurement, StateFlags, ticks
 from ...vocabulary.clock import elapsed_s
 from .mapping import Signal
@@ -135,6 +135,10 @@ class Values:
     def readers(self) -> Collection[PointReader]:
         """The readers of the signals."""
         return self._readers.values()
+
+    def present(self, signal: Signal) -> PresentPoint:
+        """Return what would be published of a signal now."""
+        return self._readers[signal.number].present()
 
     def _reader_of(self, signal: Signal, known: PointReader | None) -> PointReader:
         """Return the reader of a signal, the one that there is unless its point changed."""

@@ -11,6 +11,7 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.core import HomeAssistant
 
 from ...connection.errors import ConnectionFailed, DestinationRefused
+from ...connection.wording import words_of
 from ...forms.tls import client_context
 from ...protocols.sttp import (
     SignalKey,
@@ -129,8 +130,8 @@ def _raise_for(err: SttpError | OSError) -> NoReturn:
         case TimeoutError():
             raise ConnectionFailed("sttp_timeout") from err
         case ssl.SSLError():
-            raise ConnectionFailed("sttp_tls_failed", detail) from err
+            raise ConnectionFailed("sttp_tls_failed", words_of(err)) from err
         case socket.gaierror():
-            raise ConnectionFailed("sttp_unknown_host", err.strerror or detail) from err
+            raise ConnectionFailed("sttp_unknown_host", words_of(err)) from err
         case _:
-            raise ConnectionFailed("sttp_cannot_connect", detail) from err
+            raise ConnectionFailed("sttp_cannot_connect", words_of(err)) from err

@@ -8,7 +8,6 @@ from homeassistant.const import CONF_HOST, CONF_PORT
 from homeassistant.data_entry_flow import section
 from homeassistant.helpers.selector import (
     BooleanSelector,
-    NumberSelector,
     NumberSelectorConfig,
     NumberSelectorMode,
     SelectSelector,
@@ -19,9 +18,11 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
+from ...connection.wording import in_words
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
-from ...forms.fields import PORT
+from ...forms.fields import PORT, RangedNumber
+from ...forms.written import Written, one_form
 from ...protocols.sttp import DEFAULT_PORT
 from .client import async_parameters, async_try_subscription
 from .const import (
@@ -49,7 +50,7 @@ _SCHEMA = vol.Schema(
         vol.Required(CONF_FILTER_EXPRESSION, default=DEFAULT_FILTER_EXPRESSION): TextSelector(
             TextSelectorConfig(multiline=True)
         ),
-        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): NumberSelector(
+        vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): RangedNumber(
             NumberSelectorConfig(
                 min=0.1,
                 max=3_600,
@@ -82,6 +83,11 @@ _SCHEMA = vol.Schema(
 class SttpSubscriberFlow(EntryFlow):
     """The steps of an STTP subscriber's entry."""
 
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a subscription is written in a file."""
+        return Written(schemas=one_form(_SCHEMA))
+
     async def async_step_sttp_subscriber(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
@@ -89,6 +95,7 @@ class SttpSubscriberFlow(EntryFlow):
         error: str | None = None
         detail = ""
         if user_input is not None:
+            user_input = self._without_name(user_input)
             data = _data_of(user_input)
             await self.async_set_unique_id(_unique_id(data))
             self._abort_if_taken()
@@ -101,7 +108,7 @@ class SttpSubscriberFlow(EntryFlow):
             suggested = {**stored, SECTION_TLS: stored}
         return self.async_show_form(
             step_id="sttp_subscriber",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMA, suggested),
+            data_schema=self._form_with_name(_SCHEMA, suggested),
             errors={} if error is None else {"base": error},
             description_placeholders={"error": detail},
         )
@@ -117,7 +124,7 @@ class SttpSubscriberFlow(EntryFlow):
         try:
             parameters = await async_parameters(self.hass, data)
         except OSError as err:
-            return "certificate_file", str(err)
+            return "certificate_file", in_words(str(err))
         try:
             count = await async_try_subscription(parameters)
         except LinkError as err:

@@ -15,12 +15,14 @@ from homeassistant.helpers.device_registry import DeviceEntry
 from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.entity_platform import AddConfigEntryEntitiesCallback
 from homeassistant.helpers.event import async_track_time_interval
+from homeassistant.helpers.json import json_dumps
 from homeassistant.util import dt as dt_util
 
 from ...connection.errors import DestinationRefused
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
@@ -31,6 +33,7 @@ from ...protocols.sttp import (
     Metadata,
     MetadataSource,
     SignalKey,
+    SttpRefusedError,
     Subscriber,
     SubscriberParameters,
 )
@@ -42,6 +45,8 @@ from .recovery import Recovery
 
 MODEL: Final = "STTP publisher"
 METADATA_WITHIN_S: Final = 30.0
+ANSWER_WITHIN_S: Final = 5.0
+"""So long an answer to a user command is waited for; many publishers give none."""
 RECOVER_INTERVAL: Final = timedelta(minutes=5)
 
 
@@ -57,6 +62,7 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
         parameters: SubscriberParameters,
     ) -> None:
         self.health = Health()
+        self._traffic = traffic_of(hass, entry.entry_id)
         self.subscriber = Subscriber(
             parameters,
             on_measurements=self._take,
@@ -178,6 +184,21 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             ) from err
         return self.metadata
 
+    async def async_send_command(self, number: int, data: bytes) -> str | None:
+        """Send a user command, and return what the publisher answers if it does."""
+        problem, detail = "sttp_not_connected", ""
+        try:
+            return await self.subscriber.user_command(number, data, within_s=ANSWER_WITHIN_S)
+        except SttpRefusedError as err:
+            problem, detail = "sttp_command_refused", str(err)
+        except ConnectionResetError:
+            pass
+        raise HomeAssistantError(
+            translation_domain=DOMAIN,
+            translation_key=problem,
+            translation_placeholders={"title": self._entry.title, "error": detail},
+        )
+
     def diagnostics(self) -> dict[str, Any]:
         """Return health, counters and what is subscribed to."""
         return {
@@ -249,6 +270,12 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
     @callback
     def _take(self, measurements: Iterable[Measurement]) -> None:
         self._heard = dt_util.utcnow()
+        if self._traffic.watched:
+            measurements = list(measurements)
+            told = {str(each.signal_id): each.value for each in measurements}
+            self._traffic.note(
+                Direction.IN, "measurements", str(len(measurements)), json_dumps(told)
+            )
         if self._lost is not None:
             self.recovery.note(self._lost, self._heard)
             self._lost = None

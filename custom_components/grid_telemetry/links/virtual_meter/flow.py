@@ -11,17 +11,21 @@ from homeassistant.config_entries import (
 from homeassistant.const import CONF_DEVICE
 import voluptuous as vol
 
+from ...connection.traffic import Traffic
 from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import whole_number
 from ...forms.listener import (
+    async_listening_schema,
     async_try_to_listen,
     listener_data,
     listener_fields,
     validation_errors,
 )
 from ...forms.serial_line import SERIAL_FIELDS, serial_input
+from ...forms.written import Written
 from .const import (
+    CONF_MASTER,
     CONF_MAX_CLIENTS,
     CONF_TRANSPORT,
     DEFAULT_MAX_CLIENTS,
@@ -29,8 +33,9 @@ from .const import (
     KIND,
     Transport,
 )
+from .masters import MASTERS, OTHER
 from .server import place_of, server_of
-from .subentries import SUBENTRY_FLOWS
+from .subentries import MASTER_SELECTOR, SUBENTRY_FLOWS
 
 __all__ = ["FLOW", "SUBENTRY_FLOWS"]
 
@@ -50,13 +55,55 @@ _SCHEMAS: Final = {
 class VirtualMeterFlow(EntryFlow):
     """The steps of a virtual meter's entry: one form for each transport, new or to change."""
 
+    _master: str = OTHER
+
+    @classmethod
+    def written(cls) -> Written:
+        """Return how a virtual meter is written in a file."""
+        return Written(
+            schemas={str(key): schema for key, schema in _SCHEMAS.items()},
+            choice=CONF_TRANSPORT,
+            opens=True,
+            # Who reads it decides on what the forms propose, and a file says all of that.
+            answers=lambda fields: {**fields, CONF_MASTER: OTHER},
+        )
+
     async def async_step_virtual_meter(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask which device will read the meter."""
+        if user_input is None:
+            return self.async_show_form(
+                step_id="virtual_meter",
+                data_schema=vol.Schema({vol.Required(CONF_MASTER): MASTER_SELECTOR}),
+            )
+        self._master = user_input[CONF_MASTER]
+        master = MASTERS.get(self._master)
+        if master is not None and len(master.transports) == 1:
+            return await self._async_serving_step(master.transports[0], None)
+        if master is not None:
+            return await self.async_step_virtual_meter_rs485()
+        return await self.async_step_virtual_meter_transport()
+
+    async def async_step_virtual_meter_transport(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Ask how the meter is read."""
         return self.async_show_menu(
-            step_id="virtual_meter",
+            step_id="virtual_meter_transport",
             menu_options=[f"virtual_meter_{transport}" for transport in Transport],
+        )
+
+    async def async_step_virtual_meter_rs485(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Ask what the line of the device is wired to."""
+        return self.async_show_menu(
+            step_id="virtual_meter_rs485",
+            menu_options=[
+                f"virtual_meter_{transport}"
+                for transport in (Transport.SERIAL, Transport.RTU_OVER_TCP)
+            ],
         )
 
     async def async_step_virtual_meter_reconfigure(
@@ -92,7 +139,14 @@ class VirtualMeterFlow(EntryFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
-            data = {CONF_KIND: KIND, CONF_TRANSPORT: transport, **user_input}
+            user_input = self._without_name(user_input)
+            master = self._master if current is None else current.data.get(CONF_MASTER, OTHER)
+            data = {
+                CONF_KIND: KIND,
+                CONF_MASTER: master,
+                CONF_TRANSPORT: transport,
+                **user_input,
+            }
             if transport is not Transport.SERIAL:
                 data |= listener_data(user_input)
                 errors = validation_errors(data)
@@ -106,7 +160,9 @@ class VirtualMeterFlow(EntryFlow):
         suggested = user_input or ({} if current is None else serial_input(current.data))
         return self.async_show_form(
             step_id=f"virtual_meter_{transport}",
-            data_schema=self.add_suggested_values_to_schema(_SCHEMAS[transport], suggested),
+            data_schema=self._form_with_name(
+                await async_listening_schema(self.hass, _SCHEMAS[transport]), suggested
+            ),
             errors=errors,
             description_placeholders={"error": detail},
         )
@@ -124,7 +180,7 @@ class VirtualMeterFlow(EntryFlow):
         ):
             # The entry has the line itself, and only how it is used changes.
             return {}, ""
-        server = server_of(data, {})
+        server = server_of(data, (), Traffic())
         try:
             await server.start()
         except OSError as err:

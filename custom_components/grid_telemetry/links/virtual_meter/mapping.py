@@ -13,6 +13,7 @@ from ...points.table import (
     CONF_UNIT,
     MappingError,
     Row,
+    each_row,
     point_of,
     unit_of,
 )
@@ -47,16 +48,19 @@ def suggest_rows(
 def check_rows(
     hass: HomeAssistant, rows: Sequence[Row], sent_by_others: frozenset[str]
 ) -> list[dict[str, Any]]:
-    """Return the points of the rows that have a quantity; raises `MappingError`.
+    """Return the points of the rows that have a quantity; raises `RowsError`.
 
     What fills another meter may fill this one too.
     """
     points: dict[str, dict[str, Any]] = {}
-    for row in rows:
+
+    def take(row: Row) -> None:
         if (key := row.get(CONF_QUANTITY)) is None:
-            continue
+            return
         if key in points:
             raise MappingError("duplicate_quantity", key)
         unit = QUANTITIES[key].unit
         points[key] = point_of(hass, {**row, CONF_UNIT: unit}, key).as_dict()
+
+    each_row(rows, take)
     return list(points.values())

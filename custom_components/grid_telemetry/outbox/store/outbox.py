@@ -28,17 +28,16 @@ from .file import (
 from .record import Lane, Record, RefusedRecord, StoredRecord, Trouble
 from .rows import (
     SAMPLES,
-    Row,
     delete,
     insert_rows,
     intact,
     move_damaged,
     move_refused,
     oldest_ms,
-    record_of,
     refused,
     refused_rows,
     row_of,
+    samples_in,
     select,
     too_old,
     trim_refused,
@@ -48,6 +47,7 @@ from .salvage import from_damaged, take_over
 _LOGGER = logging.getLogger(__name__)
 
 _MAX_READ_CHARS: Final = 1024 * 1024  # of bodies, in one answer of `next`
+_DAY_S: Final = 86_400
 _RELIEF: Final = 0.9  # of the bound: below it a full outbox counts as well again
 # Ids that are given before the file could be opened; none in a file is as high.
 _PROVISIONAL_ID: Final = 2**61
@@ -132,6 +132,8 @@ class Outbox:
         self._checkpoints = True
         self._open_again_at = 0.0
         self._open_error: sqlite3.Error | OSError | None = None
+        # Files that were set aside, and of which nothing could be taken over yet.
+        self._to_salvage: list[Path] = []
         self._stored_records = self._stored_samples = 0
         self._stored_oldest_ms: int | None = None
         # What the file still lacks: records to be added, those to be deleted, those to be moved
@@ -234,6 +236,10 @@ class Outbox:
         """Drop everything and return how many samples that were; raises `OutboxError`."""
         return await self._run(self._clear)
 
+    async def delete_set_aside(self) -> None:
+        """Delete the files that were set aside, damaged or foreign ones; raises `OutboxError`."""
+        await self._run(self._delete_set_aside)
+
     async def hold_checkpoints(self, *, hold: bool) -> None:
         """Leave the main file as it is from now on, or no longer; writes go on beside it.
 
@@ -330,6 +336,8 @@ class Outbox:
                 self._new_marks[record.mark.key] = record.mark.value
         self._held = kept
         self._gone |= gone
+        # What is delivered goes out again; should there still be some that is too old, it is told.
+        self._troubles.pop(Trouble.TOO_OLD, None)
         self._flush()
         if self.queued_samples < _RELIEF * self._limits.max_samples:
             self._troubles.pop(Trouble.FULL, None)
@@ -419,18 +427,33 @@ class Outbox:
             raise OutboxError(str(err)) from err
 
     def _retry_refused(self, db: sqlite3.Connection, ids: Collection[int] | None) -> int:
-        rows = [row for row in refused_rows(db) if ids is None or row[0] in ids]
+        rows = (row for row in refused_rows(db) if ids is None or row[0] in ids)
         now = int(self._clock.now_s())
-        again: list[Row] = []
+        damaged: list[int] = []
+        records = list(intact(rows, damaged))
         with transaction(db):
-            for row in rows:
-                if (record := record_of(row)) is not None:
-                    self.last_id += 1
-                    again.append(row_of(replace(record, id=self.last_id), now))
+            again = [
+                row_of(replace(record, id=self.last_id + number), now)
+                for number, record in enumerate(records, 1)
+            ]
             insert_rows(db, again)
-            _, samples = delete(db, [row[0] for row in rows], table="refused")
+            self.last_id += len(again)
+            _, samples = delete(db, [record.id for record in records], table="refused")
+            move_damaged(db, damaged, table="refused")
+            _, lost = delete(db, damaged, table="refused")
             state = self._state()
-            write_state(db, replace(state, queued=state.queued + samples))
+            write_state(
+                db,
+                replace(
+                    state,
+                    dropped=state.dropped + lost,
+                    damaged=state.damaged + lost,
+                    queued=state.queued + samples,
+                ),
+            )
+        self._count_damaged(lost)
+        if damaged:
+            self._troubles[Trouble.DAMAGED] = f"{len(damaged)} records"
         self._take_stock(db)
         return len(again)
 
@@ -474,7 +497,7 @@ class Outbox:
 
     def _clear(self) -> int:
         """Start with a new file: also a full disk lets go of the old one."""
-        samples = self.queued_samples
+        samples = self.queued_samples + self._refused_samples()
         if self._checkpoints:
             self._disconnect()
             try:
@@ -494,8 +517,26 @@ class Outbox:
         self._new_marks = dict(self.marks)
         self.dropped_samples += samples
         self._troubles.pop(Trouble.FULL, None)
+        self._troubles.pop(Trouble.TOO_OLD, None)
         self._flush()
         return samples
+
+    def _refused_samples(self) -> int:
+        """Return how many samples the refused records have, 0 where the file does not tell."""
+        try:
+            return samples_in(self._reader(), "refused")
+        except sqlite3.Error, OSError, ForeignFileError:
+            return 0
+
+    def _delete_set_aside(self) -> None:
+        try:
+            for trouble, name in _SET_ASIDE_AS.items():
+                for path in list(self._files_set_aside(name)):
+                    for suffix in (*SIDE_FILES, ""):
+                        path.with_name(f"{path.name}{suffix}").unlink(missing_ok=True)
+                self._troubles.pop(trouble, None)
+        except OSError as err:
+            raise OutboxError(str(err)) from err
 
     def _delete_all(self, db: sqlite3.Connection) -> None:
         with transaction(db):
@@ -504,11 +545,13 @@ class Outbox:
         self._take_stock(db)
 
     def _hold_checkpoints(self, hold: bool) -> None:
-        try:
-            db = self._writer()
+        def apply(db: sqlite3.Connection) -> None:
             if hold:
                 db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
             allow_checkpoints(db, allow=not hold)
+
+        try:
+            self._on_file(apply, self._writer)
         except (sqlite3.Error, OSError) as err:
             self._cannot_write(err)
         self._checkpoints = not hold
@@ -580,8 +623,13 @@ class Outbox:
         try:
             return self._writer()
         except (sqlite3.Error, OSError) as err:
-            # A file that another writer has locked is not read behind its back.
-            if _primary_code(err) in _CORRUPT | _PASSING or not self._path.exists():
+            # A file that another writer has locked is not read behind its back, nor one that is
+            # yet to take over what was there before.
+            if (
+                self._to_salvage
+                or _primary_code(err) in _CORRUPT | _PASSING
+                or not self._path.exists()
+            ):
                 raise
             self._troubles[Trouble.UNWRITABLE] = str(err)
             return self._connected(connect_for_reading(self._path), writable=False)
@@ -595,6 +643,9 @@ class Outbox:
         self._open_again_at = self._monotonic() + self._limits.reopen_after_s
         self._disconnect()
         try:
+            while self._to_salvage:
+                self._salvage(self._to_salvage[0])
+                del self._to_salvage[0]
             db = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
         except (sqlite3.Error, OSError) as err:
             self._open_error = err
@@ -644,9 +695,8 @@ class Outbox:
         self.generation += 1
 
     def _take_stock(self, db: sqlite3.Connection) -> None:
-        self._stored_records, self._stored_samples = db.execute(
-            f"SELECT count(*), coalesce(sum({SAMPLES}), 0) FROM record"
-        ).fetchone()
+        [self._stored_records] = db.execute("SELECT count(*) FROM record").fetchone()
+        self._stored_samples = samples_in(db, "record")
         [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
         self._stored_oldest_ms = oldest_ms(db)
 
@@ -656,7 +706,7 @@ class Outbox:
             self._db = None
 
     def _set_aside(self, trouble: Trouble) -> None:
-        """Rename the file, begin a new one, and take over what can be read of the old one."""
+        """Rename the file; what can be read of it is taken over into the one that follows."""
         self._disconnect()
         name = f"{self._path.name}.{_SET_ASIDE_AS[trouble]}-{datetime.now(UTC):%Y%m%dT%H%M%SZ}"
         for suffix in (*SIDE_FILES, ""):
@@ -665,7 +715,7 @@ class Outbox:
                 path.rename(path.with_name(f"{name}{suffix}"))
         self._troubles[trouble] = name
         self._open_error = None
-        self._salvage(self._path.with_name(name))
+        self._to_salvage.append(self._path.with_name(name))
 
     def _salvage(self, source: Path) -> None:
         new = connect(self._path, now_s=self._clock.now_s(), wall_s=self._clock.wall_s())
@@ -673,12 +723,11 @@ class Outbox:
         old.text_factory = bytes
         try:
             before = self._state() if self._loaded else from_damaged(lambda: read_state(old))
+            lost = 0
             with transaction(new):
                 samples, damaged = take_over(old, new)
                 if before is not None:
                     lost = max(0, before.queued - samples)
-                    if self._loaded:
-                        self._count_damaged(lost)
                     write_state(
                         new,
                         replace(
@@ -688,6 +737,8 @@ class Outbox:
                             queued=samples,
                         ),
                     )
+            if self._loaded:
+                self._count_damaged(lost)
             _LOGGER.warning(
                 "%s: %d samples were taken over from the file set aside, %d records were damaged",
                 self._path.name,
@@ -723,7 +774,9 @@ class Outbox:
             refused_records, refused = move_refused(db, self._refusals, self._clock.wall_s())
             removed_records, delivered = delete(db, self._gone, marks)
             samples = self._stored_samples + self._held_samples - delivered - refused
-            dropped_records, dropped = self._trim(db, now, samples - self._limits.max_samples)
+            outdated, (dropped_records, dropped) = self._trim(
+                db, now, samples - self._limits.max_samples
+            )
             dropped_refused = (
                 trim_refused(db, self._limits.max_refused_records, self._limits.max_refused_bytes)
                 if self._refusals
@@ -750,11 +803,10 @@ class Outbox:
         self.dropped_samples += dropped + dropped_refused
         if marks:
             self.marks = {**self.marks, **marks}
-        if dropped:
-            self._troubles[Trouble.FULL] = (
-                f"more than {self._limits.max_samples} samples,"
-                f" or older than {self._limits.max_age_s:.0f} s"
-            )
+        if outdated:
+            self._troubles[Trouble.TOO_OLD] = f"{self._limits.max_age_s / _DAY_S:g}"
+        if dropped > outdated:
+            self._troubles[Trouble.FULL] = f"{self._limits.max_samples:,}"
         if self._refusals:
             [self.refused_records] = db.execute("SELECT count(*) FROM refused").fetchone()
         self._held.clear()
@@ -763,12 +815,13 @@ class Outbox:
         self._refusals.clear()
         self._new_marks.clear()
 
-    def _trim(self, db: sqlite3.Connection, now: int, surplus: int) -> tuple[int, int]:
-        """Drop what is too old, then the surplus: records, samples.
+    def _trim(self, db: sqlite3.Connection, now: int, surplus: int) -> tuple[int, tuple[int, int]]:
+        """Drop what is too old, then the surplus: samples too old; records and samples in all.
 
         Of the surplus the history goes first: it can be asked for again, live samples cannot.
         """
         records, dropped = delete(db, list(too_old(db, now, self._limits.max_age_s)))
+        outdated = dropped
         for selected in _DISPENSABLE_FIRST:
             if (left := surplus - dropped) <= 0:
                 break
@@ -781,7 +834,7 @@ class Outbox:
             more_records, more_samples = delete(db, ids)
             records += more_records
             dropped += more_samples
-        return records, dropped
+        return outdated, (records, dropped)
 
 
 def _primary_code(err: Exception) -> int:

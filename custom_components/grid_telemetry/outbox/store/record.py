@@ -85,4 +85,6 @@ class Trouble(StrEnum):
     DAMAGED = "outbox_damaged"
     """Records were damaged, and set aside within the file."""
     FULL = "outbox_full"
-    """A bound was met, and records were dropped."""
+    """More samples than the bound waited, and some were dropped; the detail is the bound."""
+    TOO_OLD = "outbox_too_old"
+    """Records waited for longer than the bound and were dropped; the detail is it, in days."""

@@ -145,10 +145,22 @@ def refused_rows(db: sqlite3.Connection) -> list[Row]:
     return db.execute(f"SELECT {COLUMNS} FROM refused ORDER BY id").fetchall()
 
 
-def move_damaged(db: sqlite3.Connection, ids: Iterable[int]) -> None:
+def samples_in(db: sqlite3.Connection, table: Literal["record", "refused"]) -> int:
+    """Return how many samples the rows of a table count for."""
+    samples: int
+    [samples] = db.execute(f"SELECT coalesce(sum({SAMPLES}), 0) FROM {table}").fetchone()
+    return samples
+
+
+def move_damaged(
+    db: sqlite3.Connection,
+    ids: Iterable[int],
+    *,
+    table: Literal["record", "refused"] = "record",
+) -> None:
     """Copy damaged rows to where they are kept for whoever can read them, up to a number."""
     db.executemany(
-        f"INSERT INTO damaged SELECT {COLUMNS} FROM record WHERE id = ?"
+        f"INSERT INTO damaged SELECT {COLUMNS} FROM {table} WHERE id = ?"
         f" AND (SELECT count(*) FROM damaged) < {_MAX_DAMAGED_ROWS}",
         [(id_,) for id_ in ids],
     )

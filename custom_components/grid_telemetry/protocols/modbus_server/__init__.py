@@ -5,15 +5,17 @@ Implementation Guide V1.0b. Of other libraries' servers none answers several req
 once, has limits and allowed networks, and does without a serial library of its own.
 """
 
-from .frames import ExceptionCode, ReadRegisters, RequestRefusedError
-from .server import Health, Limits, Meters, SerialServer, TcpServer
+from .frames import ExceptionCode, Meter, NoAnswerError, RequestRefusedError
+from .server import Asked, Health, Limits, Meters, SerialServer, TcpServer
 
 __all__ = [
+    "Asked",
     "ExceptionCode",
     "Health",
     "Limits",
+    "Meter",
     "Meters",
-    "ReadRegisters",
+    "NoAnswerError",
     "RequestRefusedError",
     "SerialServer",
     "TcpServer",

@@ -1,6 +1,6 @@
 """Frames of Modbus TCP and RTU as a server sees them, and the answers to the requests in them."""
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from enum import IntEnum
 import struct
@@ -10,6 +10,7 @@ MOST_REGISTERS: Final = 125
 """That one answer can hold."""
 
 _READS: Final = (3, 4)
+_WRITE_REGISTER: Final = 6
 _EXCEPTION: Final = 0x80
 _MBAP: Final = struct.Struct(">HHHB")
 _MOST_PDU: Final = 253
@@ -41,6 +42,10 @@ class RequestRefusedError(Exception):
         self.code = code
 
 
+class NoAnswerError(Exception):
+    """A request is not answered, as by a meter that is gone: some masters take only that for it."""
+
+
 class FramingError(Exception):
     """What came is no Modbus, and where the next request begins cannot be told."""
 
@@ -54,21 +59,51 @@ class Request:
     transaction: int = 0
 
 
-type ReadRegisters = Callable[[int, int, int], Sequence[int]]
-"""Returns the registers that function, address and count ask for; raises `RequestRefusedError`."""
+class Meter(Protocol):
+    """The registers of a unit."""
+
+    def read(self, function: int, address: int, count: int) -> Sequence[int]:
+        """Return holding (3) or input (4) registers.
+
+        Raises `RequestRefusedError`, or `NoAnswerError`.
+        """
+
+    def write(self, address: int, words: Sequence[int]) -> None:
+        """Write holding registers, all of them or none; raises `RequestRefusedError`."""
 
 
-def answer(pdu: bytes, read: ReadRegisters) -> bytes:
-    """Return the answer to a request, which only reads; raises `RequestRefusedError`."""
+def answer(pdu: bytes, meter: Meter) -> bytes:
+    """Return the answer to a request.
+
+    Raises `RequestRefusedError`, or `NoAnswerError`.
+    """
     function = pdu[0]
-    if function not in _READS:
+    if function in _READS:
+        if len(pdu) != 5:
+            raise RequestRefusedError(ExceptionCode.ILLEGAL_VALUE)
+        address, count = struct.unpack(">HH", pdu[1:])
+        if not 1 <= count <= MOST_REGISTERS:
+            raise RequestRefusedError(ExceptionCode.ILLEGAL_VALUE)
+        words = meter.read(function, address, count)
+        return struct.pack(f">BB{count}H", function, 2 * count, *words)
+    if function not in (_WRITE_REGISTER, _WRITE_REGISTERS):
         raise RequestRefusedError(ExceptionCode.ILLEGAL_FUNCTION)
-    if len(pdu) != 5:
-        raise RequestRefusedError(ExceptionCode.ILLEGAL_VALUE)
-    address, count = struct.unpack(">HH", pdu[1:])
-    if not 1 <= count <= MOST_REGISTERS:
-        raise RequestRefusedError(ExceptionCode.ILLEGAL_VALUE)
-    return struct.pack(f">BB{count}H", function, 2 * count, *read(function, address, count))
+    address, words = _written(pdu)
+    meter.write(address, words)
+    return pdu[:5]
+
+
+def _written(pdu: bytes) -> tuple[int, Sequence[int]]:
+    """Return address and words of a request that writes; raises `RequestRefusedError`."""
+    if pdu[0] == _WRITE_REGISTER and len(pdu) == 5:
+        address, word = struct.unpack(">HH", pdu[1:])
+        return address, (word,)
+    if pdu[0] == _WRITE_REGISTERS and len(pdu) > _COUNT.size:
+        _, address, count, size = _COUNT.unpack_from(pdu)
+        words = pdu[_COUNT.size :]
+        if size == 2 * count == len(words):
+            return address, struct.unpack(f">{count}H", words)
+    raise RequestRefusedError(ExceptionCode.ILLEGAL_VALUE)
 
 
 def refusal(pdu: bytes, code: ExceptionCode) -> bytes:
@@ -78,6 +113,9 @@ def refusal(pdu: bytes, code: ExceptionCode) -> bytes:
 
 class Framer(Protocol):
     """Finds requests in what comes, and frames the answers."""
+
+    numbered: bool
+    """Whether an answer tells which request it is for, so that a client may send several."""
 
     def feed(self, data: bytes) -> Iterator[Request]:
         """Yield the requests that are complete now; raises `FramingError`."""
@@ -91,6 +129,8 @@ class Framer(Protocol):
 
 class TcpFramer:
     """Finds the requests in the bytes of a Modbus TCP connection."""
+
+    numbered = True
 
     def __init__(self) -> None:
         """Begin with an empty connection."""
@@ -127,6 +167,8 @@ class RtuFramer:
     at once as the start of a request, and each possible request is checked once, when its last
     byte has come.
     """
+
+    numbered = False
 
     def __init__(self, units: Collection[int]) -> None:
         """Take the units that are served; nobody else's requests are for us to answer."""

@@ -1,10 +1,11 @@
 """Servers of meters on TCP and on serial lines."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import partial
 import logging
+import math
 import termios
 from typing import Any, Final, cast, override
 
@@ -15,7 +16,8 @@ from .frames import (
     ExceptionCode,
     Framer,
     FramingError,
-    ReadRegisters,
+    Meter,
+    NoAnswerError,
     Request,
     RequestRefusedError,
     RtuFramer,
@@ -26,7 +28,7 @@ from .frames import (
 
 _LOGGER = logging.getLogger(__name__)
 
-type Meters = Mapping[int, ReadRegisters]
+type Meters = Mapping[int, Meter]
 """The meters by unit."""
 
 # A line that is lost, as when its adapter is pulled, is tried again after this.
@@ -37,6 +39,15 @@ _SILENCE_S: Final = 0.00175
 _LONGEST_GAP_S: Final = 1.0
 # So often the event loop is looked after.
 _TICK_S: Final = 0.05
+# Of so many clients and requests is known what they are; nobody can fill the memory.
+_MOST_KNOWN: Final = 64
+# By these a unit says that it does not have what is asked for, or is not there.
+_UNMET: Final = (
+    ExceptionCode.ILLEGAL_FUNCTION,
+    ExceptionCode.ILLEGAL_ADDRESS,
+    ExceptionCode.ILLEGAL_VALUE,
+    ExceptionCode.GATEWAY_NO_RESPONSE,
+)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +68,18 @@ class Limits(ListenerLimits):
     """A request that was pending while the event loop stood still for longer is not answered."""
 
 
+@dataclass(frozen=True, kw_only=True, slots=True)
+class Asked:
+    """What a client asked a unit last."""
+
+    pdu: bytes
+    """Its first five bytes: function, address and count."""
+    at: float
+    """By the loop's clock."""
+    met_at: float | None
+    """When it last asked for something that the unit has, whatever became of it."""
+
+
 @dataclass(kw_only=True)
 class Health(Refusals):
     """What a server has done since it was made."""
@@ -64,9 +87,35 @@ class Health(Refusals):
     requests: int = 0
     """That were answered, be it with an exception."""
     expired: int = 0
-    """How often requests were dropped, since whoever asked has given them up by now."""
+    """Requests that were not answered, since whoever asked has given them up by now."""
     last_request: float | None = None
     """Its time by the loop's clock."""
+    asked: dict[tuple[str, int], Asked] = field(default_factory=dict)
+    """By client and unit."""
+    unmet: dict[tuple[str, int, bytes], int] = field(default_factory=dict)
+    """How often a client asked for what a unit does not have, by the request."""
+
+    def take(
+        self, client: str, request: Request, now: float, refused: ExceptionCode | None
+    ) -> None:
+        """Take note of a request, with the exception code where it was refused."""
+        who, pdu = (client, request.unit), request.pdu[:5]
+        before = self.asked.pop(who, None)
+        _make_room(self.asked)
+        met_at = before.met_at if before else None
+        if refused not in _UNMET:
+            met_at = now
+        self.asked[who] = Asked(pdu=pdu, at=now, met_at=met_at)
+        if refused in _UNMET and refused is not ExceptionCode.GATEWAY_NO_RESPONSE:
+            times = self.unmet.pop((*who, pdu), 0)
+            _make_room(self.unmet)
+            self.unmet[*who, pdu] = times + 1
+
+
+def _make_room(known: dict[Any, Any]) -> None:
+    """Forget what was noted longest ago."""
+    while len(known) >= _MOST_KNOWN:
+        del known[next(iter(known))]
 
 
 class _StallWatch:
@@ -80,23 +129,39 @@ class _StallWatch:
     def __init__(self, longest_s: float) -> None:
         self._longest_s = longest_s
         self._loop = asyncio.get_running_loop()
-        self._ticked = self._loop.time()
-        self._timer = self._loop.call_later(_TICK_S, self._tick)
+        self._ticked = math.inf
+        self._stalled = -math.inf
+        self._timer: asyncio.TimerHandle | None = None
 
-    def is_late(self, due: float) -> bool:
-        """Return whether something comes too late that was due at a time of the loop's clock."""
-        return self._loop.time() - due > self._longest_s
+    def start(self) -> None:
+        """Begin to watch; may be called again."""
+        if self._timer is None:
+            self._ticked = self._loop.time()
+            self._timer = self._loop.call_later(_TICK_S, self._tick)
+
+    def is_late(self, since: float) -> bool:
+        """Return whether nobody waits any more for what was asked at a time of the loop's clock."""
+        return self._loop.time() - since > self._longest_s
 
     @property
     def has_stalled(self) -> bool:
         """Whether what is read now may have been waiting for too long."""
-        return self.is_late(self._ticked + _TICK_S)
+        return self.is_late(self._ticked)
+
+    @property
+    def has_just_stalled(self) -> bool:
+        """Whether what comes over a connection that is new now may have been waiting for it."""
+        return self.has_stalled or self._loop.time() - self._stalled < _TICK_S
 
     def stop(self) -> None:
-        """End watching."""
-        self._timer.cancel()
+        """End watching; may be called again."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def _tick(self) -> None:
+        if self.has_stalled:
+            self._stalled = self._loop.time()
         self._ticked = self._loop.time()
         self._timer = self._loop.call_later(_TICK_S, self._tick)
 
@@ -110,6 +175,7 @@ class _Connection(asyncio.Protocol):
         meters: Meters,
         health: Health,
         limits: Limits,
+        stalls: _StallWatch,
         *,
         name: str,
         peer: Peer | None = None,
@@ -120,6 +186,7 @@ class _Connection(asyncio.Protocol):
         self._meters = meters
         self._health = health
         self._limits = limits
+        self._stalls = stalls
         self._name = name
         self._peer = peer
         self._silence_s = silence_s
@@ -128,23 +195,20 @@ class _Connection(asyncio.Protocol):
         self._transport: asyncio.Transport | None = None
         self._last_bytes = 0.0
         self._foreign_bytes = 0
-        self._second = 0
-        self._requests = 0
+        self._allowance = float(limits.requests_per_s)
+        self._counted_at = self._loop.time()
         self._slowed: asyncio.TimerHandle | None = None
-        self._stalls: _StallWatch | None = None
+        self._has_waited = stalls.has_just_stalled
 
     @override
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._stalls = _StallWatch(self._limits.stall_s)
 
     @override
     def connection_lost(self, exc: Exception | None) -> None:
         self._transport = None
         if self._slowed is not None:
             self._slowed.cancel()
-        if self._stalls is not None:
-            self._stalls.stop()
         self.closed.set()
 
     @override
@@ -157,21 +221,34 @@ class _Connection(asyncio.Protocol):
         if now - self._last_bytes > _LONGEST_GAP_S:
             self._framer.forget()
         self._last_bytes = now
-        has_stalled = self._stalls is not None and self._stalls.has_stalled
-        self._foreign_bytes += len(data)
-        limits = self._limits
+        has_stalled, self._has_waited = self._stalls.has_stalled or self._has_waited, False
         try:
-            for number, request in enumerate(self._framer.feed(data)):
-                if number == limits.requests_at_once:
-                    self._cut_off(f"More than {limits.requests_at_once} requests at once")
-                    return
-                if not has_stalled:
-                    self._take(request)
+            if has_stalled:
+                # What comes next is not what waited: a master asks the same again.
+                self._health.expired += sum(1 for _ in self._framer.feed(data))
+                self._framer.forget()
+            else:
+                self._take_all(data)
         except FramingError:
             self._cut_off("No Modbus")
-        if has_stalled:
-            self._health.expired += 1
-            self._framer.forget()
+
+    def _take_all(self, data: bytes) -> None:
+        """Answer the requests that are complete now; raises `FramingError`."""
+        limits = self._limits
+        self._foreign_bytes += len(data)
+        requests: Iterable[Request] = self._framer.feed(data)
+        if not self._framer.numbered:
+            # A master of RTU waits for each answer. It has given up all but the newest, which the
+            # network held back, and would take the first answer for that to the newest.
+            found = list(requests)
+            self._health.expired += len(found[:-1])
+            requests = found[-1:]
+        for number, request in enumerate(requests):
+            if number == limits.requests_at_once:
+                self._cut_off(f"More than {limits.requests_at_once} requests at once")
+            if self._transport is None:
+                return
+            self._take(request)
         if self._peer is not None and self._foreign_bytes > limits.foreign_bytes:
             self._cut_off(f"No request in {limits.foreign_bytes} bytes")
 
@@ -182,8 +259,9 @@ class _Connection(asyncio.Protocol):
             self._transport = None
 
     def _cut_off(self, why: str) -> None:
-        self._health.refuse(self._name, why)
-        self.drop()
+        if self._transport is not None:
+            self._health.refuse(self._name, why)
+            self.drop()
 
     def _take(self, request: Request) -> None:
         now = self._health.last_request = self._loop.time()
@@ -192,32 +270,52 @@ class _Connection(asyncio.Protocol):
             self._peer.heard()
             self._peer.standing = 1
             self._peer.kept_until = now + self._limits.kept_s
+        self._slow_down(now)
+        try:
+            pdu = self._answer(request, now)
+        except NoAnswerError:
+            self._health.refuse(self._name, f"NO_ANSWER: {_text_of(request)}")
+            self._health.take(self._name, request, now, None)
+            return
         self._health.requests += 1
-        if self._second != int(now):
-            self._second, self._requests = int(now), 0
-        self._requests += 1
-        too_many = self._requests >= self._limits.requests_per_s
-        if too_many and self._slowed is None and self._transport is not None:
-            self._transport.pause_reading()
-            self._slowed = self._loop.call_at(self._second + 1, self._read_on)
-        frame = self._framer.frame(request, self._answer(request))
+        frame = self._framer.frame(request, pdu)
         if self._silence_s:
-            due = self._loop.time() + self._silence_s
-            self._loop.call_at(due, self._send_in_time, due, frame)
+            self._loop.call_at(self._loop.time() + self._silence_s, self._send_in_time, now, frame)
         else:
             self._send(frame)
 
-    def _answer(self, request: Request) -> bytes:
-        try:
-            return answer(request.pdu, self._meters.get(request.unit, _nobody))
-        except RequestRefusedError as err:
-            what = f"{request.pdu[:5].hex(' ')} of unit {request.unit}"
-            self._health.refuse(self._name, f"{err}: {what}")
-            return refusal(request.pdu, err.code)
+    def _slow_down(self, now: float) -> None:
+        """Read more slowly where requests come too fast.
 
-    def _send_in_time(self, due: float, frame: bytes) -> None:
-        """Send an answer, unless the loop stood still since it was ready."""
-        if self._stalls is not None and self._stalls.is_late(due):
+        Request by request, and not for the rest of a second: a master that has given one up takes
+        a late answer for that to the next.
+        """
+        rate = self._limits.requests_per_s
+        gained = (now - self._counted_at) * rate
+        self._allowance, self._counted_at = min(rate, self._allowance + gained) - 1, now
+        if self._allowance < 1 and self._slowed is None and self._transport is not None:
+            self._transport.pause_reading()
+            self._slowed = self._loop.call_later((1 - self._allowance) / rate, self._read_on)
+
+    def _answer(self, request: Request, now: float) -> bytes:
+        try:
+            pdu = self._answer_of(request.unit, request.pdu)
+        except RequestRefusedError as err:
+            self._health.refuse(self._name, f"{err}: {_text_of(request)}")
+            self._health.take(self._name, request, now, err.code)
+            return refusal(request.pdu, err.code)
+        self._health.take(self._name, request, now, None)
+        return pdu
+
+    def _answer_of(self, unit: int, pdu: bytes) -> bytes:
+        if (meter := self._meters.get(unit)) is None:
+            # As a gateway to a line does for units that are not there.
+            raise RequestRefusedError(ExceptionCode.GATEWAY_NO_RESPONSE)
+        return answer(pdu, meter)
+
+    def _send_in_time(self, asked_at: float, frame: bytes) -> None:
+        """Send an answer, unless the loop stood still since it was asked for."""
+        if self._stalls.is_late(asked_at):
             self._health.expired += 1
             return
         self._send(frame)
@@ -232,9 +330,8 @@ class _Connection(asyncio.Protocol):
             self._transport.resume_reading()
 
 
-def _nobody(_function: int, _address: int, _count: int) -> Sequence[int]:
-    """Answer for units that are not there, as a gateway to a line does."""
-    raise RequestRefusedError(ExceptionCode.GATEWAY_NO_RESPONSE)
+def _text_of(request: Request) -> str:
+    return f"{request.pdu[:5].hex(' ')} of unit {request.unit}"
 
 
 class TcpServer:
@@ -263,6 +360,7 @@ class TcpServer:
             limits=self._limits,
             allowed_networks=allowed_networks,
         )
+        self._stalls = _StallWatch(self._limits.stall_s)
 
     @property
     def clients(self) -> int:
@@ -277,10 +375,12 @@ class TcpServer:
     async def start(self) -> None:
         """Listen; raises OSError where the address cannot be had."""
         self._listener.start()
+        self._stalls.start()
 
     async def stop(self) -> None:
         """End all connections; the port is free when this returns. May be called again."""
         await self._listener.stop()
+        self._stalls.stop()
 
     async def _serve(self, peer: Peer) -> None:
         _, connection = await peer.open(
@@ -289,6 +389,7 @@ class TcpServer:
                 self._meters,
                 self.health,
                 self._limits,
+                self._stalls,
                 name=str(peer.address),
                 peer=peer,
             )
@@ -306,6 +407,7 @@ class SerialServer:
         device: str,
         baudrate: int,
         reopen_s: float = _REOPEN_S,
+        limits: Limits | None = None,
         **settings: Any,
     ) -> None:
         """Prepare; the settings are those of serialx."""
@@ -316,7 +418,9 @@ class SerialServer:
         self._settings = {"baudrate": baudrate, **settings}
         # A character is 11 bits: start, eight of data, parity or a second stop, stop.
         self._silence_s = max(_SILENCE_S, 3.5 * 11 / baudrate)
+        self._limits = limits or Limits()
         self._line: _Connection | None = None
+        self._stalls = _StallWatch(self._limits.stall_s)
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -337,13 +441,15 @@ class SerialServer:
         if self._line is not None:
             self._line.drop()
             await self._line.closed.wait()
+        self._stalls.stop()
 
     async def _open(self) -> _Connection:
         line = _Connection(
             RtuFramer(self._meters),
             self._meters,
             self.health,
-            Limits(),
+            self._limits,
+            self._stalls,
             name=self._device,
             silence_s=self._silence_s,
         )
@@ -354,6 +460,7 @@ class SerialServer:
         except (SerialException, ValueError, termios.error) as err:
             # A device that is no serial line, or cannot do what is asked of it.
             raise OSError(str(err)) from err
+        self._stalls.start()
         self._line = line
         return line
 

@@ -5,7 +5,7 @@ specification is said where it matters.
 """
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 import itertools
 import logging
@@ -29,7 +29,14 @@ from .errors import (
     TransportFailure,
 )
 from .frames import Decoder, Frame, Heartbeat, StompVersion, encode
-from .websocket import WebSocket, close_websocket, cut, open_websocket, receive
+from .websocket import (
+    WebSocket,
+    close_websocket,
+    cut,
+    open_websocket,
+    peer_address,
+    receive,
+)
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -71,9 +78,14 @@ class StompParameters:
     """True verifies as the session does; there is no way not to verify."""
 
 
-async def connect(session: aiohttp.ClientSession, parameters: StompParameters) -> StompConnection:
-    """Connect and log in.
+async def connect(
+    session: aiohttp.ClientSession,
+    parameters: StompParameters,
+    check_peer: Callable[[str], None] = lambda _: None,
+) -> StompConnection:
+    """Connect and log in; `check_peer` may refuse the server's address before anything is said.
 
+    What `check_peer` raises comes out as it is.
     Raises StompTransportError, StompConnectionLost, StompProtocolError, and StompConnectError
     with its StompAuthenticationError and StompHostError. The caller owns what is returned and
     must close it.
@@ -83,6 +95,7 @@ async def connect(session: aiohttp.ClientSession, parameters: StompParameters) -
             websocket = await open_websocket(session, parameters.url, parameters.ssl)
             decoder = Decoder()
             try:
+                check_peer(peer_address(websocket))
                 connected = await _log_in(websocket, decoder, parameters)
                 return StompConnection(websocket, decoder, connected, parameters.heartbeat_s)
             except BaseException as err:

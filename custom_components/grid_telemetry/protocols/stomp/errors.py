@@ -4,6 +4,7 @@ No message, repr or argument of these carries a passcode.
 """
 
 from enum import StrEnum
+import os
 from typing import override
 
 
@@ -92,3 +93,8 @@ class StompDestinationError(StompServerError):
     An ERROR carries no receipt id, so every message without its receipt fails with the same
     error although one of them caused it.
     """
+
+
+def system_words(err: OSError) -> str:
+    """Return what the system says of an error, without the address that asyncio adds to it."""
+    return os.strerror(err.errno) if err.errno and err.errno > 0 else err.strerror or str(err)

@@ -6,7 +6,7 @@ from contextlib import suppress
 import socket
 from typing import Final, Self
 
-from .errors import StompConnectionLost, StompTransportError, TransportFailure
+from .errors import StompConnectionLost, StompTransportError, TransportFailure, system_words
 from .frames import Decoder, Frame, Heartbeat, encode
 
 _READ_BYTES: Final = 64 * 1024
@@ -32,7 +32,7 @@ class TcpStream:
         try:
             async with asyncio.timeout(stall_s):
                 reader, writer = await asyncio.open_connection(host, port)
-        except OSError as err:
+        except (OSError, UnicodeError) as err:
             raise _transport_error(err, host, port) from err
         return cls(reader, writer, stall_s)
 
@@ -80,17 +80,17 @@ class TcpStream:
             self._writer.transport.abort()
 
 
-def _transport_error(err: OSError, host: str, port: int) -> StompTransportError:
+def _transport_error(err: OSError | UnicodeError, host: str, port: int) -> StompTransportError:
     match err:
         case TimeoutError():
             return StompTransportError(TransportFailure.TIMEOUT, f"{host} port {port}: no answer")
-        case socket.gaierror():
+        case socket.gaierror() | UnicodeError():  # the latter: no name that a host can have
             return StompTransportError(TransportFailure.DNS, f"{host} has no address")
         case ConnectionRefusedError():
             return StompTransportError(
                 TransportFailure.REFUSED, f"{host} port {port} refuses connections"
             )
-        case _:
+        case OSError():
             return StompTransportError(
-                TransportFailure.OTHER, f"{host} port {port}: {err.strerror or err}"
+                TransportFailure.OTHER, f"{host} port {port}: {system_words(err)}"
             )

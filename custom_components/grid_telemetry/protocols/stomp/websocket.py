@@ -9,7 +9,13 @@ from typing import Final, Literal
 import aiohttp
 from yarl import URL
 
-from .errors import StompConnectionLost, StompProtocolError, StompTransportError, TransportFailure
+from .errors import (
+    StompConnectionLost,
+    StompProtocolError,
+    StompTransportError,
+    TransportFailure,
+    system_words,
+)
 
 _CLOSE_S: Final = 1.0
 
@@ -38,6 +44,13 @@ async def open_websocket(
     return websocket
 
 
+def peer_address(websocket: WebSocket) -> str:
+    """Return the address that was connected to; raises StompConnectionLost if it is gone."""
+    if (peer := websocket.get_extra_info("peername")) is None:
+        raise StompConnectionLost("the connection was cut")
+    return str(peer[0])
+
+
 def _transport_error(err: Exception) -> StompTransportError:
     match err:
         case aiohttp.WSServerHandshakeError():
@@ -63,7 +76,7 @@ def _transport_error(err: Exception) -> StompTransportError:
         case aiohttp.ClientConnectorError():
             cause = err.os_error
             return StompTransportError(
-                TransportFailure.OTHER, f"{err.host} port {err.port}: {cause.strerror or cause}"
+                TransportFailure.OTHER, f"{err.host} port {err.port}: {system_words(cause)}"
             )
         case aiohttp.InvalidURL() | ValueError():
             # The URL as it was given may hold a password; it is not repeated.

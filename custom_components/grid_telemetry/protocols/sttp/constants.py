@@ -30,6 +30,10 @@ class ServerCommand(IntEnum):
     GET_SIGNAL_SELECTION_SCHEMA = 0x0D
 
 
+USER_COMMANDS: Final = range(0xD0, 0xE0)
+"""The commands 0 to 15 whose meaning publisher and subscriber agree on themselves."""
+
+
 class ServerResponse(IntEnum):
     """Server response codes, publisher to subscriber."""
 

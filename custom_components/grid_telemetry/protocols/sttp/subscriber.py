@@ -1,10 +1,12 @@
 """The subscriber: an asyncio client for any STTP publisher."""
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from itertools import chain
 import logging
 import ssl
 import struct
@@ -15,7 +17,13 @@ from . import compact
 from .cache import SignalIndexCache, SignalKey
 from .compact import BaseTimes
 from .connecting import connect
-from .constants import DEFAULT_PORT, DataPacketFlags, ServerCommand, ServerResponse
+from .constants import (
+    DEFAULT_PORT,
+    USER_COMMANDS,
+    DataPacketFlags,
+    ServerCommand,
+    ServerResponse,
+)
 from .frames import (
     OperationalModes,
     SttpError,
@@ -100,6 +108,8 @@ class Subscriber:
             external_metadata=parameters.external_metadata,
         )
         self._writer: asyncio.StreamWriter | None = None
+        # User commands that wait for an answer, by their code, the oldest first.
+        self._asked: dict[int, deque[asyncio.Future[str]]] = {}
         self._data_channel: asyncio.DatagramTransport | None = None
         self._start_over()
         self.measurements = 0
@@ -128,10 +138,12 @@ class Subscriber:
             self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
             while not self._past_complete:
+                # What it takes to read what was said is no silence.
                 async with asyncio.timeout(parameters.silence_s):
                     frame = await read_frame(reader, _MAX_FRAME)
-                    self.bytes += len(frame) + 4
-                    await self._response(frame)
+                self.bytes += len(frame) + 4
+                await self._response(frame)
+                async with asyncio.timeout(parameters.silence_s):
                     await writer.drain()
                 # A publisher may send faster than others in the event loop should have to wait.
                 await asyncio.sleep(0)
@@ -139,6 +151,9 @@ class Subscriber:
             raise ConnectionResetError("The publisher ended the connection") from err
         finally:
             self._writer = None
+            for asked in chain.from_iterable(self._asked.values()):
+                asked.cancel()
+            self._asked.clear()
             if self._data_channel is not None:
                 self._data_channel.close()
                 self._data_channel = None
@@ -148,7 +163,29 @@ class Subscriber:
         """Ask for the metadata, and subscribe anew when it is there; needs a connection."""
         self._send(ServerCommand.METADATA_REFRESH)
 
-    def _send(self, code: ServerCommand, data: bytes = b"") -> None:
+    async def user_command(self, number: int, data: bytes, *, within_s: float) -> str | None:
+        """Send a user command (0 to 15), and return what the publisher answers.
+
+        None where it does not answer in time, which many do not. Raises SttpRefusedError where it
+        refuses, and ConnectionResetError where there is no connection, or none any more.
+        """
+        if self._writer is None:
+            raise ConnectionResetError("There is no connection")
+        code = USER_COMMANDS[number]
+        answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        waiting = self._asked.setdefault(code, deque())
+        waiting.append(answer)
+        self._send(code, data)
+        try:
+            await asyncio.wait({answer}, timeout=within_s)
+        finally:
+            with suppress(ValueError):  # it was answered
+                waiting.remove(answer)
+        if answer.cancelled():
+            raise ConnectionResetError("The connection ended before the answer")
+        return answer.result() if answer.done() else None
+
+    def _send(self, code: int, data: bytes = b"") -> None:
         if self._writer is not None:
             self._writer.write(command(code, data))
 
@@ -190,11 +227,20 @@ class Subscriber:
             if code == ServerResponse.SUCCEEDED:
                 await self._metadata(data)
             await self._subscribe()
+        elif asked := self._asked.get(answered):
+            self._answer_to(asked.popleft(), code, self._text(data))
         elif code == ServerResponse.FAILED:
             text = self._text(data)
             if answered in _ESSENTIAL:
                 raise SttpRefusedError(text or f"The publisher refused command {answered}")
             _LOGGER.info("The publisher refused command %s: %s", answered, text)
+
+    @staticmethod
+    def _answer_to(asked: asyncio.Future[str], code: int, text: str) -> None:
+        if code == ServerResponse.SUCCEEDED:
+            asked.set_result(text)
+        else:
+            asked.set_exception(SttpRefusedError(text or "The publisher refused it"))
 
     def _text(self, data: bytes) -> str:
         """Return a message of the publisher, as much of it as anybody reads."""

@@ -72,9 +72,8 @@ class StompServer:
 
     def run(self, task: asyncio.Task[None]) -> None:
         """Look after a task."""
-        if not task.done():
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def streams(self) -> int:
         """Return how many streams of live datum there are."""

@@ -1,5 +1,6 @@
 """The publisher: an asyncio server that any STTP subscriber can connect to."""
 
+from .connection import OnCommand, OnUserCommand
 from .dialing import Dialing, Target, fingerprint_of, target_of
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
@@ -9,6 +10,8 @@ __all__ = [
     "Dialing",
     "History",
     "Limits",
+    "OnCommand",
+    "OnUserCommand",
     "Publisher",
     "PublisherHealth",
     "SubscriberInfo",

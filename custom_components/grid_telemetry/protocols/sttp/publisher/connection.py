@@ -1,10 +1,12 @@
 """One subscriber's connection to the publisher: its commands, and what it is sent."""
 
 import asyncio
-from collections.abc import Mapping
+from collections import deque
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
+import logging
 from math import inf
 import struct
 from typing import Final, override
@@ -12,7 +14,7 @@ from uuid import UUID, uuid4
 
 from ...listener import Peer
 from ..cache import SignalIndexCache, SignalKey
-from ..constants import VERSIONS, ServerCommand, ServerResponse
+from ..constants import USER_COMMANDS, VERSIONS, ServerCommand, ServerResponse
 from ..filter import FilterError
 from ..frames import OperationalModes, SttpError, decode_text, read_frame, response
 from ..measurement import Sample
@@ -23,6 +25,8 @@ from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History, Past, pause_of, replay
 from .streams import Format, Member, Packets, Stream, Streams
 from .subscription import Subscription, read_subscription
+
+_LOGGER = logging.getLogger(__name__)
 
 _LENGTH: Final = struct.Struct(">I")
 # Before a peer has shown that it speaks STTP it gets room for no more than the reference gives.
@@ -37,6 +41,10 @@ _CONFIRMATIONS: Final = frozenset(
 )
 
 
+type OnUserCommand = Callable[[SubscriberInfo, int, bytes], None]
+"""Takes a user command: who sent it, its number (0 to 15) and its data."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _Offer:
     """A signal index cache on its way to a subscriber, and the form its data will have."""
@@ -46,6 +54,10 @@ class _Offer:
     form: Format
     past: Past | None
     ids: Mapping[int, UUID]
+
+
+type OnCommand = Callable[[str, str, int], None]
+"""Hears of each command of a subscriber: its address, what it is, and its size in bytes."""
 
 
 class Connection(Member):
@@ -64,7 +76,10 @@ class Connection(Member):
         secure: bool,
         history: History | None,
         replays: asyncio.Semaphore,
+        on_user_command: OnUserCommand | None,
+        on_command: OnCommand,
     ) -> None:
+        self._on_command = on_command
         self.id = uuid4()
         self._peer = peer
         self._reader, self._writer = reader, writer
@@ -85,6 +100,9 @@ class Connection(Member):
         self._known: Mapping[int, Sample] = {}
         self._told_of_change = False
         self._history, self._replays = history, replays
+        self._on_user_command = on_user_command
+        # When the last user commands were taken, by the loop's clock.
+        self._user_commands: deque[float] = deque(maxlen=limits.user_commands)
         self._replaying: asyncio.Task[None] | None = None
         self._pause_s = 0.0
         self._interval_changed = asyncio.Event()
@@ -218,6 +236,12 @@ class Connection(Member):
 
     async def _command(self, code: int, data: bytes) -> None:
         """Answer one command."""
+        known = code in ServerCommand
+        self._on_command(
+            f"{self._peer.address}:{self._peer.port}",
+            ServerCommand(code).name if known else f"0x{code:02X}",
+            len(data),
+        )
         try:
             match code:
                 case ServerCommand.METADATA_REFRESH:
@@ -230,6 +254,8 @@ class Connection(Member):
                     self._processing_interval(data)
                 case ServerCommand.CONFIRM_UPDATE_SIGNAL_INDEX_CACHE:
                     await self._cache_confirmed()
+                case _ if code in USER_COMMANDS and self._on_user_command is not None:
+                    self._user_command(code, data, self._on_user_command)
                 case _:
                     if code not in _CONFIRMATIONS:
                         self._refuse(code, f"The command 0x{code:02X} is not offered")
@@ -247,6 +273,18 @@ class Connection(Member):
             compressed=self._modes.compress_metadata, filters=filters.strip()
         )
         self.send(response(ServerResponse.SUCCEEDED, ServerCommand.METADATA_REFRESH, document))
+
+    def _user_command(self, code: int, data: bytes, take: OnUserCommand) -> None:
+        """Hand a user command on, and say so; raises SttpError for too many and too long ones."""
+        limits, now = self._limits, asyncio.get_running_loop().time()
+        if len(data) > limits.user_command_bytes:
+            raise SttpError(f"A user command has {limits.user_command_bytes} bytes at the most")
+        if len(self._user_commands) == limits.user_commands and now < self._user_commands[0] + 1:
+            raise SttpError(f"No more than {limits.user_commands} user commands a second are taken")
+        self._user_commands.append(now)
+        if (info := self.info) is not None:
+            take(info, code - USER_COMMANDS.start, data)
+        self._answer(ServerResponse.SUCCEEDED, code, "User command taken")
 
     def _processing_interval(self, data: bytes) -> None:
         if len(data) < 4:
@@ -381,6 +419,10 @@ class Connection(Member):
         except OSError:
             # It has gone, and its connection ends by itself.
             pass
+        except Exception:
+            # The subscriber waits for the end of the past, and has to hear that none will come.
+            _LOGGER.exception("Unexpected error while sending the past to %s", self._peer.address)
+            self._refuse(ServerCommand.SUBSCRIBE, "The past could not be read")
 
     def _leave(self) -> None:
         """Receive no more data."""

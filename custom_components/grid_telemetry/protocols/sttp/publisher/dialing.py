@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
 from hashlib import sha256
+import logging
 from math import inf
 import random
 import ssl
@@ -16,6 +17,8 @@ from typing import Final
 from ...listener import address_of, keep_alive
 from ..connecting import connect
 from ..frames import SttpError
+
+_LOGGER = logging.getLogger(__name__)
 
 # A connection that lasted so long was no failed attempt.
 _LASTED_S: Final = 60.0
@@ -68,11 +71,23 @@ async def keep_dialing(
             failed(target, "No answer")
         except (OSError, SttpError) as err:
             failed(target, str(err))
+        except asyncio.CancelledError as err:
+            if (task := asyncio.current_task()) is None or task.cancelling():
+                raise
+            # Not ours: something that was waited for was cancelled elsewhere.
+            _unexpected(target, err, failed)
+        except Exception as err:  # noqa: BLE001 - whatever it is, the subscriber is dialled again
+            _unexpected(target, err, failed)
         if loop.time() - begun > _LASTED_S:
             wait_s = dialing.first_wait_s
         # Many publishers lose the same subscriber at the same time.
         await asyncio.sleep(wait_s * random.uniform(0.5, 1.0))  # noqa: S311 (no secret)
         wait_s = min(2 * wait_s, dialing.longest_wait_s)
+
+
+def _unexpected(target: Target, err: BaseException, failed: Callable[[Target, str], None]) -> None:
+    _LOGGER.error("Unexpected error with the subscriber at %s", target, exc_info=err)
+    failed(target, repr(err))
 
 
 class Dialled:

@@ -21,6 +21,9 @@ class Limits(ListenerLimits):
     """The longest that one temporal subscription asks for."""
     replays: int = 2
     """Temporal subscriptions served at the same time; others wait."""
+    user_commands: int = 10
+    """Of one subscriber, in a second."""
+    user_command_bytes: int = 4_096
     buffer_bytes: int = 4_194_304
     """Waiting for a subscriber that does not read fast enough; then it is dropped."""
 

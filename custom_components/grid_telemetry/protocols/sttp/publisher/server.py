@@ -13,7 +13,7 @@ from ..frames import NOOP, SttpError
 from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
-from .connection import Connection
+from .connection import Connection, OnCommand, OnUserCommand
 from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
@@ -28,7 +28,8 @@ class Publisher:
 
     Belongs to the running event loop. What is published within batch_s goes out together, and the
     last value of every signal again each repeat_s, with the timestamp it had: subscribers take a
-    pause of some seconds for a broken connection.
+    pause of some seconds for a broken connection. User commands are refused where nobody takes
+    them.
     """
 
     def __init__(
@@ -41,11 +42,15 @@ class Publisher:
         limits: Limits | None = None,
         history: History | None = None,
         dialing: Dialing | None = None,
+        on_user_command: OnUserCommand | None = None,
+        on_command: OnCommand = lambda *_: None,
         batch_s: float = 0.01,
         repeat_s: float = 2.0,
     ) -> None:
         self._limits = limits or Limits()
         self._history = history
+        self._on_user_command = on_user_command
+        self._on_command = on_command
         self._dialing = dialing or Dialing()
         self._replays = asyncio.Semaphore(self._limits.replays)
         self._batch_s, self._repeat_s = batch_s, repeat_s
@@ -201,6 +206,8 @@ class Publisher:
             secure=secure,
             history=self._history,
             replays=self._replays,
+            on_user_command=self._on_user_command,
+            on_command=self._on_command,
         )
         self._connections.add(connection)
         try:
