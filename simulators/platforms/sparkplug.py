@@ -40,6 +40,7 @@ class SparkplugPlatform:
             "sparkplug_device",
             {
                 "user": {"device_id": name, "devices": [device], "entities": []},
+                "mapping": {"next_step_id": "points"},
                 "points": partial(self._points, name),
             },
         )

@@ -115,6 +115,7 @@ async def test_kills_and_outages_lose_no_sample(
             "sparkplug_device",
             {
                 "user": {"device_id": "clock", "devices": [], "entities": ["sensor.seconds"]},
+                "mapping": {"next_step_id": "points"},
                 "points": device,
             },
         )

@@ -14,6 +14,7 @@ from ...points.table import (
     CONF_UNIT,
     MappingError,
     Row,
+    each_row,
     points_of,
     unit_of,
 )
@@ -74,13 +75,14 @@ def check_rows(
 ) -> list[dict[str, Any]]:
     """Return the points of the rows that have a name, with type and quantity.
 
-    Raises `MappingError`. Names that differ in capitals only are the same to some hosts.
+    Raises `RowsError`. Names that differ in capitals only are the same to some hosts.
     """
     points: dict[str, dict[str, Any]] = {}
-    for row in rows:
+
+    def take(row: Row) -> None:
         name = str(row.get(CONF_NAME) or "").strip()
         if not name:
-            continue
+            return
         if not METRIC_PATTERN.fullmatch(name):
             raise MappingError("invalid_metric_name", name)
         for point in points_of(hass, row, name):
@@ -91,6 +93,8 @@ def check_rows(
                 CONF_DATA_TYPE: row.get(CONF_DATA_TYPE) or "double",
                 CONF_QUANTITY: _quantity_of(hass, row),
             }
+
+    each_row(rows, take)
     return list(points.values())
 
 
