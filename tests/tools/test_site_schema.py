@@ -9,7 +9,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 
 
 def test_the_schema_in_the_documentation_is_that_of_the_forms() -> None:
-    assert (DOCS / "site.schema.json").read_text(encoding="utf-8") == as_text()
+    written = (DOCS / "site.schema.json").read_text(encoding="utf-8")
+    assert written == as_text(), "python -m tools.site_schema > docs/site.schema.json"
 
 
 def test_every_kind_has_its_fields() -> None:
