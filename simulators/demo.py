@@ -163,12 +163,13 @@ async def find_meters(home: HomeAssistant, line: Line) -> list[str]:
 
     def choose(step: Json) -> Json:
         """Take what was found; of models that look alike the one that says what the meter shows."""
-        (field,) = step["data_schema"]
-        found = [option["value"] for option in field["selector"]["select"]["options"]]
-        right = [f"{unit} {map_name}" for unit, (_, map_name) in units.items()]
+        meters, names = step["data_schema"]
+        found = [option["value"] for option in meters["selector"]["select"]["options"]]
+        right = {f"{unit} {map_name}": name for unit, (name, map_name) in units.items()}
         if set(right).difference(found) or {key.split()[0] for key in found} != units.keys():
             raise FlowError(f"found {', '.join(found)}, not {', '.join(right)}")
-        return {field["name"]: right}
+        named = "\n".join(f"{key.split()[0]}: {name}" for key, name in right.items())
+        return {meters["name"]: list(right), names["name"]: named}
 
     answers: dict[str, Answer] = {
         "user": {"next_step_id": "search"},
@@ -189,13 +190,6 @@ async def find_meters(home: HomeAssistant, line: Line) -> list[str]:
         if "cannot_connect" not in str(err):
             raise
         await home.add_subentry(entry_id, "meter", answers)
-    for subentry in await home.command("config_entries/subentries/list", entry_id=entry_id):
-        await home.command(
-            "config_entries/subentries/update",
-            entry_id=entry_id,
-            subentry_id=subentry["subentry_id"],
-            title=units[subentry["unique_id"]][0],
-        )
     return await devices_of(home, entry_id, line)
 
 
