@@ -53,8 +53,12 @@ async def add_meter(page: Page, port: int, picture: Picture) -> None:
     await page.get_by_text("Choose the model", exact=True).click()
     await expect(page.get_by_text("Add a meter", exact=True)).to_be_visible()
     await page.get_by_text("Meter model").last.click()
+    await expect(page.get_by_text("A register map of my own", exact=True)).to_be_visible()
+    await page.wait_for_timeout(1000)  # the field to look through them gets the keys now
     await page.keyboard.insert_text("SDM630")
     await page.get_by_text("Eastron SDM630").last.click()
+    await expect(page.get_by_text("eastron_sdm630", exact=True).first).to_be_visible()
+    await page.wait_for_timeout(500)  # else the name is typed into the form as it was before
     await _field(page, "Name").fill("House")
     await _press(page, "Submit")
     await expect(page.get_by_text("Serial number: 23120417")).to_be_visible()
