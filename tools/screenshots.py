@@ -134,7 +134,6 @@ async def change_scout(page: Page, picture: Picture) -> None:
     await _field(page, "Token").fill(TOKEN)
     await _press(page, "Submit")
     await expect(page.get_by_text("Reconfiguration was successful")).to_be_visible()
-    await _press(page, "Finish")
     await go_to_integration(page)
     await (await open_menu(page, SCOUT, "Reconfigure")).click()
     await page.get_by_text("Identity and interval", exact=True).click()
