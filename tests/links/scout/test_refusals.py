@@ -69,6 +69,8 @@ async def test_without_the_exchange_of_the_metrics_it_logs_in_a_few_times_and_gr
     set_power(hass, 1)
     await start(hass, entry, server)
     await server.wait_for(lambda: server.metrics, WITHIN_S)
+    # What is not confirmed by the end of a session is sent again, the greeting too.
+    await until(lambda: entry.runtime_data.health.delivered)
     server.behaviour.missing_exchanges = {"metrics"}
     issues = ir.async_get(hass)
     await until(lambda: issues.issues)
