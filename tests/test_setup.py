@@ -14,6 +14,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry import async_remove_config_entry_device
+from custom_components.grid_telemetry.config_flow import GridTelemetryConfigFlow
 from custom_components.grid_telemetry.const import DOMAIN
 from custom_components.grid_telemetry.diagnostics import (
     async_get_config_entry_diagnostics,
@@ -131,3 +132,9 @@ async def test_what_cannot_be_deleted_keeps_nothing_else_of_a_removed_entry(
 
     assert "read-only" in caplog.text
     assert key not in hass_storage
+
+
+def test_a_step_that_no_kind_has_is_none_of_the_flow() -> None:
+    flow = GridTelemetryConfigFlow()
+    assert hasattr(flow, "async_step_scout_gateway")
+    assert not hasattr(flow, "async_step_nothing")

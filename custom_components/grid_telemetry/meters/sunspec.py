@@ -296,7 +296,7 @@ class SunSpecPlace:
     """Where a device has a model, and what the device says of itself."""
 
     model: int
-    # The how-manieth of its model in the device, from 0.
+    # Which of the models of this number in the device, counted from 0.
     instance: int
     address: int
     length: int
@@ -304,7 +304,7 @@ class SunSpecPlace:
     common: int | None
     manufacturer: str
     product: str
-    # Whom the first common block of the device names.
+    # What the first common block of the device says of manufacturer and product.
     device: str = ""
     # Where the list of models begins, if the user had to say so.
     base: int | None = None

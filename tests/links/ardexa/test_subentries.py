@@ -248,3 +248,29 @@ async def test_a_feed_is_changed(
     assert subentry.data["stale_after_s"] == 5
     assert subentry.title == "Gateway solar.inverter-01 Energy"
     await hass.async_block_till_done()
+
+
+async def test_a_feed_can_become_the_whole_row_or_a_single_value(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    entry = add_entry(power_feed())
+    await start(hass, cloud, entry)
+    [subentry_id] = entry.subentries
+    for scenario, choice, fields in (
+        ("solar.inverter-01", {"field": "whole_row"}, FIELDS),
+        ("data.cpu_usage", {}, [{"name": "", "expect": "decimal", "unit": "percentage"}]),
+    ):
+        result = await entry.start_subentry_reconfigure_flow(hass, subentry_id)
+        result = await go_on(hass, result, device=GATEWAY)
+        result = await go_on(hass, result, scenario=scenario)
+        cloud.behaviour.error = "Broker is full"
+        result = await go_on(hass, result, **choice, stale_after_s=60)
+        assert result["errors"] == {"base": "ardexa_feed_refused"}
+        cloud.behaviour.error = None
+        result = await go_on(hass, result, **choice, stale_after_s=60)
+        assert result["reason"] == "reconfigure_successful"
+        await hass.async_block_till_done()
+        await until(lambda: entry.runtime_data.session)
+        [subentry] = entry.subentries.values()
+        assert subentry.data["fields"] == fields
+        assert "field" not in subentry.data

@@ -797,6 +797,20 @@ async def test_names_are_given_before_entity_ids_are_made(
     assert hass.states.get("sensor.cellar_left_active_power") is not None
 
 
+async def test_a_name_that_is_left_as_it_is_proposed_stays(
+    hass: HomeAssistant, silent: MockModbusConnection, only_sdm: None
+) -> None:
+    sdm630(silent, 2, power=1234.5)
+    entry = link_entry()
+
+    result = await look_for(hass, entry)
+    meters = [key for key in offered(result) if "sdm630" in key]
+    await submit(hass, result, {"meters": meters, "names": "2: Eastron SDM630"})
+    await hass.async_block_till_done(wait_background_tasks=True)
+
+    assert [subentry.title for subentry in entry.subentries.values()] == ["Eastron SDM630"]
+
+
 async def test_each_sunspec_model_becomes_a_device(
     hass: HomeAssistant,
     silent: MockModbusConnection,

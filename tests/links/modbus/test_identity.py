@@ -16,6 +16,7 @@ import pytest
 from pytest_homeassistant_custom_component.common import MockConfigEntry
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.modbus.subentries import MeterSubentryFlow
 
 from .conftest import TCP_DATA, link_entry, meter, start, write_sdm630
 
@@ -362,3 +363,19 @@ async def test_a_meter_that_was_deleted_meanwhile_takes_no_place(
 
     assert result["reason"] == "meter_gone"
     assert list(entry.subentries) == ["meter_1"]
+
+
+def test_a_sunspec_model_is_written_by_what_it_is_found_as() -> None:
+    place = {
+        "model": 203,
+        "instance": 1,
+        "address": 40069,
+        "length": 105,
+        "common": 40002,
+        "manufacturer": "Acme",
+        "product": "M1",
+    }
+    stored = {"unit_id": 7, "sunspec": place, "fast_interval_s": 4, "slow_interval_s": 30}
+    written = MeterSubentryFlow.written().written(stored)
+    assert written["register_map"] == "sunspec"
+    assert written["sunspec_model"] == "7_203_1"

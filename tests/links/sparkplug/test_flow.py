@@ -383,3 +383,19 @@ async def test_a_writable_metric_can_be_changed(hass: HomeAssistant) -> None:
     result = await hass.config_entries.subentries.async_configure(result["flow_id"], SETPOINT)
     assert result["reason"] == "reconfigure_successful"
     assert dict(entry.subentries[subentry.subentry_id].data) == SETPOINT
+
+
+async def test_what_a_writable_metric_has_not_is_not_suggested(hass: HomeAssistant) -> None:
+    entry = entry_of(
+        hass,
+        command("meter", "mode", "double", entity="number.mode"),
+        command("meter", "boost", "double", action={"action": "script.boost"}),
+    )
+    for subentry in entry.subentries.values():
+        result = await entry.start_subentry_reconfigure_flow(hass, subentry.subentry_id)
+        shown = {
+            str(key)
+            for key in result["data_schema"].schema
+            if (key.description or {}).get("suggested_value") is not None
+        }
+        assert shown & {"entity", "action"} == subentry.data.keys() & {"entity", "action"}

@@ -34,7 +34,7 @@ from .values import Values
 
 MODEL = "STTP publisher"
 GATHER_S = 1.0
-"""Changes of the registries come in crowds: so long they are gathered."""
+"""Changes of the registries often come many at once; they are gathered for so long."""
 
 
 class SttpPublisherLink(MetadataSource, LinkWithPoints, LinkWithLiveChanges):
