@@ -184,7 +184,11 @@ class VirtualMeter:
                     read[profile, key] = value
         after = await home.states()
         for point, (number, step) in read.items():
-            shown = [states[self._entities[point]]["state"] for states in (before, after)]
+            entity_id = self._entities[point]
+            # One that was only enabled by being mapped has no state yet.
+            shown = [
+                states[entity_id]["state"] for states in (before, after) if entity_id in states
+            ]
             if any(_same(number, text, step) for text in shown):
                 known = self._received.get(point)
                 self._received[point] = Received(

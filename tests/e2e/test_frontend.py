@@ -25,17 +25,12 @@ async def test_a_user_goes_all_the_way_in_the_browser(tmp_path: Path) -> None:
 
     assert seen == [
         "add-integration",
-        "meter",
         "meter-confirm",
-        "scout",
-        "scout-error",
-        "scout-mapping",
+        "scout-table",
         "device",
         "scout-device",
         "dashboard",
         "dashboard-links",
-        "integration",
-        "scout-refused",
     ]
     scout = walked.scout
     assert {metric.code for metric in scout.metrics} >= {"V_AN", "V_BN", "V_CN"}
