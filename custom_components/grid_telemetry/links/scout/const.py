@@ -9,8 +9,6 @@ DEFAULT_HOST: Final = "pro"
 DEFAULT_GATEWAY_TYPE: Final = "HOME_ASSISTANT"
 DEFAULT_HARDWARE_VERSION: Final = "1.0"
 DEFAULT_INTERVAL_S: Final = 60
-DEFAULT_MAX_AGE_DAYS: Final = 30
-DEFAULT_MAX_SAMPLES: Final = 1_000_000
 
 CONF_ALLOW_PLAIN: Final = "allow_plain"
 CONF_CLAIM_ID: Final = "claim_id"
@@ -20,8 +18,6 @@ CONF_FIRMWARE_VERSION: Final = "firmware_version"
 CONF_HARDWARE_VERSION: Final = "hardware_version"
 CONF_FIRMWARE_MEASURE: Final = "firmware_measure"
 CONF_INTERVAL_S: Final = "interval_s"
-CONF_MAX_AGE_DAYS: Final = "max_age_days"
-CONF_MAX_SAMPLES: Final = "max_samples"
 
 SUBENTRY_DEVICE: Final = "device"
 SUBENTRY_ALARM: Final = "alarm"

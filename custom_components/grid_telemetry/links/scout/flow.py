@@ -20,6 +20,7 @@ from ...const import CONF_KIND, CONTEXT_DRIVEN
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import SECRET, is_url, to_change, whole_number, with_stored
 from ...forms.written import Written, one_form
+from ...outbox.entry import LIMIT_FIELDS
 from .client import login_test, parameters_of
 from .const import (
     CONF_ALLOW_PLAIN,
@@ -29,15 +30,11 @@ from .const import (
     CONF_GATEWAY_TYPE,
     CONF_HARDWARE_VERSION,
     CONF_INTERVAL_S,
-    CONF_MAX_AGE_DAYS,
-    CONF_MAX_SAMPLES,
     CONF_SERIAL_NUMBER,
     DEFAULT_GATEWAY_TYPE,
     DEFAULT_HARDWARE_VERSION,
     DEFAULT_HOST,
     DEFAULT_INTERVAL_S,
-    DEFAULT_MAX_AGE_DAYS,
-    DEFAULT_MAX_SAMPLES,
     DEFAULT_URL,
     KIND,
 )
@@ -69,13 +66,9 @@ _IDENTITY_FIELDS = {
     vol.Optional(CONF_FIRMWARE_MEASURE): TextSelector(),
     vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): whole_number(1, 3600, "s"),
 }
-_LIMIT_FIELDS = {
-    vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): whole_number(1, 366, "d"),
-    vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): whole_number(1_000, 50_000_000),
-}
-_GATEWAY_SCHEMA = vol.Schema({**_IDENTITY_FIELDS, **_LIMIT_FIELDS})
+_GATEWAY_SCHEMA = vol.Schema({**_IDENTITY_FIELDS, **LIMIT_FIELDS})
 _IDENTITY_SCHEMA = vol.Schema(_IDENTITY_FIELDS)
-_LIMITS_SCHEMA = vol.Schema(_LIMIT_FIELDS)
+_LIMITS_SCHEMA = vol.Schema(dict(LIMIT_FIELDS))
 
 
 class ScoutFlow(EntryFlow):

@@ -20,10 +20,11 @@ from ...link import GridTelemetryConfigEntry, Link
 from ...outbox.actions import DurableForwarder, outbox_errors
 from ...outbox.backup import async_open_outbox
 from ...outbox.delivery import Delivery
-from ...outbox.issues import show_paused, show_refused, show_trouble
+from ...outbox.entry import outbox_of
+from ...outbox.issues import show_paused, show_refused
 from ...outbox.packet import Packet
-from ...outbox.path import async_remove_outbox, outbox_path
-from ...outbox.store import Lane, Limits, Outbox, OutboxClosedError, Record
+from ...outbox.path import async_remove_outbox
+from ...outbox.store import Lane, OutboxClosedError, Record
 from ...points.counter_store import CounterStore
 from ...points.point import Point
 from ...points.reader import LinkWithTrial, PresentPoint, Reading, TriedPoint, tried
@@ -42,8 +43,6 @@ from .const import (
     CONF_GATEWAY_TYPE,
     CONF_HARDWARE_VERSION,
     CONF_INTERVAL_S,
-    CONF_MAX_AGE_DAYS,
-    CONF_MAX_SAMPLES,
     CONF_SERIAL_NUMBER,
     SUBENTRY_DEVICE,
 )
@@ -59,7 +58,6 @@ from .payload import (
     packet_of,
 )
 
-_DAY_S = 86_400
 _RELOAD_WITHIN_S = 30
 _TRIED_WITHIN_S = 10.0
 
@@ -118,13 +116,7 @@ class ScoutLink(LinkWithHealth, LinkWithTrial, DurableForwarder, Link):
         }
         self.health = Health()
         self._issues = Issues(hass, entry)
-        self.outbox = Outbox(
-            outbox_path(hass, entry),
-            limits=Limits(
-                max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S, max_samples=data[CONF_MAX_SAMPLES]
-            ),
-            on_trouble=partial(show_trouble, self._issues),
-        )
+        self.outbox = outbox_of(hass, entry, self._issues)
         self.delivery = Delivery(
             hass,
             entry,

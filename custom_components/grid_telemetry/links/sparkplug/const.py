@@ -15,8 +15,6 @@ CONF_GROUP_ID: Final = "group_id"
 CONF_NODE_ID: Final = "node_id"
 CONF_PRIMARY_HOST: Final = "primary_host"
 CONF_INTERVAL_S: Final = "interval_s"
-CONF_MAX_AGE_DAYS: Final = "max_age_days"
-CONF_MAX_SAMPLES: Final = "max_samples"
 
 SUBENTRY_DEVICE: Final = "sparkplug_device"
 SUBENTRY_COMMAND: Final = "sparkplug_command"
@@ -32,8 +30,6 @@ CONF_TIME_LIMIT_S: Final = "time_limit_s"
 DEFAULT_PORT: Final = 1883
 DEFAULT_PATH: Final = "/mqtt"
 DEFAULT_INTERVAL_S: Final = 10
-DEFAULT_MAX_AGE_DAYS: Final = 30
-DEFAULT_MAX_SAMPLES: Final = 1_000_000
 DEFAULT_TIME_LIMIT_S: Final = 30
 
 

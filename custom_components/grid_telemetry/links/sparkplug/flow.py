@@ -20,6 +20,7 @@ from ...const import CONF_KIND
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, whole_number
 from ...forms.written import Written, one_form
+from ...outbox.entry import LIMIT_FIELDS
 from ...protocols.sparkplug import ID_PATTERN, EdgeNode
 from .client import login_test
 from .const import (
@@ -28,16 +29,12 @@ from .const import (
     CONF_GROUP_ID,
     CONF_INTERVAL_S,
     CONF_KEY,
-    CONF_MAX_AGE_DAYS,
-    CONF_MAX_SAMPLES,
     CONF_NODE_ID,
     CONF_PATH,
     CONF_PRIMARY_HOST,
     CONF_TRANSPORT,
     CONF_VERSION,
     DEFAULT_INTERVAL_S,
-    DEFAULT_MAX_AGE_DAYS,
-    DEFAULT_MAX_SAMPLES,
     DEFAULT_PATH,
     DEFAULT_PORT,
     KIND,
@@ -91,10 +88,7 @@ _NODE_SCHEMA: Final = vol.Schema(
         vol.Required(CONF_NODE_ID): TextSelector(),
         vol.Optional(CONF_PRIMARY_HOST): TextSelector(),
         vol.Required(CONF_INTERVAL_S, default=DEFAULT_INTERVAL_S): whole_number(1, 3600, "s"),
-        vol.Required(CONF_MAX_AGE_DAYS, default=DEFAULT_MAX_AGE_DAYS): whole_number(1, 366, "d"),
-        vol.Required(CONF_MAX_SAMPLES, default=DEFAULT_MAX_SAMPLES): whole_number(
-            1_000, 50_000_000
-        ),
+        **LIMIT_FIELDS,
     }
 )
 _REAUTH_SCHEMA: Final = vol.Schema(_CREDENTIALS)

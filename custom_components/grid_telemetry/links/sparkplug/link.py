@@ -25,9 +25,10 @@ from ...link import GridTelemetryConfigEntry, Link
 from ...outbox.actions import DurableForwarder
 from ...outbox.backup import async_open_outbox
 from ...outbox.delivery import Delivery
-from ...outbox.issues import show_paused, show_refused, show_trouble
-from ...outbox.path import async_remove_outbox, outbox_path
-from ...outbox.store import Limits, Outbox, OutboxClosedError
+from ...outbox.entry import outbox_of
+from ...outbox.issues import show_paused, show_refused
+from ...outbox.path import async_remove_outbox
+from ...outbox.store import OutboxClosedError
 from ...points.counter_store import CounterStore
 from ...points.point import Point, Refusal, Take, entity_id_of
 from ...points.reader import LinkWithPoints, PresentPoint
@@ -57,8 +58,6 @@ from .const import (
     CONF_DEVICE_ID,
     CONF_GROUP_ID,
     CONF_INTERVAL_S,
-    CONF_MAX_AGE_DAYS,
-    CONF_MAX_SAMPLES,
     CONF_NODE_ID,
     CONF_PRIMARY_HOST,
     SUBENTRY_COMMAND,
@@ -72,7 +71,6 @@ from .writable import Writable, WritableStates
 MODEL: Final = "Sparkplug B"
 HOST_ISSUE: Final = "sparkplug_host_not_heard"
 
-_DAY_S: Final = 86_400
 _HOST_ISSUE_AFTER_S: Final = 600.0
 _FAILED: Final = 400
 _STORE_VERSION: Final = 1
@@ -129,13 +127,7 @@ class SparkplugLink(LinkWithHealth, LinkWithPoints, DurableForwarder, Link):
         self._host_timer: asyncio.TimerHandle | None = None
         self.health = Health()
         self._issues = Issues(hass, entry)
-        self.outbox = Outbox(
-            outbox_path(hass, entry),
-            limits=Limits(
-                max_age_s=data[CONF_MAX_AGE_DAYS] * _DAY_S, max_samples=data[CONF_MAX_SAMPLES]
-            ),
-            on_trouble=partial(show_trouble, self._issues),
-        )
+        self.outbox = outbox_of(hass, entry, self._issues)
         self.delivery = Delivery(
             hass,
             entry,
