@@ -1,6 +1,6 @@
 """What the user may do about entities that are gone: let others take their place, or drop them."""
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import takewhile
 import json
@@ -37,6 +37,7 @@ from .table import (
     device_class_of,
     unit_of,
 )
+from .used import texts_in
 
 CONF_REPLACEMENT: Final = "replacement"
 CONF_GO_ON: Final = "go_on"
@@ -175,21 +176,10 @@ def drop(hass: HomeAssistant, entry: ConfigEntry[Any], gone: Collection[str]) ->
 
 def is_used(entry: ConfigEntry[Any], gone: Collection[str]) -> bool:
     """Return whether an entry would still use one of the entities once they were dropped."""
-
-    def texts(value: Any) -> Iterator[Any]:
-        if isinstance(value, Mapping):
-            for each in value.values():
-                yield from texts(each)
-        elif isinstance(value, list | tuple):
-            for each in value:
-                yield from texts(each)
-        else:
-            yield value
-
     return any(
         text in gone
         for subentry in entry.subentries.values()
-        for text in texts(
+        for text in texts_in(
             {
                 key: value
                 for key, value in (dropped(subentry.data, gone) or {}).items()

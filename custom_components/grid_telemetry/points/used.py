@@ -40,7 +40,7 @@ def _used(hass: HomeAssistant) -> Iterator[str]:
     registry, devices = er.async_get(hass), dr.async_get(hass)
     for entry in hass.config_entries.async_entries(DOMAIN, include_disabled=False):
         parts = [entry.data, *(subentry.data for subentry in entry.subentries.values())]
-        for text in _texts(parts):
+        for text in texts_in(parts):
             # An id of a registry, or an entity_id; no other text resolves.
             if (entity_id := er.async_resolve_entity_id(registry, text)) is not None:
                 yield entity_id
@@ -53,12 +53,13 @@ def _used(hass: HomeAssistant) -> Iterator[str]:
         yield from entities_in_script(hass, entity_id)
 
 
-def _texts(value: Any) -> Iterator[str]:
+def texts_in(value: Any) -> Iterator[str]:
+    """Return the texts in the data of a subentry, however deep; one may refer to an entity."""
     if isinstance(value, str):
         yield value
     elif isinstance(value, Mapping):
         for each in value.values():
-            yield from _texts(each)
+            yield from texts_in(each)
     elif isinstance(value, list | tuple):
         for each in value:
-            yield from _texts(each)
+            yield from texts_in(each)
