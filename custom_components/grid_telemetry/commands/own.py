@@ -55,6 +55,12 @@ def one_action(steps: Any) -> Mapping[str, Any] | None:
     return step
 
 
+def with_steps(fields: Mapping[str, Any], key: str) -> dict[str, Any]:
+    """Return fields with the one call of an action as the editor has it, which is a list."""
+    action = fields.get(key)
+    return dict(fields) if action is None or isinstance(action, list) else {**fields, key: [action]}
+
+
 def own_command(
     hass: HomeAssistant, destination: str, action: Mapping[str, Any], time_limit_s: float
 ) -> Registration:

@@ -1,6 +1,6 @@
 """Config steps of a setup server's subentry: a command of the user's own."""
 
-from collections.abc import Mapping
+from functools import partial
 import re
 from typing import Any, Final
 
@@ -13,9 +13,9 @@ from homeassistant.helpers.selector import ActionSelector, TextSelector
 import voluptuous as vol
 
 from ...commands.built_in import RESERVED
-from ...commands.own import ACTION_NAME, one_action
+from ...commands.own import ACTION_NAME, one_action, with_steps
 from ...forms.fields import whole_number
-from ...forms.written import Fields, Written, one_form
+from ...forms.written import Written, one_form
 from .const import (
     CONF_ACTION,
     CONF_DESTINATION,
@@ -40,11 +40,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
     @classmethod
     def written(cls) -> Written:
         """Return how a command is written in a file: with the one call that the editor wraps."""
-
-        def listed(fields: Mapping[str, Any]) -> Fields:
-            action = fields.get(CONF_ACTION)
-            return {**fields, CONF_ACTION: action if isinstance(action, list) else [action]}
-
+        listed = partial(with_steps, key=CONF_ACTION)
         return Written(
             schemas=one_form(_SCHEMA),
             identity=(CONF_DESTINATION,),

@@ -1,6 +1,7 @@
 """Config steps of a Sparkplug entry's subentries: a device with its points, a writable metric."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final
 
 from homeassistant.config_entries import (
@@ -19,9 +20,9 @@ from homeassistant.helpers.selector import (
 )
 import voluptuous as vol
 
-from ...commands.own import ACTION_NAME, one_action
+from ...commands.own import ACTION_NAME, one_action, with_steps
 from ...forms.fields import whole_number
-from ...forms.written import Fields, Written, one_form
+from ...forms.written import Written, one_form
 from ...points.point import entity_id_behind, reference_of
 from ...points.table import (
     CONF_ENTITY,
@@ -89,13 +90,7 @@ class CommandSubentryFlow(ConfigSubentryFlow):
     @classmethod
     def written(cls) -> Written:
         """Return how a writable metric is written in a file: with the one call of its action."""
-
-        def listed(fields: Mapping[str, Any]) -> Fields:
-            action = fields.get(CONF_ACTION)
-            if action is None or isinstance(action, list):
-                return dict(fields)
-            return {**fields, CONF_ACTION: [action]}
-
+        listed = partial(with_steps, key=CONF_ACTION)
         return Written(
             schemas=one_form(_command_fields(())),
             identity=(CONF_DEVICE_ID, CONF_METRIC),
