@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from homeassistant.components.repairs import RepairsFlow, RepairsFlowResult
 from homeassistant.config_entries import ConfigEntry, ConfigEntryState
+from homeassistant.core import HomeAssistant
 import voluptuous as vol
 
 from ..const import CONF_KIND
@@ -15,7 +16,18 @@ from .drift import async_check_drift
 from .export import as_yaml, exported_entry, known
 from .plan import wanted_of
 from .record import EntryRecord, async_record
-from .site_file import KEY_ID, WrittenKind, async_written_kinds
+from .site_file import KEY_ID, SiteEntry, WrittenKind, async_written_kinds
+
+
+async def _async_refusal(
+    hass: HomeAssistant, wanted: SiteEntry, given: Mapping[str, str]
+) -> str | None:
+    """Do what a file says of an entry; return why it cannot be done, None if it was."""
+    try:
+        outcome = await async_apply_entry(hass, wanted, given)
+    except SiteFileError as err:
+        return str(err)
+    return outcome.error or "" if outcome.result is Result.FAILED else None
 
 
 class SecretsFlow(RepairsFlow):
@@ -34,14 +46,9 @@ class SecretsFlow(RepairsFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
-            try:
-                outcome = await async_apply_entry(self.hass, wanted, user_input)
-            except SiteFileError as err:
-                errors["base"], detail = "site_entry_refused", str(err)
-            else:
-                if outcome.result is not Result.FAILED:
-                    return self.async_create_entry(data={})
-                errors["base"], detail = "site_entry_refused", outcome.error or ""
+            if (refusal := await _async_refusal(self.hass, wanted, user_input)) is None:
+                return self.async_create_entry(data={})
+            errors["base"], detail = "site_entry_refused", refusal
         return self.async_show_form(
             step_id="init",
             data_schema=vol.Schema({vol.Required(key): SECRET for key in self._asks}),
@@ -77,17 +84,11 @@ class DriftFlow(RepairsFlow):
         errors: dict[str, str] = {}
         detail = ""
         if user_input is not None:
-            try:
-                secrets = (await async_record(self.hass)).own_secrets
-                outcome = await async_apply_entry(
-                    self.hass, wanted_of(remembered, kind, secrets), {}
-                )
-            except SiteFileError as err:
-                errors["base"], detail = "site_entry_refused", str(err)
-            else:
-                if outcome.result is not Result.FAILED:
-                    return self.async_create_entry(data={})
-                errors["base"], detail = "site_entry_refused", outcome.error or ""
+            secrets = (await async_record(self.hass)).own_secrets
+            wanted = wanted_of(remembered, kind, secrets)
+            if (refusal := await _async_refusal(self.hass, wanted, {})) is None:
+                return self.async_create_entry(data={})
+            errors["base"], detail = "site_entry_refused", refusal
         return self.async_show_form(
             step_id="take_file",
             data_schema=vol.Schema({}),
