@@ -2,25 +2,15 @@
 
 from homeassistant.components.repairs import RepairsFlow
 from homeassistant.core import HomeAssistant
-
-from .configuration.repairs import DriftFlow, PlanFlow, SecretsFlow
-from .outbox.repairs import RefusedMessagesFlow, SetAsideFlow
-from .points.repairs import PointsFlow
+from homeassistant.helpers.importlib import async_import_module
 
 
 async def async_create_fix_flow(
     hass: HomeAssistant, issue_id: str, data: dict[str, str | int | float | None] | None
 ) -> RepairsFlow:
-    """Return the flow of a fixable issue, which its data tells."""
-    data = data or {}
-    if "site_entry" in data:
-        return SecretsFlow(data)
-    if "site_plan" in data:
-        return PlanFlow(data)
-    if "drifted" in data:
-        return DriftFlow(data)
-    if "points" in data:
-        return PointsFlow(data)
-    if "set_aside" in data:
-        return SetAsideFlow(str(data["entry_id"]), str(data["set_aside"]))
-    return RefusedMessagesFlow(str(data["entry_id"]))
+    """Return the flow of a fixable issue."""
+    # Imported when an issue is mended: Home Assistant loads this module in every home, and the
+    # flows bring the site file and the outbox's file with them.
+    flows = await async_import_module(hass, f"{__package__}.fix_flows")
+    flow: RepairsFlow = flows.fix_flow(data or {})
+    return flow
