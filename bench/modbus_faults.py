@@ -9,6 +9,9 @@ dies       one meter answers nothing any more
 garbling   one answer in twenty has a wrong byte, of any meter (RTU over TCP)
 late       one meter answers after the time-out
 one client a gateway that takes one client, drops it now and then, and then refuses for 2 s
+foreign    one meter answers nothing, and another integration reads a ninth on our connection
+stalls     every 20 s the line stands still for 1.8 s (RTU over TCP), with that integration; every
+           quantity of each meter has a value of its own, so that an answer taken for another shows
 """
 
 import argparse
@@ -16,12 +19,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping, Sequence
 import contextlib
 from dataclasses import dataclass
+from functools import partial
 import logging
+import struct
 import sys
 import time
 from types import MappingProxyType
 from typing import Any, Final, Literal
+from unittest.mock import patch
 
+from homeassistant.components.modbus import async_get_unit
 from homeassistant.config_entries import SOURCE_USER, ConfigEntry, ConfigSubentryData
 from homeassistant.const import STATE_UNAVAILABLE, STATE_UNKNOWN
 from homeassistant.core import (
@@ -31,13 +38,17 @@ from homeassistant.core import (
     HomeAssistant,
     callback,
 )
+from homeassistant.helpers import entity_registry as er
+from homeassistant.helpers.entity import Entity
 from homeassistant.helpers.event import (
     async_track_state_change_event,
     async_track_state_report_event,
 )
 from homeassistant.setup import async_setup_component
+from modbus_connection import ModbusError
 
 from custom_components.grid_telemetry.const import DOMAIN
+from custom_components.grid_telemetry.links.modbus.transport import modbus_params
 from simulators.gateway import Faults, Gateway
 from simulators.house import House
 from simulators.meters import MeterServer, SimulatedMeter
@@ -55,6 +66,15 @@ ANSWER_S: Final = 0.02
 LATE_S: Final = 2.5
 DROP_EVERY_S: Final = 6.0
 REFUSE_S: Final = 2.0
+STALL_S: Final = 1.8
+STALL_EVERY_S: Final = 20.0
+# While it begins, at least one answer is on its way.
+STALL_BEGINS_S: Final = 0.3
+# It has two counters, each read by itself: the answers look the same.
+STALLED_MAP: Final = "carlo_gavazzi_em24_e1"
+STALLED: Final = ("power", "energy_import", "energy_export", "voltage_l1", "voltage_l2")
+FOREIGN: Final = 9
+FOREIGN_V: Final = 231.5
 # What the healthy meters keep of their updates; a line that is away cannot be read.
 GOAL: Final = 0.9
 
@@ -88,6 +108,12 @@ FAULTS: Final = (
         drops=True,
         healthy=UNITS,
     ),
+)
+
+
+SHARED: Final = (
+    Fault(name="foreign", wire="tcp", faults=Faults(), silent=True),
+    Fault(name="stalls", wire="rtu_over_tcp", faults=Faults(), healthy=UNITS),
 )
 
 
@@ -173,6 +199,106 @@ async def ours(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
         return await watch(hass, sensors, fault, line, seconds), line.gateway
 
 
+def _stalled_values(unit: int) -> Mapping[str, float]:
+    """Return what a meter has, each value of its own."""
+    return {key: 100.0 * unit + 10 * number for number, key in enumerate(STALLED, 1)}
+
+
+@dataclass(kw_only=True)
+class Reads:
+    """What an integration got, and how much of it was another's."""
+
+    good: int = 0
+    wrong: int = 0
+    longest_s: float = 0.0
+
+
+async def _read_foreign(hass: HomeAssistant, wire: Wire, port: int, seconds: float) -> Reads:
+    """Be another integration that reads a meter on the same connection every second."""
+    entry = _entry(wire, port)
+    unit = async_get_unit(hass, entry, modbus_params(entry.data), FOREIGN)
+    reads = Reads()
+    last = due = time.monotonic()
+    end = due + seconds
+    while due < end:
+        try:
+            words = await unit.read_input_registers(0, 2)
+        except ModbusError:
+            pass
+        else:
+            now = time.monotonic()
+            reads.longest_s, last = max(reads.longest_s, now - last), now
+            value = struct.unpack(">f", struct.pack(">HH", *words))[0]
+            if value == FOREIGN_V:
+                reads.good += 1
+            else:
+                reads.wrong += 1
+        # What it has missed meanwhile is not read later.
+        while (due := due + INTERVAL_S) < time.monotonic():
+            pass
+        await asyncio.sleep(due - time.monotonic())
+    return reads
+
+
+async def _stall(gateway: Gateway) -> None:
+    """Let the line stand still now and then."""
+    while True:
+        await asyncio.sleep(STALL_EVERY_S / 2)
+        gateway.faults.late_s = dict.fromkeys((*UNITS, FOREIGN), STALL_S)
+        await asyncio.sleep(STALL_BEGINS_S)
+        gateway.faults.late_s = None
+        await asyncio.sleep(STALL_EVERY_S / 2 - STALL_BEGINS_S)
+
+
+async def shared(fault: Fault, seconds: float) -> tuple[Reads, Reads]:
+    """Return what we and another integration read on one connection."""
+    meters = [
+        SimulatedMeter(
+            unit,
+            STALLED_MAP,
+            partial(_stalled_values, unit),
+            silent=fault.silent and unit == SICK,
+        )
+        for unit in UNITS
+    ]
+    other = SimulatedMeter(FOREIGN, MAP, lambda: {"voltage_l1": FOREIGN_V})
+    own = Reads()
+    async with (
+        MeterServer([*meters, other], delay_s=ANSWER_S, transport=fault.wire) as server,
+        Gateway(
+            server.port, unit_at=6 if fault.wire == "tcp" else 0, faults=fault.faults
+        ) as gateway,
+        home_assistant() as hass,
+    ):
+        entry = _entry(fault.wire, gateway.port, STALLED_MAP)
+        with patch.object(Entity, "entity_registry_enabled_default", True):
+            await hass.config_entries.async_add(entry)
+        right: dict[str, float] = {}
+        for item in er.async_entries_for_config_entry(er.async_get(hass), entry.entry_id):
+            if item.translation_key in STALLED and item.config_subentry_id is not None:
+                unit = int(entry.subentries[item.config_subentry_id].title.split()[-1])
+                right[item.entity_id] = _stalled_values(unit)[item.translation_key]
+
+        @callback
+        def reported(event: Event[EventStateChangedData] | Event[EventStateReportedData]) -> None:
+            new = event.data["new_state"]
+            if new is None or new.state in (STATE_UNAVAILABLE, STATE_UNKNOWN):
+                return
+            if abs(float(new.state) - right[new.entity_id]) < 0.01:
+                own.good += 1
+            else:
+                own.wrong += 1
+
+        await _first_values(hass, list(right))
+        for track in (async_track_state_change_event, async_track_state_report_event):
+            track(hass, list(right), reported)
+        stalls = None if fault.silent else asyncio.create_task(_stall(gateway))
+        foreign = await _read_foreign(hass, fault.wire, gateway.port, seconds)
+        if stalls is not None:
+            stalls.cancel()
+    return own, foreign
+
+
 async def theirs(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
     """Let Home Assistant's `modbus` read it."""
     async with run_line(fault) as line, home_assistant() as hass:
@@ -201,7 +327,7 @@ async def theirs(fault: Fault, seconds: float) -> tuple[Kept, Gateway]:
         return await watch(hass, sensors, fault, line, seconds), line.gateway
 
 
-def _entry(wire: Wire, port: int) -> ConfigEntry[Any]:
+def _entry(wire: Wire, port: int, register_map: str = MAP) -> ConfigEntry[Any]:
     return ConfigEntry(
         data={"kind": "modbus", "transport": wire, "host": "127.0.0.1", "port": port},
         discovery_keys=MappingProxyType({}),
@@ -219,7 +345,7 @@ def _entry(wire: Wire, port: int) -> ConfigEntry[Any]:
                 unique_id=str(unit),
                 data={
                     "unit_id": unit,
-                    "register_map": MAP,
+                    "register_map": register_map,
                     "fast_interval_s": INTERVAL_S,
                     "slow_interval_s": 10,
                 },
@@ -278,7 +404,20 @@ async def run(seconds: float) -> bool:
             )
         else:
             met = met and mine.share >= GOAL
-    print(f"modbus_faults: goal {GOAL:.0%} of the updates: {'met' if met else 'NOT met'}")
+    for fault in SHARED:
+        own, foreign = await shared(fault, 2 * seconds)
+        share = foreign.good * INTERVAL_S / (2 * seconds)
+        print(
+            f"modbus_faults: {fault.name:10} the other integration kept {share:.0%} of its reads,"
+            f" longest gap {foreign.longest_s:.1f} s, {foreign.wrong} wrong; grid_telemetry"
+            f" {own.good} values, {own.wrong} wrong",
+            flush=True,
+        )
+        met = met and share >= GOAL and own.good > 0 and own.wrong == foreign.wrong == 0
+    print(
+        f"modbus_faults: goal {GOAL:.0%} of the updates and of another's reads, none wrong:"
+        f" {'met' if met else 'NOT met'}"
+    )
     return met
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from unittest.mock import patch
 
 from homeassistant.core import Event, EventStateChangedData, HomeAssistant, callback
-from homeassistant.helpers import device_registry as dr, entity_registry as er, issue_registry as ir
+from homeassistant.helpers import device_registry as dr, issue_registry as ir
 from homeassistant.util import dt as dt_util
 import pytest
 from pytest_homeassistant_custom_component.common import async_fire_time_changed
@@ -427,18 +427,41 @@ async def test_a_new_device_appears_by_itself(
     )
     assert state.attributes["event_type"] == "device_new"
     assert state.attributes["device_id"] == new
-    await until(lambda: cloud.counts["devices"] >= 3)
-    registry = dr.async_get(hass)
-    device = registry.async_get(device_of(hass, entry, new))
+    assert state.attributes["name"] == "Third"
+    device = dr.async_get(hass).async_get(device_of(hass, entry, new))
     assert device is not None
-    await until(lambda: getattr(registry.async_get(device.id), "name", None) == "Third")
+    assert device.name == "Third"
     assert device.manufacturer == "Ardexa"
-    [online] = [
-        item.entity_id
-        for item in er.async_entries_for_device(er.async_get(hass), device.id)
-        if item.domain == "binary_sensor"
-    ]
-    await is_shown(hass, online, "off")
+
+
+async def test_the_entities_of_a_new_device_are_called_by_its_name(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    await start(hass, cloud, add_entry())
+    cloud.add_device("102b5359", "Third", online=False)
+    await cloud.announce("102b5359")
+    await is_shown(hass, "binary_sensor.third_connectivity", "off")
+
+
+async def test_a_new_device_that_the_list_lacks_is_called_by_its_id(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    await start(hass, cloud, add_entry())
+    cloud.add_device("102b5359", "Third", online=False)
+    await cloud.announce("102b5359")
+    del cloud.devices["102b5359"]
+    await is_shown(hass, "binary_sensor.102b5359_connectivity", "off")
+
+
+async def test_a_device_that_comes_online_before_the_list_has_its_name_is_online(
+    hass: HomeAssistant, cloud: Ardexa, add_entry: AddEntry
+) -> None:
+    await start(hass, cloud, add_entry())
+    cloud.add_device("102b5359", "Third", online=False)
+    await cloud.announce("102b5359")
+    await cloud.set_online("102b5359", True)
+    del cloud.devices["102b5359"]  # so that the push alone tells
+    await is_shown(hass, "binary_sensor.102b5359_connectivity", "on")
 
 
 async def test_a_state_of_an_unknown_device_has_the_devices_asked_for(

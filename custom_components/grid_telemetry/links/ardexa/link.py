@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 import logging
 import time
@@ -86,6 +87,9 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
         self.feeds = Feeds([columns.feed for columns in self._columns], self._judge_feed)
         self._issues = Issues(hass, entry)
         self._devices_changed = asyncio.Event()
+        # The push that tells of a device has no name, and entity ids are made of it: they wait for
+        # the list.
+        self._announced: dict[str, Device] = {}
         self._connection = KeptConnection(
             hass,
             entry,
@@ -225,7 +229,8 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
                 case "device:stateChange", {"online": bool(online)}:
                     self._take_state(device_id_of(data.get("cn")), online=online)
                 case "device:new", _:
-                    self.workgroup.add(device_of(data))
+                    device = device_of(data)
+                    self._announced[device.id] = device
                     self._devices_changed.set()  # the list has its name
                 case "device:metaChange", {"id": str(device_id)}:
                     self.workgroup.take_meta_change(device_id)
@@ -236,6 +241,8 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
             _LOGGER.debug("%s: %s: %s", self._entry.title, event, err)
 
     def _take_state(self, device_id: str | None, *, online: bool) -> None:
+        if device_id is not None and (device := self._announced.get(device_id)) is not None:
+            self._announced[device_id] = replace(device, online=online)
         if device_id is None or not self.workgroup.take_state(device_id, online=online):
             self._devices_changed.set()
         elif online:
@@ -249,13 +256,11 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
     async def _open_session(self) -> AsyncIterator[Session]:
         """Ask for the devices, which tells what is wrong with the token, then connect."""
         await self._async_renew_token()
-        # What changes from here on, also before the feeds are followed, is asked for again.
-        self._devices_changed.clear()
-        devices = await self._api.devices()
+        devices, announced = await self._ask_for_devices()
         try:
             async with open_session(self._api, self) as session:
                 self._issues.set(False, "ardexa_no_privilege")
-                self._update(devices)
+                self._update(devices, announced)
                 if self._grace is not None:
                     self._grace.cancel()
                     self._grace = None
@@ -296,12 +301,26 @@ class ArdexaLink(LinkWithHealth, LinkWithDynamicDevices, LinkWithLiveChanges):
         while True:
             await self._devices_changed.wait()
             await asyncio.sleep(GATHER_S)
-            self._devices_changed.clear()
-            self._update(await self._api.devices())
+            self._update(*await self._ask_for_devices())
 
-    def _update(self, devices: Mapping[str, Device]) -> None:
+    async def _ask_for_devices(self) -> tuple[Mapping[str, Device], Iterable[str]]:
+        """Return the list of devices, and the ids of those that were announced before it."""
+        # What changes from here on, also before the feeds are followed, is asked for again.
+        self._devices_changed.clear()
+        announced = tuple(self._announced)
+        return await self._api.devices(), announced
+
+    def _update(self, devices: Mapping[str, Device], announced: Iterable[str]) -> None:
         """Take the list of devices over, and what it says of the fields that are fed."""
-        self.workgroup.update(devices)
+        new = {device_id: self._announced.pop(device_id) for device_id in announced}
+        for device_id, told in new.items():
+            if (listed := devices.get(device_id)) is not None:
+                online = told.online if listed.online is None else listed.online
+                new[device_id] = replace(listed, online=online)
+        # One that the list does not have yet is called what the push calls it.
+        self.workgroup.update({**devices, **new})
+        for told in new.values():
+            self.workgroup.tell_new(told)
         for columns in self._columns:
             data = columns.subentry.data
             device = devices.get(data[CONF_DEVICE])

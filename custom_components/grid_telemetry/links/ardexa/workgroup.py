@@ -78,11 +78,8 @@ class Workgroup:
         self._show()
 
     @callback
-    def add(self, device: Device) -> None:
-        """Take a device that is new in the workgroup."""
-        self._take(device)
-        self._gone.discard(device.id)
-        self._show()
+    def tell_new(self, device: Device) -> None:
+        """Tell of a device that is new in the workgroup."""
         self._news.tell(DEVICE_NEW, {"device_id": device.id, "name": device.name})
 
     @callback
