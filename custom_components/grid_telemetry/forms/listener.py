@@ -30,7 +30,7 @@ from .tls import CONF_CERTIFICATE, CONF_CLIENT_CA, CONF_KEY, server_context_of
 CONF_ALLOWED_NETWORKS: Final = "allowed_networks"
 
 _DEFAULT_HOST: Final = "127.0.0.1"
-_DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
+DEFAULT_NETWORKS: Final = ("127.0.0.0/8",)
 _ERRORS_BY_NUMBER: dict[int | None, tuple[str, str]] = {
     errno.EADDRINUSE: (CONF_PORT, "port_in_use"),
     errno.EADDRNOTAVAIL: (CONF_HOST, "foreign_address"),
@@ -42,7 +42,7 @@ def listener_fields(port: int) -> dict[vol.Marker, Any]:
     return {
         vol.Required(CONF_HOST, default=_DEFAULT_HOST): TextSelector(),
         vol.Required(CONF_PORT, default=port): PORT,
-        vol.Required(CONF_ALLOWED_NETWORKS, default=list(_DEFAULT_NETWORKS)): TextSelector(
+        vol.Required(CONF_ALLOWED_NETWORKS, default=list(DEFAULT_NETWORKS)): TextSelector(
             TextSelectorConfig(multiple=True)
         ),
     }
@@ -60,7 +60,7 @@ async def async_listening_schema(hass: HomeAssistant, schema: vol.Schema) -> vol
 
     here = words("here")
     hosts = {_DEFAULT_HOST: here}
-    networks = dict.fromkeys(_DEFAULT_NETWORKS, here)
+    networks = dict.fromkeys(DEFAULT_NETWORKS, here)
     for adapter in await async_get_adapters(hass):
         for ipv4 in adapter["ipv4"]:
             interface = ip_interface(f"{ipv4['address']}/{ipv4['network_prefix']}")

@@ -49,6 +49,7 @@ async def test_a_publisher_that_answers_makes_an_entry(
     assert result["title"] == f"STTP 127.0.0.1:{publisher.port}"
     assert result["data"] == {
         CONF_KIND: "sttp_subscriber",
+        "connection": "dial",
         "host": "127.0.0.1",
         "port": publisher.port,
         "filter_expression": ALL,
@@ -66,7 +67,7 @@ async def test_the_metadata_of_relayed_signals_is_asked_for_as_chosen(
     hass: HomeAssistant, publisher: Publisher, choice: str, modes: tuple[bool, bool]
 ) -> None:
     asked = []
-    with patch(RUN, autospec=True, side_effect=lambda it: asked.append(it.parameters)):
+    with patch(RUN, autospec=True, side_effect=lambda it, _: asked.append(it.parameters)):
         await answer(
             hass, await begin_link(hass, "sttp_subscriber"), given(publisher, metadata=choice)
         )

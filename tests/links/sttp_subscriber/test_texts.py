@@ -41,11 +41,13 @@ def test_the_form_is_explained() -> None:
 
 def test_each_error_exception_and_issue_has_a_text() -> None:
     reasons = set(re.findall(r'(?:ConnectionFailed|DestinationRefused)\("(\w+)"', SOURCES))
-    assert len(reasons) == 7
+    assert len(reasons) == 8
     assert reasons <= TEXTS["entity"]["sensor"]["health_last_error"]["state"].keys()
-    assert reasons | {"sttp_no_signals", "certificate_file"} <= TEXTS["config"]["error"].keys()
+    # The form does not wait for a publisher to dial in.
+    in_forms = reasons - {"sttp_no_publisher"} | {"sttp_no_signals", "certificate_file"}
+    assert in_forms <= TEXTS["config"]["error"].keys()
     keys = set(re.findall(r'translation_key="(\w+)"', SOURCES))
-    selectors = {"sttp_metadata"}
+    selectors = {"sttp_connection", "sttp_metadata"}
     assert selectors <= TEXTS["selector"].keys()
     assert keys - selectors == {"sttp_no_metadata", "sttp_not_connected"}
     assert keys - selectors <= TEXTS["exceptions"].keys()

@@ -12,22 +12,29 @@ from homeassistant.core import HomeAssistant
 
 from ...connection.errors import ConnectionFailed, DestinationRefused
 from ...connection.wording import words_of
-from ...forms.tls import client_context
+from ...forms.listener import allowed_networks
+from ...forms.tls import client_context, server_context
 from ...protocols.sttp import (
+    PublisherListener,
     SignalKey,
+    Streams,
     SttpError,
     SttpRefusedError,
     Subscriber,
     SubscriberParameters,
+    fingerprint_of,
 )
 from .const import (
     CONF_CA_FILE,
     CONF_CERTIFICATE,
+    CONF_CONNECTION,
     CONF_FILTER_EXPRESSION,
+    CONF_FINGERPRINTS,
     CONF_INTERVAL_S,
     CONF_KEY,
     CONF_METADATA,
     CONF_USE_TLS,
+    CONNECTION_LISTEN,
     MAX_SIGNALS,
     METADATA_ALL,
     METADATA_EXTERNAL,
@@ -36,16 +43,57 @@ from .const import (
 
 SUBSCRIBED_WITHIN_S: Final = 30.0
 """From the connection to the signals; large metadata take a while."""
+ARRIVES_WITHIN_S: Final = 60.0
+"""So long nothing is said of a publisher that has not dialled in."""
 
 
 class TooManySignalsError(SttpError):
     """The filter expression selects more than there can be sensors for."""
 
 
+def listens(data: Mapping[str, Any]) -> bool:
+    """Return whether an entry waits for its publisher to dial in."""
+    return data.get(CONF_CONNECTION) == CONNECTION_LISTEN
+
+
+def _server_context(data: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """Return the context for publishers that dial in. Reads files; raises OSError."""
+    if not data[CONF_USE_TLS]:
+        return None
+    return server_context(data[CONF_CERTIFICATE], data.get(CONF_KEY), data.get(CONF_CA_FILE))
+
+
+async def async_listener(
+    hass: HomeAssistant, data: Mapping[str, Any], parameters: SubscriberParameters
+) -> PublisherListener:
+    """Return what an entry waits for its publisher with; raises OSError for unreadable files."""
+    return PublisherListener(
+        parameters.modes,
+        host=data[CONF_HOST],
+        port=data[CONF_PORT],
+        tls=await hass.async_add_executor_job(_server_context, data),
+        allowed_networks=allowed_networks(data),
+        fingerprints=frozenset(map(fingerprint_of, data.get(CONF_FINGERPRINTS, ()))),
+    )
+
+
+async def async_arrival(listener: PublisherListener) -> Streams:
+    """Return the connection of a publisher that has dialled in.
+
+    Raises ConnectionFailed where none does for a while; the detail is who was turned away last.
+    """
+    try:
+        async with asyncio.timeout(ARRIVES_WITHIN_S):
+            return await listener.next()
+    except TimeoutError as err:
+        refused = listener.refusals.last_refusal or ""
+        raise ConnectionFailed("sttp_no_publisher", refused) from err
+
+
 async def async_parameters(hass: HomeAssistant, data: Mapping[str, Any]) -> SubscriberParameters:
     """Return the parameters of an entry; raises OSError where a file cannot be read."""
     tls = None
-    if data[CONF_USE_TLS]:
+    if data[CONF_USE_TLS] and not listens(data):
         tls = await hass.async_add_executor_job(
             client_context, data.get(CONF_CA_FILE), data.get(CONF_CERTIFICATE), data.get(CONF_KEY)
         )
@@ -69,13 +117,13 @@ def check_number(signals: Mapping[int, SignalKey]) -> None:
 
 @asynccontextmanager
 async def open_session(
-    subscriber: Subscriber, subscribed: asyncio.Event
+    subscriber: Subscriber, subscribed: asyncio.Event, dialled_in: Streams | None = None
 ) -> AsyncIterator[asyncio.Task[None]]:
     """Connect and go on once `subscribed` is set; yields the task that receives.
 
-    Raises a `LinkError`.
+    Takes the connection of a publisher that has dialled in, where one has. Raises a `LinkError`.
     """
-    receiving = asyncio.create_task(subscriber.run())
+    receiving = asyncio.create_task(subscriber.run(dialled_in))
     waiting = asyncio.create_task(subscribed.wait())
     try:
         await asyncio.wait(

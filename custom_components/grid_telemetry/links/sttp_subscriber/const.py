@@ -4,6 +4,7 @@ from typing import Final
 
 KIND: Final = "sttp_subscriber"
 
+CONF_CONNECTION: Final = "connection"
 CONF_FILTER_EXPRESSION: Final = "filter_expression"
 CONF_INTERVAL_S: Final = "interval_s"
 CONF_METADATA: Final = "metadata"
@@ -11,6 +12,10 @@ CONF_USE_TLS: Final = "use_tls"
 CONF_CA_FILE: Final = "ca_file"
 CONF_CERTIFICATE: Final = "certificate"
 CONF_KEY: Final = "key"
+CONF_FINGERPRINTS: Final = "fingerprints"
+
+CONNECTION_DIAL: Final = "dial"
+CONNECTION_LISTEN: Final = "listen"
 
 METADATA_ALL: Final = "all"
 METADATA_INTERNAL: Final = "internal"

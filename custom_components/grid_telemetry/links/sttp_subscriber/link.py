@@ -18,26 +18,36 @@ from homeassistant.helpers.event import async_track_time_interval
 from homeassistant.helpers.json import json_dumps
 from homeassistant.util import dt as dt_util
 
-from ...connection.errors import DestinationRefused
+from ...connection.errors import DestinationRefused, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
 from ...connection.traffic import Direction, traffic_of
 from ...const import DOMAIN
-from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription, Rate
+from ...entities.diagnostic import NONE, DiagnosticSensor, DiagnosticSensorDescription, Rate
 from ...entities.link_entities import link_device_info
+from ...forms.listener import cannot_listen
 from ...forms.tls import unreadable_file
 from ...link import GridTelemetryConfigEntry, LinkWithDynamicDevices
 from ...protocols.sttp import (
     Measurement,
     Metadata,
     MetadataSource,
+    PublisherListener,
     SignalKey,
     SttpRefusedError,
     Subscriber,
     SubscriberParameters,
 )
-from .client import async_parameters, check_number, open_session, received
+from .client import (
+    async_arrival,
+    async_listener,
+    async_parameters,
+    check_number,
+    listens,
+    open_session,
+    received,
+)
 from .const import CONF_INTERVAL_S
 from .entities import SignalSensor, device_identifier, signal_sensor
 from .payload import signals_of
@@ -48,6 +58,8 @@ METADATA_WITHIN_S: Final = 30.0
 ANSWER_WITHIN_S: Final = 5.0
 """So long an answer to a user command is waited for; many publishers give none."""
 RECOVER_INTERVAL: Final = timedelta(minutes=5)
+NEXT_ARRIVAL_S: Final = 1.0
+"""The wait before the next publisher that has dialled in is taken; they wait before they dial."""
 
 
 class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices):
@@ -60,6 +72,7 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
         hass: HomeAssistant,
         entry: GridTelemetryConfigEntry,
         parameters: SubscriberParameters,
+        listener: PublisherListener | None,
     ) -> None:
         self.health = Health()
         self._traffic = traffic_of(hass, entry.entry_id)
@@ -69,6 +82,8 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             on_metadata=self._take_metadata,
             on_signals=self._take_signals,
         )
+        self.listener = listener
+        """Where it waits for its publisher; None where it dials."""
         self._hass = hass
         self._entry = entry
         self._device = link_device_info(entry, MODEL)
@@ -123,6 +138,13 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
                     ),
                 )
             ]
+            if (listener := self.listener) is not None:
+                refusals = listener.refusals
+                last_refusal = DiagnosticSensorDescription(
+                    key="sttp_last_refusal",
+                    value_fn=lambda: refusals.last_refusal or NONE,
+                )
+                entities.append(DiagnosticSensor(self._entry, self._device, last_refusal))
         return {None: entities}
 
     def add_entities_with(self, platform: Platform, add: AddConfigEntryEntitiesCallback) -> None:
@@ -161,6 +183,8 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             self._recovering.cancel()
             await asyncio.wait({self._recovering})
         await self._connection.stop()
+        if self.listener is not None:
+            await self.listener.stop()
         self._issues.clear()
 
     async def async_refresh_metadata(self) -> Metadata:
@@ -214,6 +238,12 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
             "subscribed": len(self._keys),
             "signals": len(self._sensors),
             "unavailable": sum(not sensor.available for sensor in self._sensors.values()),
+            "listener": None
+            if self.listener is None
+            else {
+                "refused": self.listener.refusals.refused,
+                "last_refusal": self.listener.refusals.last_refusal,
+            },
         }
 
     @asynccontextmanager
@@ -221,17 +251,27 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
         """Subscribe; what is shown is over when the session is."""
         self._subscribed.clear()
         try:
-            async with open_session(self.subscriber, self._subscribed) as receiving:
+            arrived = None if self.listener is None else await async_arrival(self.listener)
+            async with open_session(self.subscriber, self._subscribed, arrived) as receiving:
                 self._issues.set(False, "sttp_refused")
                 yield receiving
         except DestinationRefused as err:
             self._issues.set(True, "sttp_refused", detail=err.detail)
+            self._wait_as_listener(err)
+            raise
+        except LinkError as err:
+            self._wait_as_listener(err)
             raise
         finally:
             self._lost = self._lost or self._heard
             self._latest.clear()
             for sensor in self._sensors.values():
                 sensor.show(None)
+
+    def _wait_as_listener(self, err: LinkError) -> None:
+        """Have the next publisher that dials in taken soon: it is not us who would be a bother."""
+        if self.listener is not None:
+            err.retry_after_s = NEXT_ARRIVAL_S
 
     async def _run(self, receiving: asyncio.Task[None]) -> None:
         """Follow what is subscribed to until the end of the session."""
@@ -277,7 +317,9 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
                 Direction.IN, "measurements", str(len(measurements)), json_dumps(told)
             )
         if self._lost is not None:
-            self.recovery.note(self._lost, self._heard)
+            # The past comes over a connection of its own, and here it is not us who dials.
+            if self.listener is None:
+                self.recovery.note(self._lost, self._heard)
             self._lost = None
         self._latest.update({item.signal_id: item for item in measurements})
 
@@ -322,9 +364,19 @@ class SttpSubscriberLink(LinkWithHealth, MetadataSource, LinkWithDynamicDevices)
 async def async_setup_link(
     hass: HomeAssistant, entry: GridTelemetryConfigEntry
 ) -> SttpSubscriberLink:
-    """Return the link of an entry; its publisher need not answer yet."""
+    """Return the link of an entry; its publisher need not answer, or dial in, yet."""
+    listener: PublisherListener | None = None
     try:
         parameters = await async_parameters(hass, entry.data)
+        if listens(entry.data):
+            listener = await async_listener(hass, entry.data, parameters)
     except OSError as err:
         raise unreadable_file(err) from err
-    return SttpSubscriberLink(hass, entry, parameters)
+    if listener is not None:
+        # Gives the port back wherever the setup ends.
+        entry.async_on_unload(listener.stop)
+        try:
+            listener.start()
+        except OSError as err:
+            raise cannot_listen(entry.data, err) from err
+    return SttpSubscriberLink(hass, entry, parameters, listener)

@@ -5,6 +5,7 @@ Standard library and asyncio only, nothing of Home Assistant in it.
 
 from . import ticks
 from .cache import SignalKey
+from .connecting import Streams, fingerprint_of
 from .constants import DEFAULT_PORT, StateFlags
 from .frames import SttpError
 from .measurement import Measurement
@@ -19,10 +20,10 @@ from .publisher import (
     PublisherHealth,
     SubscriberInfo,
     Target,
-    fingerprint_of,
     target_of,
 )
 from .subscriber import SttpRefusedError, Subscriber, SubscriberParameters
+from .waiting import PublisherListener
 
 __all__ = [
     "DEFAULT_PORT",
@@ -39,8 +40,10 @@ __all__ = [
     "PhasorDetail",
     "Publisher",
     "PublisherHealth",
+    "PublisherListener",
     "SignalKey",
     "StateFlags",
+    "Streams",
     "SttpError",
     "SttpRefusedError",
     "Subscriber",

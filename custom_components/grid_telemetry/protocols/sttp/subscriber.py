@@ -16,7 +16,7 @@ from uuid import UUID
 from . import compact
 from .cache import SignalIndexCache, SignalKey
 from .compact import BaseTimes
-from .connecting import connect
+from .connecting import Streams, connect
 from .constants import (
     DEFAULT_PORT,
     USER_COMMANDS,
@@ -82,6 +82,15 @@ class SubscriberParameters:
     silence_s: float = 20.0
     """Publishers send something every 5 s; after so long without, the connection is lost."""
 
+    @property
+    def modes(self) -> OperationalModes:
+        """What a connection begins with."""
+        return OperationalModes(
+            tssc=self.tssc and not self.udp,
+            internal_metadata=self.internal_metadata,
+            external_metadata=self.external_metadata,
+        )
+
 
 class Subscriber:
     """One subscription; run it again after it ended to have it back.
@@ -102,11 +111,7 @@ class Subscriber:
         self._on_measurements = on_measurements
         self._on_metadata = on_metadata
         self._on_signals = on_signals
-        self._modes = OperationalModes(
-            tssc=parameters.tssc and not parameters.udp,
-            internal_metadata=parameters.internal_metadata,
-            external_metadata=parameters.external_metadata,
-        )
+        self._modes = parameters.modes
         self._writer: asyncio.StreamWriter | None = None
         # User commands that wait for an answer, by their code, the oldest first.
         self._asked: dict[int, deque[asyncio.Future[str]]] = {}
@@ -123,19 +128,25 @@ class Subscriber:
         self._base_times = BaseTimes()
         self._tssc = TsscDecoder()
 
-    async def run(self) -> None:
+    async def run(self, dialled_in: Streams | None = None) -> None:
         """Connect, subscribe and receive, until the connection ends, or all of the past has come.
+
+        Takes the connection of a publisher that has dialled in, where one has: it has taken our
+        operational modes already.
 
         Raises SttpRefusedError where the publisher will not have it, SttpError where it breaks
         the protocol, and OSError where there is no connection (any more); a TimeoutError is one
         for silence.
         """
         parameters = self.parameters
-        reader, writer = await connect(parameters.host, parameters.port, parameters.tls)
+        reader, writer = dialled_in or await connect(
+            parameters.host, parameters.port, parameters.tls
+        )
         self._start_over()
         self._writer = writer
         try:
-            self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
+            if dialled_in is None:
+                self._send(ServerCommand.DEFINE_OPERATIONAL_MODES, self._modes.encode())
             self.refresh_metadata()
             while not self._past_complete:
                 # What it takes to read what was said is no silence.

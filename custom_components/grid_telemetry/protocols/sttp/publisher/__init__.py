@@ -1,7 +1,7 @@
 """The publisher: an asyncio server that any STTP subscriber can connect to."""
 
 from .connection import OnCommand, OnUserCommand
-from .dialing import Dialing, Target, fingerprint_of, target_of
+from .dialing import Dialing, Target, target_of
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
 from .server import Publisher
@@ -16,6 +16,5 @@ __all__ = [
     "PublisherHealth",
     "SubscriberInfo",
     "Target",
-    "fingerprint_of",
     "target_of",
 ]

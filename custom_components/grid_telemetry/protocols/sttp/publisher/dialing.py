@@ -7,7 +7,6 @@ subscriber defines operational modes and subscribes.
 import asyncio
 from collections.abc import Awaitable, Callable, Collection
 from dataclasses import dataclass
-from hashlib import sha256
 import logging
 from math import inf
 import random
@@ -15,7 +14,7 @@ import ssl
 from typing import Final
 
 from ...listener import address_of, keep_alive
-from ..connecting import connect
+from ..connecting import check_fingerprint, connect
 from ..frames import SttpError
 
 _LOGGER = logging.getLogger(__name__)
@@ -105,26 +104,6 @@ class Dialled:
 
     def heard(self) -> None:
         """Never has to make room, for it was asked in."""
-
-
-def check_fingerprint(writer: asyncio.StreamWriter, allowed: Collection[str]) -> None:
-    """Raise SttpError where a peer shows a certificate that is not allowed, or none."""
-    if not allowed:
-        return
-    ssl_object: ssl.SSLObject | None = writer.get_extra_info("ssl_object")
-    certificate = None if ssl_object is None else ssl_object.getpeercert(binary_form=True)
-    if certificate is None:
-        raise SttpError("The peer shows no certificate, but only known ones are allowed")
-    if (fingerprint := sha256(certificate).hexdigest()) not in allowed:
-        raise SttpError(f"The certificate with the fingerprint {fingerprint} is not allowed")
-
-
-def fingerprint_of(text: str) -> str:
-    """Return a fingerprint as it is compared; raises ValueError where it is no SHA-256 in hex."""
-    digits = text.replace(":", "").replace(" ", "").lower()
-    if len(bytes.fromhex(digits)) != sha256().digest_size:
-        raise ValueError(f"Not a SHA-256 fingerprint: {text}")
-    return digits
 
 
 def target_of(text: str, default_port: int) -> Target:

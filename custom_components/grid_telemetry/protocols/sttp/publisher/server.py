@@ -9,13 +9,14 @@ from typing import Final
 from uuid import UUID
 
 from ...listener import LOOPBACK, Listener, Network, Peer
+from ..connecting import check_fingerprint
 from ..constants import DEFAULT_PORT, NOOP_INTERVAL_S
 from ..frames import NOOP, SttpError
 from ..measurement import Frame, Framer, Measurement, joined
 from ..metadata import Metadata
 from .catalog import Catalog
 from .connection import Connection, OnCommand, OnUserCommand
-from .dialing import Dialing, Dialled, check_fingerprint, keep_dialing
+from .dialing import Dialing, Dialled, keep_dialing
 from .limits import Limits, PublisherHealth, SubscriberInfo
 from .past import History
 from .streams import Streams
