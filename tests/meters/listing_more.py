@@ -1,9 +1,9 @@
 """Where the registers of further families are, from a second source where there is one.
 
 Each row was read from the second of the sources that the map names; what that one does not have
-stands under `FIRST_SOURCE`, typed again from the first. Others may have confirmed it since: how
-many sources a register has is told by its map. These are facts to check the maps against: whatever is
-changed in a map has to be changed here too, from its source.
+stands under `FIRST_SOURCE`, typed again from the first. Others may have confirmed it since: a map
+tells how many sources each of its registers has. These are facts to check the maps against:
+whatever is changed in a map has to be changed here too, from its source.
 """
 
 from .listing import Listing
