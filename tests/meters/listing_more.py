@@ -1,8 +1,9 @@
 """Where the registers of further families are, from a second source where there is one.
 
-Each row was read from the second of the sources that the map names; what only the first has stands
-under `ONE_SOURCE`, typed again from there. These are facts to check the maps against: whatever is
-changed in a map has to be changed here too, from its source.
+Each row was read from the second of the sources that the map names; what that one does not have
+stands under `FIRST_SOURCE`, typed again from the first. Others may have confirmed it since: a map
+tells how many sources each of its registers has. These are facts to check the maps against:
+whatever is changed in a map has to be changed here too, from its source.
 """
 
 from .listing import Listing
@@ -1724,8 +1725,8 @@ TWO_SOURCES: dict[str, list[Listing]] = {
     ],
 }
 
-# By the first source, for want of a second.
-ONE_SOURCE: dict[str, list[Listing]] = {
+# By the first source, as the second does not have them.
+FIRST_SOURCE: dict[str, list[Listing]] = {
     "huawei_emma": [
         Listing(
             "holding",

@@ -16,7 +16,7 @@ from simulators.meters import MeterServer, RawMeter
 
 from .evidence import places as evident_places, tables
 from .listing import BEYOND, CIRCUTOR, MBMD, MBMD_TYPES, Place, mbmd_places, own_places
-from .listing_more import ONE_SOURCE, TWO_SOURCES
+from .listing_more import FIRST_SOURCE, TWO_SOURCES
 from .other_readers import OTHER_READERS
 from .table import PAGE, page
 
@@ -33,8 +33,8 @@ FAMILIES |= {
     f"{key}, other readers": (key, own_places(*listings)) for key, listings in OTHER_READERS.items()
 }
 FAMILIES |= {
-    key: (key, own_places(*TWO_SOURCES.get(key, []), *ONE_SOURCE.get(key, [])))
-    for key in (TWO_SOURCES | ONE_SOURCE)
+    key: (key, own_places(*TWO_SOURCES.get(key, []), *FIRST_SOURCE.get(key, [])))
+    for key in (TWO_SOURCES | FIRST_SOURCE)
 }
 # Maps that are in no listing were made from one source and are held against the others.
 EVIDENCE = {
