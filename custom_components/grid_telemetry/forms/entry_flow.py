@@ -50,6 +50,15 @@ class EntryFlow(ConfigFlow):
             title = title_of(data)
         return self._change(current, data, unique_id=self.unique_id, title=title)
 
+    async def _async_keep_connection(
+        self, data: Mapping[str, Any], title_of: Callable[[Mapping[str, Any]], str]
+    ) -> ConfigFlowResult:
+        """End with a change that leaves the connection as it is, so that nothing is tried."""
+        await self.async_set_unique_id(
+            self._get_reconfigure_entry().unique_id, raise_on_progress=False
+        )
+        return self._save(data, title_of)
+
     @callback
     def _without_name(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
         """Return what was typed but for the name of the entry, which `_save` gives it."""

@@ -62,6 +62,15 @@ async def configure(hass: HomeAssistant, flow_id: str, user_input: dict[str, Any
     return await hass.config_entries.flow.async_configure(flow_id, user_input)
 
 
+async def reconfigure(hass: HomeAssistant, entry: MockConfigEntry, step: str) -> Any:
+    """Choose what to change of an entry."""
+    result = await entry.start_reconfigure_flow(hass)
+    assert result["type"] is FlowResultType.MENU
+    result = await configure(hass, result["flow_id"], {"next_step_id": step})
+    assert result["step_id"] == step
+    return result
+
+
 async def test_a_broker_and_a_node_make_an_entry(hass: HomeAssistant, login: AsyncMock) -> None:
     flow_id = await begin_link(hass, "sparkplug")
     result = await configure(hass, flow_id, {**BROKER, **LOGIN, "more": MORE})
@@ -180,7 +189,7 @@ async def test_a_node_is_set_up_once(hass: HomeAssistant) -> None:
 async def test_an_entry_can_be_changed(hass: HomeAssistant) -> None:
     """The password is asked for anew, and shown nowhere."""
     entry = entry_of(hass)
-    result = await entry.start_reconfigure_flow(hass)
+    result = await reconfigure(hass, entry, "sparkplug")
     assert result["step_id"] == "sparkplug"
     assert "s3cret" not in str(result["data_schema"].schema)
     result = await configure(hass, result["flow_id"], {**BROKER, "port": 8884, "more": MORE})
@@ -191,6 +200,22 @@ async def test_an_entry_can_be_changed(hass: HomeAssistant) -> None:
     assert entry.unique_id == "sparkplug/broker.lan:8884/plant 1/other"
     assert entry.data["port"] == 8884
     assert "password" not in entry.data
+
+
+async def test_the_limits_are_raised_while_the_broker_is_away(
+    hass: HomeAssistant, login: AsyncMock
+) -> None:
+    login.side_effect = ConnectionFailed("cannot_connect")
+    entry = entry_of(hass)
+    before, unique_id = dict(entry.data), entry.unique_id
+    result = await reconfigure(hass, entry, "sparkplug_limits")
+    result = await configure(
+        hass, result["flow_id"], {"max_age_days": 90, "max_samples": 5_000_000}
+    )
+    assert result["reason"] == "reconfigure_successful"
+    assert entry.data == {**before, "max_age_days": 90, "max_samples": 5_000_000}
+    assert entry.unique_id == unique_id
+    login.assert_not_called()
 
 
 async def test_a_new_login_is_tried(hass: HomeAssistant, login: AsyncMock) -> None:

@@ -157,7 +157,7 @@ class ScoutFlow(EntryFlow):
         if user_input is not None and not errors:
             optional = (CONF_FIRMWARE_VERSION, CONF_FIRMWARE_MEASURE)
             kept = {key: stored[key] for key in stored if key not in optional}
-            return await self._async_keep_connection({**kept, **user_input})
+            return await self._async_keep_connection({**kept, **user_input}, entry_title)
         return self.async_show_form(
             step_id="scout_identity",
             data_schema=self._form_with_name(_IDENTITY_SCHEMA, user_input or dict(stored)),
@@ -170,18 +170,11 @@ class ScoutFlow(EntryFlow):
         """Change how much is kept while the platform cannot be reached."""
         stored = self._get_reconfigure_entry().data
         if user_input is not None:
-            return await self._async_keep_connection({**stored, **user_input})
+            return await self._async_keep_connection({**stored, **user_input}, entry_title)
         return self.async_show_form(
             step_id="scout_limits",
             data_schema=self.add_suggested_values_to_schema(_LIMITS_SCHEMA, dict(stored)),
         )
-
-    async def _async_keep_connection(self, data: Mapping[str, Any]) -> ConfigFlowResult:
-        """End with a change that leaves the connection as it is, so that nothing is tried."""
-        await self.async_set_unique_id(
-            self._get_reconfigure_entry().unique_id, raise_on_progress=False
-        )
-        return self._save(data, entry_title)
 
     async def async_step_scout_reauth_confirm(
         self, user_input: dict[str, Any] | None = None

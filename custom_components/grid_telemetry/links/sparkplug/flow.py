@@ -16,7 +16,7 @@ from homeassistant.helpers.selector import (
 import voluptuous as vol
 
 from ...connection.errors import LinkError
-from ...const import CONF_KIND
+from ...const import CONF_KIND, CONTEXT_DRIVEN
 from ...forms.entry_flow import EntryFlow
 from ...forms.fields import PORT, SECRET, whole_number
 from ...forms.written import Written, one_form
@@ -91,6 +91,7 @@ _NODE_SCHEMA: Final = vol.Schema(
         **LIMIT_FIELDS,
     }
 )
+_LIMITS_SCHEMA: Final = vol.Schema(dict(LIMIT_FIELDS))
 _REAUTH_SCHEMA: Final = vol.Schema(_CREDENTIALS)
 _IDS: Final = (CONF_GROUP_ID, CONF_NODE_ID, CONF_PRIMARY_HOST)
 
@@ -172,8 +173,27 @@ class SparkplugFlow(EntryFlow):
     async def async_step_sparkplug_reconfigure(
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
-        """Change the broker, the login or the node."""
-        return await self.async_step_sparkplug(user_input)
+        """Ask what to change: the limits need no login, and so no broker that answers.
+
+        A file says all of it.
+        """
+        if CONTEXT_DRIVEN in self.context:
+            return await self.async_step_sparkplug(user_input)
+        return self.async_show_menu(
+            step_id="sparkplug_reconfigure", menu_options=["sparkplug", "sparkplug_limits"]
+        )
+
+    async def async_step_sparkplug_limits(
+        self, user_input: dict[str, Any] | None = None
+    ) -> ConfigFlowResult:
+        """Change how much is kept while nobody takes it."""
+        stored = self._get_reconfigure_entry().data
+        if user_input is not None:
+            return await self._async_keep_connection({**stored, **user_input}, entry_title)
+        return self.async_show_form(
+            step_id="sparkplug_limits",
+            data_schema=self.add_suggested_values_to_schema(_LIMITS_SCHEMA, dict(stored)),
+        )
 
     async def async_step_sparkplug_reauth_confirm(
         self, user_input: dict[str, Any] | None = None
