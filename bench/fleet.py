@@ -25,7 +25,7 @@ import time
 from typing import Any, Final, Self
 
 from simulators.programs import Program, until
-from simulators.rabbitmq_cluster import Cluster
+from simulators.rabbitmq_cluster import HOST, Cluster
 
 from .parts.fleet_gateways import INTERVAL_S, POINTS, claim_id_of
 
@@ -81,6 +81,7 @@ class Arrival:
     at: float
     gateway: str
     samples: int
+    oldest: float
     newest: float
     bytes: int
 
@@ -186,13 +187,14 @@ class Bench:
         """Return the messages that came since an instant."""
         found = []
         for line in (self.folder / "arrivals").read_text(encoding="ascii").splitlines()[:-1]:
-            at, gateway, samples, newest, size = line.split()
+            at, gateway, samples, oldest, newest, size = line.split()
             if float(at) >= since:
                 found.append(
                     Arrival(
                         at=float(at),
                         gateway=gateway.removeprefix("gateways."),
                         samples=int(samples),
+                        oldest=float(oldest),
                         newest=float(newest),
                         bytes=int(size),
                     )
@@ -200,8 +202,8 @@ class Bench:
         return found
 
     def oldest_live_s(self, since: float) -> float:
-        """Return the longest that a sample took that was not older than a minute and a half."""
-        ages = [each.at - each.newest for each in self.arrivals(since)]
+        """Return the longest that a sample took, of messages with none older than 90 s."""
+        ages = [each.at - each.oldest for each in self.arrivals(since)]
         return max((age for age in ages if age < 90), default=0.0)
 
     def anew(self, since: float) -> dict[int, float]:
@@ -327,7 +329,7 @@ class Bench:
             [(claim_id_of(number), token) for each in self.fleet for number in each.numbers]
         )
         for node in self.cluster.nodes:
-            await node.control("rabbitmqctl", "close_all_connections", "token changed")
+            await node.control("rabbitmqctl", "close_all_connections", "-p", HOST, "new token")
 
         async def refused() -> bool:
             await self.ask()

@@ -44,9 +44,9 @@ class Consumer:
         self._gateways.add(gateway)
         metrics = list(parse_metrics(frame.body))
         if self._arrivals is not None and metrics:
-            newest = max(metric.ts for metric in metrics).timestamp()
+            oldest, newest = (f(metric.ts for metric in metrics).timestamp() for f in (min, max))
             print(
-                f"{now:.3f} {gateway} {len(metrics)} {newest:.3f} {len(frame.body)}",
+                f"{now:.3f} {gateway} {len(metrics)} {oldest:.3f} {newest:.3f} {len(frame.body)}",
                 file=self._arrivals,
             )
         for metric in metrics:
