@@ -28,9 +28,10 @@ _LIVE_S: Final = 60.0
 class Consumer:
     """Counts samples by gateway, device, code and time."""
 
-    def __init__(self, status: Path) -> None:
-        """Begin with none."""
+    def __init__(self, status: Path, arrivals: Path | None) -> None:
+        """Begin with none; each message is a line of `arrivals`, if that is given."""
         self._status = status
+        self._arrivals = None if arrivals is None else arrivals.open("a", encoding="ascii")
         self._seen: set[int] = set()
         self._gateways: set[str] = set()
         self.duplicates = 0
@@ -41,7 +42,14 @@ class Consumer:
         gateway = frame.headers["destination"].rpartition("/")[2]
         now = time.time()
         self._gateways.add(gateway)
-        for metric in parse_metrics(frame.body):
+        metrics = list(parse_metrics(frame.body))
+        if self._arrivals is not None and metrics:
+            oldest, newest = (f(metric.ts for metric in metrics).timestamp() for f in (min, max))
+            print(
+                f"{now:.3f} {gateway} {len(metrics)} {oldest:.3f} {newest:.3f} {len(frame.body)}",
+                file=self._arrivals,
+            )
+        for metric in metrics:
             key = hash((gateway, metric.device, metric.code, metric.ts))
             if key in self._seen:
                 self.duplicates += 1
@@ -67,6 +75,8 @@ class Consumer:
     async def tell(self) -> None:
         """Write it down, a few times a second, whole."""
         while True:
+            if self._arrivals is not None:
+                self._arrivals.flush()
             new = self._status.with_suffix(".new")
             new.write_text(json.dumps(self.told()))
             new.replace(self._status)
@@ -105,6 +115,8 @@ class Consumer:
         )
         pending = b""
         async for message in websocket:
+            if message.type is not aiohttp.WSMsgType.TEXT:
+                return  # nothing came for too long: the node is frozen
             pending += message.data.encode()
             acknowledgements = ""
             while True:
@@ -121,7 +133,7 @@ class Consumer:
 
 
 async def _run(arguments: argparse.Namespace) -> None:
-    consumer = Consumer(arguments.status)
+    consumer = Consumer(arguments.status, arguments.arrivals)
     await asyncio.gather(consumer.tell(), consumer.follow(arguments.urls))
 
 
@@ -129,6 +141,7 @@ def main() -> None:
     """Consume until stopped."""
     parser = argparse.ArgumentParser(description="Consumer of a centre's queue")
     parser.add_argument("--status", type=Path, required=True)
+    parser.add_argument("--arrivals", type=Path)
     parser.add_argument("urls", nargs="+")
     asyncio.run(_run(parser.parse_args()))
 

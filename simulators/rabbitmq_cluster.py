@@ -136,6 +136,8 @@ class Cluster:
     folder: Path
     gateways: list[tuple[str, str]]
     root: Path = Path("/")
+    environment: dict[str, str] = field(default_factory=dict)
+    """What all nodes have besides."""
     nodes: list[Node] = field(default_factory=list)
     _epmd: Program | None = field(default=None, repr=False)
 
@@ -154,11 +156,14 @@ class Cluster:
         await self._epmd.start()
         for node in self.nodes:
             await node.start()
-        first = self.nodes[0]
-        await first.control("rabbitmqctl", "await_online_nodes", str(NODES))
+        await self.nodes[0].control("rabbitmqctl", "await_online_nodes", str(NODES))
+        await self.define(self.gateways)
+
+    async def define(self, gateways: list[tuple[str, str]]) -> None:
+        """Set up what a centre has; again with other tokens to change them."""
         file = self.folder / "definitions.json"
-        file.write_text(json.dumps(definitions(self.gateways)))
-        await first.control("rabbitmqctl", "import_definitions", str(file))
+        file.write_text(json.dumps(definitions(gateways)))
+        await self.nodes[0].control("rabbitmqctl", "import_definitions", str(file))
 
     def _node(self, name: str, names: list[str], cookie: str, epmd_port: int, erlang: Path) -> Node:
         folder = self.folder / name
@@ -185,7 +190,7 @@ cluster_partition_handling = pause_minority
         cookie_file = folder / ".erlang.cookie"
         cookie_file.write_text(cookie)
         cookie_file.chmod(0o400)
-        environment = {
+        environment = self.environment | {
             "PATH": f"{erlang}:{os.environ['PATH']}",
             "HOME": str(folder),
             "ERL_EPMD_PORT": str(epmd_port),
@@ -202,6 +207,8 @@ cluster_partition_handling = pause_minority
             "RABBITMQ_PID_FILE": str(folder / "pid"),
             # With it the script gives way to the server itself, which our signals then reach.
             "NOTIFY_SOCKET": str(folder / "notify"),
+            # Read by what a bench may load into the node to slow its disk down.
+            "SLOW_DISK": str(folder / "slow"),
         }
         return Node(name=name, folder=folder, port=port, root=self.root, environment=environment)
 

@@ -1,0 +1,1 @@
+"""Processes that a bench starts for itself."""
