@@ -18,7 +18,7 @@ from custom_components.grid_telemetry.connection.errors import LinkError
 from custom_components.grid_telemetry.links.ardexa import payload as ardexa
 from custom_components.grid_telemetry.links.powernaut import activations, rest_payload
 from custom_components.grid_telemetry.links.solarnode import payload as solarnode
-from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
+from custom_components.grid_telemetry.links.solarnode.payload import LiveMessage
 from custom_components.grid_telemetry.protocols import mqtt, sparkplug
 from custom_components.grid_telemetry.protocols.modbus_server.frames import (
     FramingError,

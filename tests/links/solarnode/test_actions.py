@@ -8,11 +8,12 @@ from homeassistant.exceptions import HomeAssistantError, ServiceValidationError
 import pytest
 import voluptuous as vol
 
+from custom_components.grid_telemetry.connection.traffic import traffic_of
 from custom_components.grid_telemetry.const import DOMAIN
 from simulators.solarnode import Reply, SolarNode
 from tests.texts import TEXTS, placeholders
 
-from .conftest import AddEntry, start, until
+from .conftest import PASSWORD, AddEntry, start, until
 
 
 async def command(hass: HomeAssistant, destination: str, **data: Any) -> Any:
@@ -185,3 +186,34 @@ async def test_no_destination_leaves_its_header(
     [frame] = node.requests[before:]
     assert frame.headers.keys() == {"destination", "request-id"}
     assert frame.headers["destination"] == f"/setup/{text}"
+
+
+async def test_whoever_looks_sees_a_command_and_its_reply(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    await start(hass, entry)
+    traffic = traffic_of(hass, entry.entry_id)
+    await command(hass, "/setup/network/ping", config_entry_id=entry.entry_id)
+    assert not traffic.messages
+    end = traffic.watch()
+    await command(hass, "/coffee/order", config_entry_id=entry.entry_id)
+    out, reply = (each for each in traffic.messages.values() if "/coffee/order" in each.body)
+    assert (out.direction, out.kind) == ("out", "/coffee/order")
+    assert out.confirmed_s is not None
+    assert (reply.direction, reply.about) == ("in", "418")
+    assert "tea pot" in reply.body
+    end()
+
+
+async def test_the_login_is_no_part_of_the_traffic(
+    hass: HomeAssistant, node: SolarNode, add_entry: AddEntry
+) -> None:
+    entry = add_entry()
+    traffic = traffic_of(hass, entry.entry_id)
+    traffic.watch()
+    await start(hass, entry)
+    told = "\n".join(each.body for each in traffic.messages.values())
+    assert told
+    assert PASSWORD not in told
+    assert "authorization" not in told.lower()

@@ -17,12 +17,12 @@ from custom_components.grid_telemetry.connection.errors import (
 )
 from custom_components.grid_telemetry.links.solarnode import client
 from custom_components.grid_telemetry.links.solarnode.client import (
-    LiveMessage,
     NoAnswer,
     NodeParameters,
     NodeSession,
     open_session,
 )
+from custom_components.grid_telemetry.links.solarnode.payload import LiveMessage
 from simulators.solarnode import Reply, SolarNode
 
 from .conftest import WITHIN_S, until

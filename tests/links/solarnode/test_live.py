@@ -8,9 +8,8 @@ from unittest.mock import patch
 
 import pytest
 
-from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
 from custom_components.grid_telemetry.links.solarnode.live import follow_live
-from custom_components.grid_telemetry.links.solarnode.payload import LiveDatum
+from custom_components.grid_telemetry.links.solarnode.payload import LiveDatum, LiveMessage
 
 from .conftest import WITHIN_S, until
 

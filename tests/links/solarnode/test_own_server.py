@@ -15,11 +15,11 @@ from pytest_homeassistant_custom_component.common import MockConfigEntry
 from custom_components.grid_telemetry.connection.errors import CredentialsRefused
 from custom_components.grid_telemetry.const import CONF_KIND, DOMAIN
 from custom_components.grid_telemetry.links.solarnode.client import (
-    LiveMessage,
     NodeParameters,
     open_session,
 )
 from custom_components.grid_telemetry.links.solarnode.latest import read_latest
+from custom_components.grid_telemetry.links.solarnode.payload import LiveMessage
 from custom_components.grid_telemetry.links.solarnode.request_batches import Plan
 from custom_components.grid_telemetry.protocols.stomp import sns
 from custom_components.grid_telemetry.protocols.stomp.patterns import matches

@@ -5,8 +5,8 @@ from datetime import UTC, datetime
 import pytest
 
 from custom_components.grid_telemetry.connection.errors import ConnectionFailed
-from custom_components.grid_telemetry.links.solarnode.client import LiveMessage
 from custom_components.grid_telemetry.links.solarnode.payload import (
+    LiveMessage,
     datum_of,
     live_datum_of,
     state_of,

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 import itertools
 import re
+import time
 from typing import Final, NoReturn
 
 from ...connection.errors import (
@@ -15,6 +16,7 @@ from ...connection.errors import (
     DestinationRefused,
     LinkError,
 )
+from ...connection.traffic import Direction, Message, Traffic
 from ...protocols.stomp import sns
 from ...protocols.stomp.errors import (
     StompError,
@@ -27,6 +29,7 @@ from ...protocols.stomp.frames import Frame, undo_escapes
 from ...protocols.stomp.reply import Reply, result_of
 from ...protocols.stomp.tcp import TcpStream
 from .const import COMMAND_WITHIN_S
+from .payload import LiveMessage
 
 LIMIT_REASON: Final = "solarnode_reply_too_large"
 LIVE_DESTINATION: Final = "/setup/datum/live"
@@ -59,22 +62,15 @@ class NodeParameters:
     password: str = field(repr=False)
 
 
-@dataclass(frozen=True, kw_only=True)
-class LiveMessage:
-    """What came on a live subscription: values, or the status that says why not."""
-
-    status: int
-    message: str | None
-    body: str
-
-
 class NoAnswer(Exception):  # noqa: N818 - named after what happened
     """A command to which no reply came; the node may have carried it out."""
 
 
 @asynccontextmanager
-async def open_session(parameters: NodeParameters) -> AsyncIterator[NodeSession]:
-    """Connect and log in.
+async def open_session(
+    parameters: NodeParameters, traffic: Traffic | None = None
+) -> AsyncIterator[NodeSession]:
+    """Connect and log in; the login is never part of the traffic.
 
     A node says nothing when the login is right, so a refusal is told by the first command.
     Raises a `LinkError`.
@@ -92,7 +88,7 @@ async def open_session(parameters: NodeParameters) -> AsyncIterator[NodeSession]
             raise ConnectionFailed("solarnode_timeout", "no answer to CONNECT") from err
         except StompError as err:
             raise _lost(err) from err
-        session = NodeSession(stream, server)
+        session = NodeSession(stream, server, traffic or Traffic())
         try:
             yield session
         finally:
@@ -136,11 +132,12 @@ async def _log_in(stream: TcpStream, parameters: NodeParameters) -> str:
 class NodeSession:
     """A connection that is logged in, if the node accepts that."""
 
-    def __init__(self, stream: TcpStream, server: str) -> None:
+    def __init__(self, stream: TcpStream, server: str, traffic: Traffic) -> None:
         """Take over a connection on which the login was sent."""
         self.server = server
         """What the node calls itself."""
         self._stream = stream
+        self._traffic = traffic
         self._request_ids = itertools.count(1)
         self._live_ids = itertools.count(1)
         self._pending: dict[str, asyncio.Future[Reply]] = {}
@@ -179,19 +176,23 @@ class NodeSession:
             # Without a subscription that matches, there is no reply.
             frames.append(self._subscription_to(destination))
         # No content-length: nodes echo it, even in front of a reply without a body.
-        frames.append(
-            Frame(
-                "SEND",
-                {"destination": destination, "request-id": request_id, **(headers or {})},
-                body.encode(),
-            )
+        send = Frame(
+            "SEND",
+            {"destination": destination, "request-id": request_id, **(headers or {})},
+            body.encode(),
         )
+        frames.append(send)
         reply: asyncio.Future[Reply] = asyncio.get_running_loop().create_future()
         self._pending[request_id] = reply
         try:
             async with asyncio.timeout(within_s):
                 await self._write(*frames)
-                return await reply
+                noted = self._note(Direction.OUT, send, "")
+                began = time.monotonic()
+                answer = await reply
+                if noted is not None:
+                    noted.confirmed_s = time.monotonic() - began
+                return answer
         except TimeoutError as err:
             raise NoAnswer(f"{destination}: no answer within {within_s:g} s") from err
         finally:
@@ -220,18 +221,18 @@ class NodeSession:
         self._live[live_id] = take
         try:
             async with asyncio.timeout(within_s):
-                await self._write(
-                    Frame(
-                        "SUBSCRIBE",
-                        {
-                            "id": live_id,
-                            "destination": LIVE_DESTINATION,
-                            "source-id": source,
-                            "interval": str(round(interval_s * 1000)),
-                            "receipt": live_id,
-                        },
-                    )
+                subscribe = Frame(
+                    "SUBSCRIBE",
+                    {
+                        "id": live_id,
+                        "destination": LIVE_DESTINATION,
+                        "source-id": source,
+                        "interval": str(round(interval_s * 1000)),
+                        "receipt": live_id,
+                    },
                 )
+                await self._write(subscribe)
+                self._note(Direction.OUT, subscribe, source)
                 await receipt
         except TimeoutError:
             del self._live[live_id]
@@ -245,6 +246,15 @@ class NodeSession:
         """End a live subscription, which a node that has receipts knows too."""
         if self._live.pop(live_id, None) is not None:
             await self._write(Frame("UNSUBSCRIBE", {"id": live_id}))
+
+    def _note(self, direction: Direction, frame: Frame, about: str) -> Message | None:
+        """Keep a frame with its headers, as far as somebody looks."""
+        if not self._traffic.watched:
+            return None
+        told = "".join(f"{name}:{value}\n" for name, value in frame.headers.items())
+        body = frame.body.decode(errors="replace")
+        kind = frame.headers.get("destination", frame.command)
+        return self._traffic.note(direction, kind, about, f"{told}\n{body}")
 
     async def _write(self, *frames: Frame) -> None:
         if self._end.done():
@@ -295,6 +305,7 @@ class NodeSession:
 
     def _take_message(self, frame: Frame) -> None:
         headers = frame.headers
+        self._note(Direction.IN, frame, headers.get("status", ""))
         if (take := self._live.get(headers.get("subscription", ""))) is not None:
             take(
                 LiveMessage(

@@ -18,6 +18,7 @@ from ...connection.errors import DestinationRefused, LinkError
 from ...connection.health import Health, LinkWithHealth, health_entities
 from ...connection.issues import Issues
 from ...connection.kept import KeptConnection
+from ...connection.traffic import traffic_of
 from ...const import DOMAIN
 from ...entities.diagnostic import DiagnosticSensor, DiagnosticSensorDescription
 from ...entities.link_entities import link_device_info
@@ -51,6 +52,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
         self._parameters = parameters_of(entry.data)
         self._plan = Plan(entry.data[CONF_SOURCES], matches)
         self._device = link_device_info(entry, MODEL)
+        self._traffic = traffic_of(hass, entry.entry_id)
         self._session: NodeSession | None = None
         self._server = ""
         self._unreadable = 0
@@ -144,7 +146,7 @@ class SolarNodeLink(LinkWithHealth, LinkWithDynamicDevices):
     async def _open_session(self) -> AsyncIterator[NodeSession]:
         """Log in, which the first round proves; what is shown is over when the session is."""
         try:
-            async with open_session(self._parameters) as session:
+            async with open_session(self._parameters, self._traffic) as session:
                 self._server = session.server
                 await self._poll(session)
                 for key in _ISSUES:

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Final
 
-from .client import LiveMessage, NodeSession
-from .payload import LiveDatum, live_datum_of
+from .client import NodeSession
+from .payload import LiveDatum, LiveMessage, live_datum_of
 
 INTERVAL_S: Final = 1.0
 """The fastest that nodes allow."""

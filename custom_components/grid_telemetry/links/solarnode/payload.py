@@ -9,11 +9,19 @@ from typing import Final
 from ...connection.errors import ConnectionFailed
 from ...protocols.stomp.reply import Reply
 from ...vocabulary.datum import Datum, Value
-from .client import LiveMessage
 
 JSON_TYPE: Final = "application/json;charset=utf-8"
 _MAX_STATE_CHARS: Final = 255
 _MAX_DETAIL: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveMessage:
+    """What came on a live subscription: values, or the status that says why not."""
+
+    status: int
+    message: str | None
+    body: str
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
