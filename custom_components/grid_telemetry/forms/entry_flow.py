@@ -59,6 +59,22 @@ class EntryFlow(ConfigFlow):
         )
         return self._save(data, title_of)
 
+    async def _async_change_apart(
+        self,
+        step_id: str,
+        schema: vol.Schema,
+        user_input: Mapping[str, Any] | None,
+        title_of: Callable[[Mapping[str, Any]], str],
+    ) -> ConfigFlowResult:
+        """Ask for fields that have nothing to do with the connection, and keep them."""
+        stored = self._get_reconfigure_entry().data
+        if user_input is not None:
+            return await self._async_keep_connection({**stored, **user_input}, title_of)
+        return self.async_show_form(
+            step_id=step_id,
+            data_schema=self.add_suggested_values_to_schema(schema, dict(stored)),
+        )
+
     @callback
     def _without_name(self, user_input: Mapping[str, Any]) -> dict[str, Any]:
         """Return what was typed but for the name of the entry, which `_save` gives it."""

@@ -168,12 +168,8 @@ class ScoutFlow(EntryFlow):
         self, user_input: dict[str, Any] | None = None
     ) -> ConfigFlowResult:
         """Change how much is kept while the platform cannot be reached."""
-        stored = self._get_reconfigure_entry().data
-        if user_input is not None:
-            return await self._async_keep_connection({**stored, **user_input}, entry_title)
-        return self.async_show_form(
-            step_id="scout_limits",
-            data_schema=self.add_suggested_values_to_schema(_LIMITS_SCHEMA, dict(stored)),
+        return await self._async_change_apart(
+            "scout_limits", _LIMITS_SCHEMA, user_input, entry_title
         )
 
     async def async_step_scout_reauth_confirm(
